@@ -1,0 +1,1 @@
+//! An MQTT broker to run or to embed.

@@ -1,0 +1,3 @@
+//! An MQTT broker to run or to embed.
+
+fn main() {}

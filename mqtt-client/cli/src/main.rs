@@ -1,0 +1,3 @@
+//! The command-line tool mqtt: publish and subscribe.
+
+fn main() {}

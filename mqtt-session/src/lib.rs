@@ -1,0 +1,2 @@
+//! The MQTT protocol as a sans-IO state machine.
+#![no_std]

@@ -1,0 +1,1 @@
+//! Virtual time, seeded links and reference models for testing MQTT state machines.

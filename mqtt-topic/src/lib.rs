@@ -1,0 +1,2 @@
+//! Validates, matches and indexes MQTT topics.
+#![no_std]
