@@ -1,0 +1,373 @@
+//! [`WildcardTree`]: filters with wildcards, level by level, and the walk that finds those of a name.
+//!
+//! A node stands for the levels from the first to its own. A child by name is found through one edge
+//! table for the whole tree, the child by `+` is kept in the node, and subscribers to `…/#` are kept
+//! in the node for `…`, so that `sport/#` is found where `sport` ends.
+
+use alloc::vec;
+
+use super::subscribers::Subscribers;
+use crate::hash::HashKey;
+use crate::intern::Interner;
+use crate::levels::Level;
+use crate::slab::Slab;
+use crate::table::IdTable;
+use crate::{TopicFilter, TopicName};
+
+/// The node above all first levels; it exists from the first filter to the last.
+const ROOT: u32 = 0;
+/// No node, or no level of that name in any filter.
+const NONE: u32 = u32::MAX;
+/// In place of a level's id: the node is its parent's child by `+`.
+const PLUS: u32 = u32::MAX;
+/// In place of a level's id: not looked up yet.
+const UNKNOWN: u32 = u32::MAX - 1;
+
+/// Filters with wildcards and who subscribes to them.
+#[derive(Clone)]
+pub(super) struct WildcardTree<K, V> {
+    key: HashKey,
+    nodes: Slab<Node<K, V>>,
+    edges: IdTable,
+    levels: Interner,
+    filters: usize,
+    /// Levels of the deepest filter since the tree was last empty, `#` not counted.
+    deepest: usize,
+}
+
+#[derive(Clone)]
+struct Node<K, V> {
+    parent: u32,
+    /// The level by which the parent knows this node.
+    level: u32,
+    plus: u32,
+    /// Children by name.
+    named: u32,
+    /// Subscribers to the filter that ends here.
+    here: Subscribers<K, V>,
+    /// Subscribers to that filter with `/#` behind it.
+    below: Subscribers<K, V>,
+}
+
+/// What the walk knows about one level of the name.
+#[derive(Clone, Copy)]
+struct Step {
+    /// Where the level ends in the name.
+    end: usize,
+    /// Its id, `NONE` or `UNKNOWN`.
+    level: u32,
+    /// The child by `+` to be tried when all below the child by name was seen.
+    pending: u32,
+}
+
+const FRESH: Step = Step {
+    end: 0,
+    level: UNKNOWN,
+    pending: NONE,
+};
+
+impl<K, V> Node<K, V> {
+    const fn new(parent: u32, level: u32) -> Self {
+        Self {
+            parent,
+            level,
+            plus: NONE,
+            named: 0,
+            here: Subscribers::None,
+            below: Subscribers::None,
+        }
+    }
+}
+
+impl<K: Copy + Ord, V> WildcardTree<K, V> {
+    pub(super) const fn new(key: HashKey) -> Self {
+        Self {
+            key,
+            nodes: Slab::new(),
+            edges: IdTable::new(),
+            levels: Interner::new(key),
+            filters: 0,
+            deepest: 0,
+        }
+    }
+
+    /// How many different filters there are.
+    pub(super) const fn len(&self) -> usize {
+        self.filters
+    }
+
+    pub(super) fn subscribers(&self, filter: TopicFilter<'_>) -> Option<&Subscribers<K, V>> {
+        let (node, last) = self.find(filter)?;
+        let node = &self.nodes[node];
+        Some(if last == Level::Hash {
+            &node.below
+        } else {
+            &node.here
+        })
+    }
+
+    /// The node where the filter's subscribers are, and the filter's last level.
+    fn find<'f>(&self, filter: TopicFilter<'f>) -> Option<(u32, Level<'f>)> {
+        if self.filters == 0 {
+            return None;
+        }
+        let mut node = ROOT;
+        let mut last = Level::Hash;
+        for level in filter.levels() {
+            last = level;
+            node = match level {
+                Level::Hash => node,
+                Level::Plus => Some(self.nodes[node].plus).filter(|&plus| plus != NONE)?,
+                Level::Name(name) => self.child(node, self.levels.find(name)?)?,
+            };
+        }
+        Some((node, last))
+    }
+
+    fn child(&self, parent: u32, level: u32) -> Option<u32> {
+        self.edges.find(self.key.edge(parent, level), |id| {
+            let node = &self.nodes[id];
+            node.parent == parent && node.level == level
+        })
+    }
+
+    pub(super) fn insert(&mut self, filter: TopicFilter<'_>, key: K, value: V) -> Option<V> {
+        if self.filters == 0 {
+            self.nodes = Slab::new();
+            self.nodes.insert(Node::new(NONE, NONE));
+        }
+        let mut node = ROOT;
+        let mut last = Level::Hash;
+        let mut depth = 0;
+        for level in filter.levels() {
+            last = level;
+            node = match level {
+                Level::Hash => break,
+                Level::Plus => self.plus_or_new(node),
+                Level::Name(name) => self.child_or_new(node, name),
+            };
+            depth += 1;
+        }
+        self.deepest = self.deepest.max(depth);
+        let node = &mut self.nodes[node];
+        let subscribers = if last == Level::Hash {
+            &mut node.below
+        } else {
+            &mut node.here
+        };
+        if subscribers.is_empty() {
+            self.filters += 1;
+        }
+        subscribers.insert(key, value)
+    }
+
+    fn plus_or_new(&mut self, parent: u32) -> u32 {
+        if self.nodes[parent].plus == NONE {
+            self.nodes[parent].plus = self.nodes.insert(Node::new(parent, PLUS));
+        }
+        self.nodes[parent].plus
+    }
+
+    fn child_or_new(&mut self, parent: u32, name: &str) -> u32 {
+        if let Some(child) = self
+            .levels
+            .find(name)
+            .and_then(|level| self.child(parent, level))
+        {
+            return child;
+        }
+        let level = self.levels.acquire(name);
+        let child = self.nodes.insert(Node::new(parent, level));
+        self.nodes[parent].named += 1;
+        let (key, nodes) = (self.key, &self.nodes);
+        self.edges.insert(key.edge(parent, level), child, |id| {
+            key.edge(nodes[id].parent, nodes[id].level)
+        });
+        child
+    }
+
+    pub(super) fn remove(&mut self, filter: TopicFilter<'_>, key: &K) -> Option<V> {
+        let (at, last) = self.find(filter)?;
+        let node = &mut self.nodes[at];
+        let subscribers = if last == Level::Hash {
+            &mut node.below
+        } else {
+            &mut node.here
+        };
+        let value = subscribers.remove(key)?;
+        if subscribers.is_empty() {
+            self.filters -= 1;
+            if self.filters == 0 {
+                *self = Self::new(self.key);
+            } else {
+                self.prune(at);
+            }
+        }
+        Some(value)
+    }
+
+    /// Removes a node that nothing needs any more, and its ancestors likewise.
+    fn prune(&mut self, mut at: u32) {
+        while at != ROOT {
+            let Node {
+                parent,
+                level,
+                plus,
+                named,
+                ref here,
+                ref below,
+            } = self.nodes[at];
+            if plus != NONE || named > 0 || !here.is_empty() || !below.is_empty() {
+                return;
+            }
+            if level == PLUS {
+                self.nodes[parent].plus = NONE;
+            } else {
+                let (key, nodes) = (self.key, &self.nodes);
+                self.edges.remove(key.edge(parent, level), at, |id| {
+                    key.edge(nodes[id].parent, nodes[id].level)
+                });
+                self.nodes[parent].named -= 1;
+                self.levels.release(level);
+            }
+            self.nodes.remove(at);
+            at = parent;
+        }
+    }
+
+    /// Calls `visitor` for every subscriber to a filter that matches `name`.
+    pub(super) fn visit(&self, name: TopicName<'_>, visitor: &mut impl FnMut(&K, &V)) {
+        if self.filters == 0 {
+            return;
+        }
+        match self.deepest {
+            0..=16 => self.walk(&mut [FRESH; 16], name, visitor),
+            17..=128 => self.walk(&mut [FRESH; 128], name, visitor),
+            deepest => self.walk(
+                &mut vec![FRESH; deepest.min(name.level_count())],
+                name,
+                visitor,
+            ),
+        }
+    }
+
+    /// Goes down by name first and by `+` afterwards. `steps` remembers, level by level, what is still
+    /// to be tried, so that depth costs neither recursion nor a second look at the name.
+    fn walk(&self, steps: &mut [Step], name: TopicName<'_>, visitor: &mut impl FnMut(&K, &V)) {
+        let text = name.as_str();
+        let is_dollar = name.is_dollar();
+        let (mut at, mut depth) = (ROOT, 0);
+        // Levels whose end is known.
+        let mut split = 0;
+        loop {
+            let node = &self.nodes[at];
+            let wildcards = depth > 0 || !is_dollar;
+            if wildcards {
+                node.below.visit(visitor);
+            }
+            let start = if depth == 0 {
+                0
+            } else {
+                steps[depth - 1].end + 1
+            };
+            let mut next = NONE;
+            if start > text.len() {
+                node.here.visit(visitor);
+            } else if (node.named > 0 || node.plus != NONE)
+                && let Some(step) = steps.get_mut(depth)
+            {
+                if depth == split {
+                    step.end = level_end(text, start);
+                    step.level = UNKNOWN;
+                    split += 1;
+                }
+                let plus = if wildcards { node.plus } else { NONE };
+                let named = if node.named == 0 {
+                    NONE
+                } else {
+                    self.step_into(at, step, &text[start..step.end])
+                };
+                (next, step.pending) = if named == NONE {
+                    (plus, NONE)
+                } else {
+                    (named, plus)
+                };
+            }
+            while next == NONE {
+                if depth == 0 {
+                    return;
+                }
+                depth -= 1;
+                next = core::mem::replace(&mut steps[depth].pending, NONE);
+            }
+            at = next;
+            depth += 1;
+        }
+    }
+
+    fn step_into(&self, at: u32, step: &mut Step, level: &str) -> u32 {
+        if step.level == UNKNOWN {
+            step.level = self.levels.find(level).unwrap_or(NONE);
+        }
+        if step.level == NONE {
+            NONE
+        } else {
+            self.child(at, step.level).unwrap_or(NONE)
+        }
+    }
+
+    /// Nodes and level texts kept, and places that hold memory.
+    #[cfg(test)]
+    pub(super) fn footprint(&self) -> (usize, usize, usize) {
+        let (texts, places) = self.levels.footprint();
+        (
+            self.nodes.len(),
+            texts,
+            places + self.nodes.capacity() + self.edges.capacity(),
+        )
+    }
+}
+
+/// Where the level that starts at `start` ends.
+fn level_end(text: &str, start: usize) -> usize {
+    text.as_bytes()[start..]
+        .iter()
+        .position(|&byte| byte == b'/')
+        .map_or(text.len(), |len| start + len)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::{Node, WildcardTree};
+    use crate::hash::HashKey;
+    use crate::{TopicFilter, TopicName};
+
+    #[test]
+    fn a_node_takes_48_bytes() {
+        assert_eq!(size_of::<Node<u32, (u32, u32)>>(), 48);
+    }
+
+    /// Nodes, edges and texts of a filter go with its last subscriber.
+    #[test]
+    fn nothing_is_kept_of_a_removed_filter() {
+        let mut tree = WildcardTree::new(HashKey::from_seed(1));
+        let [stays, deep, hash] =
+            ["a/+", "a/+/b/c/+", "a/b/#"].map(|text| TopicFilter::new(text).unwrap());
+        tree.insert(stays, 1, ());
+        let before = tree.footprint();
+        tree.insert(deep, 1, ());
+        tree.insert(hash, 2, ());
+        tree.remove(hash, &2);
+        assert_eq!(tree.remove(deep, &2), None);
+        tree.remove(deep, &1);
+        assert_eq!(
+            (tree.footprint().0, tree.footprint().1),
+            (before.0, before.1)
+        );
+        let mut found = 0;
+        tree.visit(TopicName::new("a/b").unwrap(), &mut |_, ()| found += 1);
+        assert_eq!(found, 1);
+        tree.remove(stays, &1);
+        assert_eq!(tree.footprint(), (0, 0, 0));
+    }
+}
