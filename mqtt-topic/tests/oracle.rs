@@ -1,6 +1,5 @@
 //! A naive matcher of a few lines against the filter, the subscription index and the retained index,
 //! under any sequence of inserts and removals. [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.2-1], [MQTT-4.7.3-4]
-#![expect(clippy::unwrap_used, reason = "a test may")]
 
 use std::collections::BTreeMap;
 
