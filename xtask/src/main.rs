@@ -1,3 +1,49 @@
-//! Everything a contributor runs.
+//! Everything a contributor runs: `cargo xtask --help` lists it.
+#![expect(
+    clippy::print_stdout,
+    reason = "a command-line tool answers on standard output"
+)]
 
-fn main() {}
+mod bare_metal;
+mod ci;
+mod flags;
+mod shell;
+mod size;
+mod tally;
+mod test;
+mod tidy;
+mod workspace;
+
+use std::process::ExitCode;
+
+use flags::Command;
+use workspace::Workspace;
+
+fn main() -> ExitCode {
+    let command = match flags::parse(std::env::args_os()) {
+        Ok(command) => command,
+        Err(error) => {
+            eprintln!("error: {error}\n\nTry `cargo xtask --help`.");
+            return ExitCode::from(2);
+        }
+    };
+    let outcome = match command {
+        Command::Help(text) => {
+            print!("{text}");
+            return ExitCode::SUCCESS;
+        }
+        Command::Ci(options) => Workspace::find().and_then(|ws| ci::main(&ws, &options)),
+        Command::Test(options) => Workspace::find().and_then(|ws| test::main(&ws, &options)),
+        Command::Tidy => Workspace::find().and_then(|ws| tidy::main(&ws)),
+        Command::Size => Workspace::find().and_then(|ws| size::main(&ws)),
+    };
+    match outcome {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            if !error.is_told() {
+                eprintln!("error: {error}");
+            }
+            ExitCode::FAILURE
+        }
+    }
+}

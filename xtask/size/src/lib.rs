@@ -1,0 +1,33 @@
+//! Start code that every measured program shares: two vectors and a panic handler that stops.
+#![no_std]
+
+use core::panic::PanicInfo;
+
+/// Defines the entry point: `start!(f)` calls `f`, which never returns.
+#[macro_export]
+macro_rules! start {
+    ($main:path) => {
+        /// Called by the hardware after a reset.
+        #[unsafe(no_mangle)]
+        pub extern "C" fn reset() -> ! {
+            $main()
+        }
+
+        /// The vectors that the hardware reads: top of the stack, reset.
+        #[unsafe(link_section = ".vectors")]
+        #[used]
+        static VECTORS: (usize, extern "C" fn() -> !) = (0x2001_0000, reset);
+    };
+}
+
+#[panic_handler]
+fn panic(_: &PanicInfo<'_>) -> ! {
+    stop()
+}
+
+/// Does nothing for ever.
+pub fn stop() -> ! {
+    loop {
+        core::hint::spin_loop();
+    }
+}

@@ -1,0 +1,354 @@
+//! `cargo xtask ci`: the steps that judge a change, their times, and the closing line.
+
+use core::time::Duration;
+use std::time::Instant;
+
+use crate::bare_metal::BareMetal;
+use crate::shell::{Error, Program, Result, bold, dim, red, yellow};
+use crate::tally::Tally;
+use crate::test::{TestOptions, in_ci};
+use crate::workspace::{PURE, Workspace};
+use crate::{size, test, tidy};
+
+/// Which steps to run.
+#[derive(Debug, Default, PartialEq, Eq)]
+pub(crate) struct CiOptions {
+    /// Names of steps; all if empty.
+    pub(crate) steps: Vec<&'static str>,
+}
+
+/// One check.
+pub(crate) struct Step {
+    /// What it is called on the command line.
+    pub(crate) name: &'static str,
+    about: &'static str,
+    run: fn(&Workspace) -> Result<Outcome>,
+}
+
+/// How a step that could be run ended.
+enum Outcome {
+    /// It held.
+    Held,
+    /// It ran tests.
+    Counted(Tally),
+    /// It could not run; the text is the command that installs what it needs.
+    Missing(String),
+}
+
+/// Quick ones first, so that a slip shows soon.
+const STEPS: [Step; 9] = [
+    Step {
+        name: "fmt",
+        about: "rustfmt would change nothing",
+        run: fmt,
+    },
+    Step {
+        name: "tidy",
+        about: "layers, allowed crates, licences, files",
+        run: run_tidy,
+    },
+    Step {
+        name: "clippy",
+        about: "no warning in any target with all features",
+        run: clippy,
+    },
+    Step {
+        name: "alone",
+        about: "each crate builds alone, without features that its neighbours switch on",
+        run: alone,
+    },
+    Step {
+        name: "features",
+        about: "the pure crates with no feature, each feature alone, and all",
+        run: features,
+    },
+    Step {
+        name: "doc",
+        about: "the documentation has no broken link",
+        run: doc,
+    },
+    Step {
+        name: "test",
+        about: "all tests",
+        run: run_tests,
+    },
+    Step {
+        name: "no-std",
+        about: "the pure crates build for bare metal, without and with `alloc`",
+        run: no_std,
+    },
+    Step {
+        name: "size",
+        about: "flash and RAM on a Cortex-M3, linked without an allocator",
+        run: run_size,
+    },
+];
+
+/// The step of that name.
+pub(crate) fn step(name: &str) -> Option<&'static Step> {
+    STEPS.iter().find(|step| step.name == name)
+}
+
+/// One line per step, for the help.
+pub(crate) fn list_steps() -> String {
+    STEPS
+        .iter()
+        .map(|step| format!("  {:<9} {}\n", step.name, step.about))
+        .collect()
+}
+
+/// Runs the steps, sums up, and ends with the closing line.
+///
+/// # Errors
+/// If a step failed, or, with CI=true, something was skipped.
+pub(crate) fn main(ws: &Workspace, options: &CiOptions) -> Result<()> {
+    let chosen: Vec<&Step> = if options.steps.is_empty() {
+        STEPS.iter().collect()
+    } else {
+        options.steps.iter().filter_map(|name| step(name)).collect()
+    };
+    let mut summary = Summary::default();
+    for step in chosen {
+        println!("\n{}", bold(&format!("== {}: {}", step.name, step.about)));
+        let start = Instant::now();
+        let outcome = (step.run)(ws);
+        summary.add(step.name, start.elapsed(), outcome);
+    }
+    summary.print();
+    if summary.tally.failed > 0 || (summary.tally.skipped > 0 && in_ci()) {
+        Err(Error::Told)
+    } else {
+        Ok(())
+    }
+}
+
+/// What the steps came to.
+#[derive(Default)]
+struct Summary {
+    tally: Tally,
+    times: Vec<(&'static str, Duration)>,
+    remarks: Vec<String>,
+}
+
+impl Summary {
+    fn add(&mut self, name: &'static str, time: Duration, outcome: Result<Outcome>) {
+        self.times.push((name, time));
+        let verdict = match outcome {
+            Ok(Outcome::Held) => "ok".to_owned(),
+            Ok(Outcome::Counted(tally)) => {
+                self.tally += tally;
+                if tally.failed > 0 {
+                    self.remarks
+                        .push(red(&format!("FAILED {name}: {} tests", tally.failed)));
+                }
+                if tally.skipped > 0 {
+                    self.remarks.push(yellow(&format!(
+                        "SKIPPED {} tests of `{name}`: see above what installs their tools",
+                        tally.skipped
+                    )));
+                }
+                tally.to_string()
+            }
+            Ok(Outcome::Missing(install)) => {
+                self.tally.skipped += 1;
+                self.remarks
+                    .push(yellow(&format!("SKIPPED {name}: {install}")));
+                format!("SKIPPED: {install}")
+            }
+            Err(error) => {
+                self.tally.failed += 1;
+                self.remarks.push(red(&format!("FAILED {name}")));
+                if error.is_told() {
+                    "FAILED".to_owned()
+                } else {
+                    format!("FAILED: {error}")
+                }
+            }
+        };
+        println!(
+            "{}",
+            dim(&format!(
+                "-- {name}: {verdict} ({:.1} s)",
+                time.as_secs_f32()
+            ))
+        );
+    }
+
+    fn print(&mut self) {
+        let total: Duration = self.times.iter().map(|(_, time)| time).sum();
+        self.times
+            .sort_by_key(|(_, time)| core::cmp::Reverse(*time));
+        let slowest: Vec<String> = self
+            .times
+            .iter()
+            .take(5)
+            .map(|(name, time)| format!("{name} {:.1} s", time.as_secs_f32()))
+            .collect();
+        println!(
+            "\n{} {} of {:.0} s",
+            bold("slowest:"),
+            slowest.join(", "),
+            total.as_secs_f32()
+        );
+        for remark in &self.remarks {
+            println!("{remark}");
+        }
+        println!("\n{}", self.tally);
+    }
+}
+
+fn fmt(ws: &Workspace) -> Result<Outcome> {
+    Program::cargo(&ws.root)
+        .args(["fmt", "--all", "--check"])
+        .run()?;
+    Program::cargo(&ws.root)
+        .args(["fmt", "--manifest-path", "xtask/size/Cargo.toml", "--check"])
+        .run()?;
+    Ok(Outcome::Held)
+}
+
+fn run_tidy(ws: &Workspace) -> Result<Outcome> {
+    tidy::main(ws).map(|()| Outcome::Held)
+}
+
+fn clippy(ws: &Workspace) -> Result<Outcome> {
+    let args = [
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--",
+        "-D",
+        "warnings",
+    ];
+    Program::cargo(&ws.root).args(args).run()?;
+    Ok(Outcome::Held)
+}
+
+/// Without the targets for tests, whose dependencies switch features on as well.
+fn alone(ws: &Workspace) -> Result<Outcome> {
+    for member in &ws.members {
+        Program::cargo(&ws.root)
+            .args(["check", "--quiet", "--package", &member.name])
+            .run()?;
+    }
+    Ok(Outcome::Held)
+}
+
+fn features(ws: &Workspace) -> Result<Outcome> {
+    for name in PURE {
+        let member = ws
+            .member(name)
+            .ok_or("a pure crate is no member of the workspace")?;
+        let features = ws.features(member)?;
+        let mut sets = vec![vec!["--no-default-features"]];
+        sets.extend(
+            features
+                .iter()
+                .map(|feature| vec!["--no-default-features", "--features", feature]),
+        );
+        if features.len() > 1 {
+            sets.push(vec!["--all-features"]);
+        }
+        for set in sets {
+            let program =
+                Program::cargo(&ws.root).args(["clippy", "--quiet", "--package", name, "--lib"]);
+            program.args(set).args(["--", "-D", "warnings"]).run()?;
+        }
+    }
+    Ok(Outcome::Held)
+}
+
+fn doc(ws: &Workspace) -> Result<Outcome> {
+    let program =
+        Program::cargo(&ws.root).args(["doc", "--workspace", "--no-deps", "--all-features"]);
+    program.env("RUSTDOCFLAGS", "-D warnings").run()?;
+    Ok(Outcome::Held)
+}
+
+fn run_tests(ws: &Workspace) -> Result<Outcome> {
+    test::run(ws, &TestOptions::default()).map(Outcome::Counted)
+}
+
+/// The Cortex-M0 has no compare-and-swap: what builds for it builds for the others.
+fn no_std(ws: &Workspace) -> Result<Outcome> {
+    let bare = match BareMetal::find(ws) {
+        Ok(bare) => bare,
+        Err(missing) => return Ok(Outcome::Missing(missing.install())),
+    };
+    let packages = PURE.map(|name| ["--package", name]).concat();
+    let target = ["--target", "thumbv6m-none-eabi"];
+    let check = |build_std: &str| {
+        bare.cargo(&ws.root)
+            .args(["check"])
+            .args(&packages)
+            .args(target)
+            .args([build_std])
+    };
+    check("-Zbuild-std=core")
+        .args(["--no-default-features"])
+        .run()?;
+    let mut with_alloc = Vec::new();
+    for name in PURE {
+        let member = ws
+            .member(name)
+            .ok_or("a pure crate is no member of the workspace")?;
+        if ws
+            .features(member)?
+            .iter()
+            .any(|feature| feature == "alloc")
+        {
+            with_alloc.push(format!("{name}/alloc"));
+        }
+    }
+    if !with_alloc.is_empty() {
+        check("-Zbuild-std=core,alloc")
+            .args(["--no-default-features", "--features", &with_alloc.join(",")])
+            .run()?;
+    }
+    Ok(Outcome::Held)
+}
+
+fn run_size(ws: &Workspace) -> Result<Outcome> {
+    match BareMetal::find(ws) {
+        Ok(bare) => size::run(ws, &bare).map(|()| Outcome::Held),
+        Err(missing) => Ok(Outcome::Missing(missing.install())),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn summary(outcomes: [Result<Outcome>; 4]) -> Tally {
+        let mut summary = Summary::default();
+        for outcome in outcomes {
+            summary.add("step", Duration::ZERO, outcome);
+        }
+        summary.tally
+    }
+
+    #[test]
+    fn a_failed_step_and_a_missing_tool_show_in_the_closing_line() {
+        let tests = Tally {
+            passed: 7,
+            failed: 1,
+            skipped: 2,
+        };
+        let tally = summary([
+            Ok(Outcome::Held),
+            Ok(Outcome::Counted(tests)),
+            Ok(Outcome::Missing("apt-get install it".to_owned())),
+            Err("broken".into()),
+        ]);
+        assert_eq!(tally.to_string(), "7 passed, 2 failed, 3 skipped");
+    }
+
+    #[test]
+    fn steps_have_different_names() {
+        let mut names = STEPS.map(|step| step.name).to_vec();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), STEPS.len());
+    }
+}

@@ -1,0 +1,238 @@
+//! The command line: commands, their options and their help.
+
+use std::ffi::OsString;
+
+use lexopt::{Arg, Parser, ValueExt};
+
+use crate::ci::{self, CiOptions};
+use crate::test::TestOptions;
+
+/// What the caller asked for.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Command {
+    /// Print this text and stop.
+    Help(String),
+    /// All checks.
+    Ci(CiOptions),
+    /// All tests.
+    Test(TestOptions),
+    /// Rules that no compiler checks.
+    Tidy,
+    /// The footprint on a microcontroller.
+    Size,
+}
+
+const HELP: &str = "\
+What a contributor runs
+
+Usage: cargo xtask <COMMAND>
+
+Commands:
+  ci    Every check that a change must pass, in one go
+  test  All tests: unit, integration and documentation tests, foreign clients included
+  tidy  The rules that no compiler checks: layers, allowed crates, licences, files
+  size  Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
+
+`cargo xtask <COMMAND> --help` says more.
+";
+
+const CI: &str = "\
+Every check that a change must pass, in one go
+
+Usage: cargo xtask ci [STEP]...
+
+Goes on after a failure, so that one run shows everything there is to mend; then lists the slowest steps and what
+failed. The last line counts the tests: `N passed, N failed, N skipped`; a failed step that is no test counts as one
+failure. With CI=true in the environment anything skipped is a failure too.
+
+Arguments:
+  [STEP]...  Only these steps, in this order [default: all]
+
+Options:
+  -h, --help  Print this help
+
+Steps:
+";
+
+const TEST: &str = "\
+All tests: unit, integration and documentation tests, foreign clients included
+
+Usage: cargo xtask test [OPTIONS] [FILTER]
+
+Runs through cargo-nextest where it is installed, else through `cargo test`. A test that needs a program which is
+missing prints `SKIPPED <what>: <the command that installs it>`; these lines are repeated and counted at the end.
+
+Arguments:
+  [FILTER]  Only the tests with this in their name
+
+Options:
+  -p, --package <NAME>  Only the tests of this crate (may be repeated)
+      --full            The long tests too (those marked #[ignore]), and 16 times the random cases (PROPTEST_CASES)
+  -h, --help            Print this help
+";
+
+const TIDY: &str = "\
+The rules that no compiler checks: layers, allowed crates, licences, files
+
+Usage: cargo xtask tidy
+
+Each finding comes with the sentence that explains its rule. The table of layers, allowed crates and exceptions is
+xtask/tidy.toml; the accepted licences and banned crates are in deny.toml.
+
+Options:
+  -h, --help  Print this help
+";
+
+const SIZE: &str = "\
+Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
+
+Usage: cargo xtask size
+
+Builds xtask/size for thumbv7m-none-eabi with Debian's compiler (its packages are named if they are missing) and
+prints what each program takes beyond an empty one. Fails if a program refers to an allocator.
+
+Options:
+  -h, --help  Print this help
+";
+
+/// Reads the command line, the program's name first.
+///
+/// # Errors
+/// On an unknown command, option or step, or a missing value.
+pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command, lexopt::Error> {
+    let mut parser = Parser::from_iter(
+        args.into_iter()
+            .map(OsString::into_encoded_bytes)
+            .map(lossy),
+    );
+    match parser.next()? {
+        None | Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help(HELP.to_owned())),
+        Some(Arg::Value(name)) => match name.string()?.as_str() {
+            "ci" => ci(parser),
+            "test" => test(parser),
+            "tidy" => bare(parser, TIDY, Command::Tidy),
+            "size" => bare(parser, SIZE, Command::Size),
+            "help" => Ok(Command::Help(HELP.to_owned())),
+            other => Err(format!("there is no command `{other}`").into()),
+        },
+        Some(other) => Err(other.unexpected()),
+    }
+}
+
+fn lossy(bytes: Vec<u8>) -> OsString {
+    String::from_utf8_lossy(&bytes).into_owned().into()
+}
+
+fn ci(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let mut options = CiOptions::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => {
+                return Ok(Command::Help(format!("{CI}{}", ci::list_steps())));
+            }
+            Arg::Value(step) => {
+                let step = step.string()?;
+                let known = ci::step(&step).ok_or_else(|| {
+                    format!("there is no step `{step}`; see `cargo xtask ci --help`")
+                })?;
+                options.steps.push(known.name);
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Ci(options))
+}
+
+fn test(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let mut options = TestOptions::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(TEST.to_owned())),
+            Arg::Short('p') | Arg::Long("package") => {
+                options.packages.push(parser.value()?.string()?);
+            }
+            Arg::Long("full") => options.full = true,
+            Arg::Value(filter) if options.filter.is_none() => {
+                options.filter = Some(filter.string()?);
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Test(options))
+}
+
+fn bare(mut parser: Parser, help: &str, command: Command) -> Result<Command, lexopt::Error> {
+    match parser.next()? {
+        None => Ok(command),
+        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help(help.to_owned())),
+        Some(other) => Err(other.unexpected()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parsed(line: &str) -> Result<Command, String> {
+        let args = ["xtask"]
+            .into_iter()
+            .chain(line.split_whitespace())
+            .map(OsString::from);
+        parse(args).map_err(|error| error.to_string())
+    }
+
+    #[test]
+    fn every_command_has_help() {
+        for command in ["", "ci", "test", "tidy", "size"] {
+            for flag in ["-h", "--help"] {
+                let Ok(Command::Help(text)) = parsed(&format!("{command} {flag}")) else {
+                    panic!("`{command} {flag}` helps")
+                };
+                assert!(text.contains("Usage: cargo xtask"), "{text}");
+            }
+        }
+    }
+
+    #[test]
+    fn test_options_are_read() {
+        let expected = TestOptions {
+            full: true,
+            packages: vec!["mqtt-codec".into(), "mqtt-topic".into()],
+            filter: Some("qos2".into()),
+        };
+        assert_eq!(
+            parsed("test --full -p mqtt-codec --package=mqtt-topic qos2"),
+            Ok(Command::Test(expected))
+        );
+        assert_eq!(parsed("test"), Ok(Command::Test(TestOptions::default())));
+    }
+
+    #[test]
+    fn steps_are_checked_when_they_are_read() {
+        assert_eq!(
+            parsed("ci tidy fmt"),
+            Ok(Command::Ci(CiOptions {
+                steps: vec!["tidy", "fmt"]
+            }))
+        );
+        assert!(
+            parsed("ci nonsense")
+                .expect_err("no such step")
+                .contains("nonsense")
+        );
+    }
+
+    #[test]
+    fn what_is_unknown_is_named() {
+        for (line, named) in [
+            ("frob", "frob"),
+            ("tidy --fix", "--fix"),
+            ("test a b", "b"),
+            ("size x", "x"),
+            ("--loud", "--loud"),
+        ] {
+            let error = parsed(line).expect_err(line);
+            assert!(error.contains(named), "{line}: {error}");
+        }
+    }
+}
