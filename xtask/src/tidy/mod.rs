@@ -48,7 +48,7 @@ pub(crate) fn main(ws: &Workspace) -> Result<()> {
         "--target",
         "all",
         "--edges",
-        "all",
+        "normal,build,dev",
         "--prefix",
         "none",
     ];
