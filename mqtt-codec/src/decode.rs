@@ -1,0 +1,425 @@
+//! Reading packets: the limits of a connection, the frame, and the packet by its type and sender.
+
+use crate::header::{FixedHeader, PacketType};
+use crate::packet::{
+    Auth, ConnAck, ConnectView, Disconnect, FromClient, FromServer, Packet, PartialPublish, PubAck,
+    PubComp, PubRec, PubRel, Publish, SubAck, Subscribe, UnsubAck, Unsubscribe,
+};
+use crate::place::{self, Places};
+use crate::property::{Limits, Properties};
+use crate::varint::{self, VarInt};
+use crate::wire::Reader;
+use crate::{DecodeError, RuleId, Version};
+
+/// Everything the reading side has to know of a connection: the version and the limits.
+///
+/// Keeps no state: the caller hands in the bytes from the start of a packet, and when they are not
+/// enough, hands them in again with more behind.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Decoder {
+    /// The version of the connection. A CONNECT is read by the version that it carries itself.
+    pub version: Version,
+    /// Bytes of the largest packet that is accepted, its fixed header included. A larger one is refused
+    /// from its first 2 to 5 bytes.
+    pub maximum_packet_size: u32,
+    /// User properties that are accepted in a packet, or in a will.
+    pub maximum_user_properties: u16,
+}
+
+/// What came of an attempt to read a packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Decoded<T> {
+    /// At least so many bytes in all, from the start of the packet, are needed; the length of the
+    /// whole packet as soon as that is known.
+    NeedMore(usize),
+    /// The packet, and the number of bytes it took.
+    Complete {
+        /// The packet.
+        packet: T,
+        /// Bytes from the start of the packet that are dealt with.
+        len: usize,
+    },
+}
+
+impl<T> Decoded<T> {
+    /// The same with another packet.
+    #[inline]
+    pub fn map<U>(self, f: impl FnOnce(T) -> U) -> Decoded<U> {
+        match self {
+            Self::NeedMore(bytes) => Decoded::NeedMore(bytes),
+            Self::Complete { packet, len } => Decoded::Complete {
+                packet: f(packet),
+                len,
+            },
+        }
+    }
+}
+
+/// Who sent a packet, as far as the reader knows.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Sender {
+    Client,
+    Server,
+    Either,
+}
+
+impl Sender {
+    #[inline]
+    pub(crate) const fn publish(self) -> Places {
+        match self {
+            Self::Client => place::PUBLISH_FROM_CLIENT,
+            Self::Server => place::PUBLISH_FROM_SERVER,
+            Self::Either => place::PUBLISH,
+        }
+    }
+
+    #[inline]
+    pub(crate) const fn disconnect(self) -> Places {
+        match self {
+            Self::Client => place::DISCONNECT_FROM_CLIENT,
+            Self::Server => place::DISCONNECT_FROM_SERVER,
+            Self::Either => place::DISCONNECT,
+        }
+    }
+}
+
+/// What the packets need to know when they are read.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Context {
+    pub(crate) version: Version,
+    pub(crate) sender: Sender,
+    maximum_user_properties: u16,
+}
+
+impl Context {
+    #[inline]
+    pub(crate) const fn with_version(self, version: Version) -> Self {
+        Self { version, ..self }
+    }
+
+    #[inline]
+    pub(crate) const fn limits(self, places: Places) -> Limits {
+        Limits {
+            places,
+            user_properties: self.maximum_user_properties,
+        }
+    }
+
+    /// The properties at this point of the packet; none in the older versions.
+    #[inline]
+    pub(crate) fn properties<'a>(
+        self,
+        reader: &mut Reader<'a>,
+        places: Places,
+    ) -> Result<Properties<'a>, DecodeError> {
+        if self.version.is_v5() {
+            Properties::decode(reader, self.limits(places)).map(|(properties, _)| properties)
+        } else {
+            Ok(Properties::EMPTY)
+        }
+    }
+}
+
+/// A packet that is there in full and about to be taken apart.
+struct Frame<'a> {
+    header: FixedHeader,
+    body: Reader<'a>,
+    cx: Context,
+}
+
+impl<'a> Frame<'a> {
+    /// Reads a body with `decode` and makes sure that nothing is left of it.
+    #[inline]
+    fn read<T>(
+        self,
+        decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<T, DecodeError>,
+    ) -> Result<T, DecodeError> {
+        let mut body = self.body;
+        let packet = decode(&mut body, self.cx)?;
+        body.finish()?;
+        Ok(packet)
+    }
+
+    #[inline]
+    fn publish(mut self) -> Result<Publish<'a>, DecodeError> {
+        Publish::decode(&mut self.body, self.header.flags, self.cx)
+    }
+
+    #[inline]
+    fn ping<T>(self, packet: T) -> Result<T, DecodeError> {
+        self.body.finish()?;
+        Ok(packet)
+    }
+
+    #[cold]
+    fn wrong_side<T>(self) -> Result<T, DecodeError> {
+        Err(DecodeError {
+            rule: RuleId::PacketFromWrongSide,
+            at: 0,
+        })
+    }
+}
+
+impl Decoder {
+    /// A decoder without limits of its own: packets of up to 268,435,460 bytes with up to 65,535 user
+    /// properties.
+    pub const fn new(version: Version) -> Self {
+        Self {
+            version,
+            maximum_packet_size: varint::MAX + 5,
+            maximum_user_properties: u16::MAX,
+        }
+    }
+
+    /// Reads the packet of a client at the front of `bytes`.
+    ///
+    /// # Errors
+    /// The first rule that is broken, also by packets of which only the fixed header is there.
+    pub fn from_client<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<FromClient<'a>>, DecodeError> {
+        self.packet(bytes, Sender::Client, |frame| {
+            Ok(match frame.header.packet_type {
+                PacketType::Connect => FromClient::Connect(frame.read(ConnectView::decode)?),
+                PacketType::Publish => FromClient::Publish(frame.publish()?),
+                PacketType::PubAck => FromClient::PubAck(frame.read(PubAck::decode)?),
+                PacketType::PubRec => FromClient::PubRec(frame.read(PubRec::decode)?),
+                PacketType::PubRel => FromClient::PubRel(frame.read(PubRel::decode)?),
+                PacketType::PubComp => FromClient::PubComp(frame.read(PubComp::decode)?),
+                PacketType::Subscribe => FromClient::Subscribe(frame.read(Subscribe::decode)?),
+                PacketType::Unsubscribe => {
+                    FromClient::Unsubscribe(frame.read(Unsubscribe::decode)?)
+                }
+                PacketType::PingReq => frame.ping(FromClient::PingReq)?,
+                PacketType::Disconnect => FromClient::Disconnect(frame.read(Disconnect::decode)?),
+                PacketType::Auth => FromClient::Auth(frame.read(Auth::decode)?),
+                PacketType::ConnAck
+                | PacketType::SubAck
+                | PacketType::UnsubAck
+                | PacketType::PingResp => {
+                    return frame.wrong_side();
+                }
+            })
+        })
+    }
+
+    /// Reads the packet of a server at the front of `bytes`.
+    ///
+    /// # Errors
+    /// The first rule that is broken, also by packets of which only the fixed header is there.
+    pub fn from_server<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<FromServer<'a>>, DecodeError> {
+        self.packet(bytes, Sender::Server, |frame| {
+            Ok(match frame.header.packet_type {
+                PacketType::ConnAck => FromServer::ConnAck(frame.read(ConnAck::decode)?),
+                PacketType::Publish => FromServer::Publish(frame.publish()?),
+                PacketType::PubAck => FromServer::PubAck(frame.read(PubAck::decode)?),
+                PacketType::PubRec => FromServer::PubRec(frame.read(PubRec::decode)?),
+                PacketType::PubRel => FromServer::PubRel(frame.read(PubRel::decode)?),
+                PacketType::PubComp => FromServer::PubComp(frame.read(PubComp::decode)?),
+                PacketType::SubAck => FromServer::SubAck(frame.read(SubAck::decode)?),
+                PacketType::UnsubAck => FromServer::UnsubAck(frame.read(UnsubAck::decode)?),
+                PacketType::PingResp => frame.ping(FromServer::PingResp)?,
+                PacketType::Disconnect => FromServer::Disconnect(frame.read(Disconnect::decode)?),
+                PacketType::Auth => FromServer::Auth(frame.read(Auth::decode)?),
+                PacketType::Connect
+                | PacketType::Subscribe
+                | PacketType::Unsubscribe
+                | PacketType::PingReq => {
+                    return frame.wrong_side();
+                }
+            })
+        })
+    }
+
+    /// Reads the packet at the front of `bytes`, whoever sent it: for tools and tests.
+    ///
+    /// # Errors
+    /// The first rule that is broken; rules that hold for one side only are not applied.
+    pub fn any<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<Packet<'a>>, DecodeError> {
+        self.packet(bytes, Sender::Either, |frame| {
+            Ok(match frame.header.packet_type {
+                PacketType::Connect => Packet::Connect(frame.read(ConnectView::decode)?),
+                PacketType::ConnAck => Packet::ConnAck(frame.read(ConnAck::decode)?),
+                PacketType::Publish => Packet::Publish(frame.publish()?),
+                PacketType::PubAck => Packet::PubAck(frame.read(PubAck::decode)?),
+                PacketType::PubRec => Packet::PubRec(frame.read(PubRec::decode)?),
+                PacketType::PubRel => Packet::PubRel(frame.read(PubRel::decode)?),
+                PacketType::PubComp => Packet::PubComp(frame.read(PubComp::decode)?),
+                PacketType::Subscribe => Packet::Subscribe(frame.read(Subscribe::decode)?),
+                PacketType::SubAck => Packet::SubAck(frame.read(SubAck::decode)?),
+                PacketType::Unsubscribe => Packet::Unsubscribe(frame.read(Unsubscribe::decode)?),
+                PacketType::UnsubAck => Packet::UnsubAck(frame.read(UnsubAck::decode)?),
+                PacketType::PingReq => frame.ping(Packet::PingReq)?,
+                PacketType::PingResp => frame.ping(Packet::PingResp)?,
+                PacketType::Disconnect => Packet::Disconnect(frame.read(Disconnect::decode)?),
+                PacketType::Auth => Packet::Auth(frame.read(Auth::decode)?),
+            })
+        })
+    }
+
+    /// Reads the PUBLISH at the front of `bytes` as soon as its topic and properties are there.
+    ///
+    /// The payload of the result is the part that was there, `len` counts all bytes up to its end, and
+    /// `missing` bytes of payload are still to come. Subscription identifiers are accepted, as they
+    /// come from servers; a server reads with
+    /// [`publish_head_from_client`](Self::publish_head_from_client).
+    ///
+    /// # Errors
+    /// The first rule that is broken; a packet that is no PUBLISH is one from the wrong side.
+    pub fn publish_head<'a>(
+        &self,
+        bytes: &'a [u8],
+    ) -> Result<Decoded<PartialPublish<'a>>, DecodeError> {
+        self.head(bytes, Sender::Server)
+    }
+
+    /// The same as [`publish_head`](Self::publish_head) for a PUBLISH that comes from a client.
+    ///
+    /// # Errors
+    /// As there, and for a subscription identifier [MQTT-3.3.4-6].
+    pub fn publish_head_from_client<'a>(
+        &self,
+        bytes: &'a [u8],
+    ) -> Result<Decoded<PartialPublish<'a>>, DecodeError> {
+        self.head(bytes, Sender::Client)
+    }
+
+    fn head<'a>(
+        &self,
+        bytes: &'a [u8],
+        sender: Sender,
+    ) -> Result<Decoded<PartialPublish<'a>>, DecodeError> {
+        let header = match FixedHeader::decode(bytes)? {
+            Decoded::NeedMore(bytes) => return Ok(Decoded::NeedMore(bytes)),
+            Decoded::Complete { packet, .. } => packet,
+        };
+        if header.packet_type != PacketType::Publish {
+            return Err(DecodeError {
+                rule: RuleId::PacketFromWrongSide,
+                at: 0,
+            });
+        }
+        self.check_header(header)?;
+        let frame_len = header.frame_len();
+        let (frame, _) = bytes.split_at_checked(frame_len).unwrap_or((bytes, &[]));
+        // A head that claims to be longer than its packet is read, and refused, when the packet is there.
+        let needed = head_len(frame, header, self.version).min(frame_len);
+        if frame.len() < needed {
+            return Ok(Decoded::NeedMore(needed));
+        }
+        let body = frame
+            .get(usize::from(header.header_len)..)
+            .unwrap_or_default();
+        let mut reader = Reader::new(body, frame.len());
+        let publish = Publish::decode(&mut reader, header.flags, self.context(sender))?;
+        let missing = (frame_len - frame.len()) as u32;
+        Ok(Decoded::Complete {
+            packet: PartialPublish { publish, missing },
+            len: frame.len(),
+        })
+    }
+
+    /// Reads the frame at the front of `bytes` and hands it to `decode` when it is there in full.
+    #[inline]
+    fn packet<'a, T>(
+        &self,
+        bytes: &'a [u8],
+        sender: Sender,
+        decode: impl FnOnce(Frame<'a>) -> Result<T, DecodeError>,
+    ) -> Result<Decoded<T>, DecodeError> {
+        let header = match FixedHeader::decode(bytes)? {
+            Decoded::NeedMore(bytes) => return Ok(Decoded::NeedMore(bytes)),
+            Decoded::Complete { packet, .. } => packet,
+        };
+        self.check_header(header)?;
+        let len = header.frame_len();
+        let Some(body) = bytes.get(usize::from(header.header_len)..len) else {
+            return Ok(Decoded::NeedMore(len));
+        };
+        let frame = Frame {
+            header,
+            body: Reader::new(body, len),
+            cx: self.context(sender),
+        };
+        decode(frame).map(|packet| Decoded::Complete { packet, len })
+    }
+
+    #[inline]
+    const fn context(&self, sender: Sender) -> Context {
+        Context {
+            version: self.version,
+            sender,
+            maximum_user_properties: self.maximum_user_properties,
+        }
+    }
+
+    /// Refuses what can be refused before a byte behind the fixed header has arrived.
+    #[inline]
+    fn check_header(&self, header: FixedHeader) -> Result<(), DecodeError> {
+        if header.frame_len() > self.maximum_packet_size as usize {
+            return Err(DecodeError {
+                rule: RuleId::PacketTooLarge,
+                at: 1,
+            });
+        }
+        match broken_flags(header.packet_type, header.flags, self.version) {
+            None => Ok(()),
+            Some(rule) => Err(DecodeError { rule, at: 0 }),
+        }
+    }
+}
+
+/// The rule that packet type or flags of the first byte break.
+#[inline]
+fn broken_flags(packet_type: PacketType, flags: u8, version: Version) -> Option<RuleId> {
+    // MQTT 3.1 allows DUP on the packets that it sends again.
+    let dup = if version == Version::V31 {
+        crate::packet::DUP
+    } else {
+        0
+    };
+    let (fixed, rule) = match packet_type {
+        PacketType::Publish if flags & 0x06 == 0x06 => return Some(RuleId::PublishQoS),
+        PacketType::Publish if flags & 0x0e == 0x08 && dup == 0 => {
+            return Some(RuleId::DupAtMostOnce);
+        }
+        PacketType::Publish => return None,
+        PacketType::PubRel => (flags & !dup == 2, RuleId::PubRelFlags),
+        PacketType::Subscribe => (flags & !dup == 2, RuleId::SubscribeFlags),
+        PacketType::Unsubscribe => (flags & !dup == 2, RuleId::UnsubscribeFlags),
+        PacketType::Disconnect => (flags == 0, RuleId::DisconnectFlags),
+        PacketType::Auth if !version.is_v5() => return Some(RuleId::PacketTypeReserved),
+        PacketType::Auth => (flags == 0, RuleId::AuthFlags),
+        PacketType::Connect
+        | PacketType::ConnAck
+        | PacketType::PubAck
+        | PacketType::PubRec
+        | PacketType::PubComp
+        | PacketType::SubAck
+        | PacketType::UnsubAck
+        | PacketType::PingReq
+        | PacketType::PingResp => (flags == 0, RuleId::HeaderFlags),
+    };
+    if fixed { None } else { Some(rule) }
+}
+
+/// Bytes up to the payload of a PUBLISH, or as many as are needed to say more.
+fn head_len(frame: &[u8], header: FixedHeader, version: Version) -> usize {
+    let mut len = usize::from(header.header_len);
+    let topic = frame.get(len..).unwrap_or_default();
+    len += 2;
+    let Some(topic_len) = topic.first_chunk() else {
+        return len;
+    };
+    len += usize::from(u16::from_be_bytes(*topic_len));
+    if header.flags & 0x06 != 0 {
+        len += 2;
+    }
+    if version.is_v5() {
+        let properties = frame.get(len..).unwrap_or_default();
+        match varint::decode(properties) {
+            VarInt::Value(properties, bytes) => len += bytes + properties as usize,
+            VarInt::Incomplete => len += properties.len() + 1,
+            VarInt::TooLong | VarInt::NotShortest => {}
+        }
+    }
+    len
+}

@@ -1,0 +1,145 @@
+//! Writing packets: measured first, then written in one pass that cannot fail.
+
+use crate::wire::{Count, Measure, Sink, Writer};
+use crate::{EncodeError, Version, varint};
+
+/// The bytes of a PINGREQ, the same in all versions.
+pub const PINGREQ: [u8; 2] = [0xc0, 0];
+
+/// The bytes of a PINGRESP, the same in all versions.
+pub const PINGRESP: [u8; 2] = [0xd0, 0];
+
+/// What a packet is made of. `body` describes the bytes once, for measuring and for writing.
+pub(crate) trait Layout {
+    /// The first byte: packet type and flags.
+    fn first_byte(&self) -> u8;
+
+    /// Whether this version can carry the packet, apart from what `Measure` finds.
+    fn check(&self, version: Version) -> Result<(), EncodeError>;
+
+    /// Everything behind the fixed header.
+    fn body<S: Sink>(&self, version: Version, sink: &mut S);
+
+    /// Bytes that belong to the packet and are written elsewhere.
+    #[inline]
+    fn elsewhere(&self) -> usize {
+        0
+    }
+}
+
+/// Bytes behind the fixed header that `body` writes.
+#[inline]
+fn body_len(packet: &impl Layout, version: Version) -> usize {
+    let mut count = Count::default();
+    packet.body(version, &mut count);
+    count.0
+}
+
+/// Bytes that `encode` writes.
+#[inline]
+pub(crate) fn encoded_len(packet: &impl Layout, version: Version) -> usize {
+    let body = body_len(packet, version);
+    1 + varint::len(body.saturating_add(packet.elsewhere())) + body
+}
+
+/// Checks the packet, and gives its remaining length and the bytes to be written.
+#[inline]
+fn measure(packet: &impl Layout, version: Version) -> Result<(usize, usize), EncodeError> {
+    packet.check(version)?;
+    let mut measure = Measure::default();
+    packet.body(version, &mut measure);
+    let body = measure.finish()?;
+    let remaining = body.saturating_add(packet.elsewhere());
+    if remaining > varint::MAX as usize {
+        return Err(EncodeError::TooLong);
+    }
+    Ok((remaining, 1 + varint::len(remaining) + body))
+}
+
+#[inline]
+fn write<S: Sink>(packet: &impl Layout, version: Version, remaining: usize, sink: &mut S) {
+    sink.u8(packet.first_byte());
+    sink.varint(remaining);
+    packet.body(version, sink);
+}
+
+/// Writes the packet to the front of `buffer` and gives its length.
+#[inline]
+pub(crate) fn encode(
+    packet: &impl Layout,
+    version: Version,
+    buffer: &mut [u8],
+) -> Result<usize, EncodeError> {
+    let (remaining, needed) = measure(packet, version)?;
+    let Some(room) = buffer.get_mut(..needed) else {
+        return Err(EncodeError::TooSmall { needed });
+    };
+    write(packet, version, remaining, &mut Writer::new(room));
+    Ok(needed)
+}
+
+#[cfg(feature = "bytes")]
+struct Buffer<B>(B);
+
+#[cfg(feature = "bytes")]
+impl<B: bytes::BufMut> Sink for Buffer<B> {
+    fn bytes(&mut self, bytes: &[u8]) {
+        self.0.put_slice(bytes);
+    }
+}
+
+/// Appends the packet to `buffer` and gives its length.
+#[cfg(feature = "bytes")]
+pub(crate) fn encode_to(
+    packet: &impl Layout,
+    version: Version,
+    buffer: &mut impl bytes::BufMut,
+) -> Result<usize, EncodeError> {
+    let (remaining, needed) = measure(packet, version)?;
+    if buffer.remaining_mut() < needed {
+        return Err(EncodeError::TooSmall { needed });
+    }
+    write(packet, version, remaining, &mut Buffer(buffer));
+    Ok(needed)
+}
+
+/// The public methods of a packet that is written for the version of the connection.
+macro_rules! impl_encode {
+    ($($packet:ident)*) => {
+        $(
+            impl $packet<'_> {
+                /// Bytes that [`encode`](Self::encode) writes, exactly, for a packet that can be written.
+                pub fn encoded_len(&self, version: $crate::Version) -> usize {
+                    $crate::encode::encoded_len(self, version)
+                }
+
+                /// Writes the packet to the front of `buffer` and gives its length in bytes.
+                ///
+                /// # Errors
+                /// A buffer that is too small, and contents that this version cannot carry, see
+                /// [`EncodeError`](crate::EncodeError).
+                pub fn encode(
+                    &self,
+                    version: $crate::Version,
+                    buffer: &mut [u8],
+                ) -> Result<usize, $crate::EncodeError> {
+                    $crate::encode::encode(self, version, buffer)
+                }
+
+                /// Appends the packet to `buffer` and gives its length in bytes.
+                ///
+                /// # Errors
+                /// As for [`encode`](Self::encode); nothing is written then.
+                #[cfg(feature = "bytes")]
+                pub fn encode_to(
+                    &self,
+                    version: $crate::Version,
+                    buffer: &mut impl bytes::BufMut,
+                ) -> Result<usize, $crate::EncodeError> {
+                    $crate::encode::encode_to(self, version, buffer)
+                }
+            }
+        )*
+    };
+}
+pub(crate) use impl_encode;

@@ -1,0 +1,131 @@
+//! PUBACK, PUBREC, PUBREL and PUBCOMP: a packet identifier, and in MQTT 5.0 a reason and properties.
+
+use crate::decode::Context;
+use crate::encode::{Layout, impl_encode};
+use crate::place::{self, Places};
+use crate::wire::{Reader, Sink};
+use crate::{
+    DecodeError, EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version,
+};
+
+macro_rules! acks {
+    ($($(#[$doc:meta])* $name:ident flags $flags:literal place $place:ident rule $rule:ident;)*) => {
+        $(
+            $(#[$doc])*
+            ///
+            /// Without properties the shortest form is written. MQTT 3.1 and 3.1.1 carry neither reason
+            /// nor properties: both are left out, and a reason that is an error cannot be written.
+            #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+            pub struct $name<'a> {
+                /// The identifier of the PUBLISH.
+                pub packet_id: PacketId,
+                /// The outcome; always success in MQTT 3.1 and 3.1.1.
+                pub reason: ReasonCode,
+                /// Reason string and user properties.
+                pub properties: Properties<'a>,
+            }
+
+            impl<'a> $name<'a> {
+                /// The packet with reason success and no properties.
+                pub const fn new(packet_id: PacketId) -> Self {
+                    Self { packet_id, reason: ReasonCode::SUCCESS, properties: Properties::EMPTY }
+                }
+
+                #[inline]
+                pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+                    let packet_id = reader.packet_id()?;
+                    if reader.is_empty() {
+                        return Ok(Self::new(packet_id));
+                    }
+                    let (reason, properties) = decode_outcome(reader, cx, place::$place, RuleId::$rule)?;
+                    Ok(Self { packet_id, reason, properties })
+                }
+            }
+
+            impl Layout for $name<'_> {
+                fn first_byte(&self) -> u8 {
+                    (PacketType::$name as u8) << 4 | $flags
+                }
+
+                fn check(&self, version: Version) -> Result<(), EncodeError> {
+                    if !version.is_v5() {
+                        return if self.reason.is_error() { Err(EncodeError::NotInVersion) } else { Ok(()) };
+                    }
+                    check_outcome(self.reason, &self.properties, place::$place)
+                }
+
+                fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+                    sink.u16(self.packet_id.get());
+                    if version.is_v5() {
+                        write_outcome(self.reason, &self.properties, sink);
+                    }
+                }
+            }
+
+            impl_encode!($name);
+        )*
+    };
+}
+
+acks! {
+    /// PUBACK: the answer to a QoS 1 PUBLISH.
+    PubAck flags 0 place PUBACK rule PubAckReason;
+    /// PUBREC: the first answer to a QoS 2 PUBLISH.
+    PubRec flags 0 place PUBREC rule PubRecReason;
+    /// PUBREL: the sender of a QoS 2 PUBLISH answers its PUBREC.
+    PubRel flags 2 place PUBREL rule PubRelReason;
+    /// PUBCOMP: the last packet of a QoS 2 delivery.
+    PubComp flags 0 place PUBCOMP rule PubCompReason;
+}
+
+/// A reason code and, unless the packet ends behind it, properties: the tail that the four packets
+/// here and DISCONNECT and AUTH share. The packet has been found to go on.
+pub(super) fn decode_outcome<'a>(
+    reader: &mut Reader<'a>,
+    cx: Context,
+    places: Places,
+    rule: RuleId,
+) -> Result<(ReasonCode, Properties<'a>), DecodeError> {
+    let at = reader.at();
+    if !cx.version.is_v5() {
+        return Err(DecodeError {
+            rule: RuleId::TrailingBytes,
+            at,
+        });
+    }
+    let reason = ReasonCode(reader.u8()?);
+    if !reason.allowed_in(places) {
+        return Err(DecodeError { rule, at });
+    }
+    if reader.is_empty() {
+        return Ok((reason, Properties::EMPTY));
+    }
+    let (properties, _) = Properties::decode(reader, cx.limits(places))?;
+    Ok((reason, properties))
+}
+
+pub(super) fn check_outcome(
+    reason: ReasonCode,
+    properties: &Properties<'_>,
+    places: Places,
+) -> Result<(), EncodeError> {
+    if !reason.allowed_in(places) {
+        return Err(EncodeError::InvalidReason);
+    }
+    properties.check(places)
+}
+
+/// Without properties their length is left out, and then a reason of success too.
+#[inline]
+pub(super) fn write_outcome<S: Sink>(
+    reason: ReasonCode,
+    properties: &Properties<'_>,
+    sink: &mut S,
+) {
+    if !properties.is_empty() {
+        sink.u8(reason.0);
+        properties.write_with_len(sink);
+    } else if reason != ReasonCode::SUCCESS {
+        sink.u8(reason.0);
+    }
+}

@@ -1,0 +1,79 @@
+//! AUTH: one step of enhanced authentication.
+
+use super::ack::{check_outcome, decode_outcome, write_outcome};
+use crate::decode::{Context, Sender};
+use crate::encode::{Layout, impl_encode};
+use crate::place;
+use crate::wire::{Reader, Sink};
+use crate::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
+
+/// AUTH: one step of enhanced authentication, MQTT 5.0 only.
+///
+/// Names its method ([`Property::AuthenticationMethod`](crate::Property)) unless it is the short
+/// form of success.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Auth<'a> {
+    /// Success (from servers only), continue, or re-authenticate (from clients only).
+    pub reason: ReasonCode,
+    /// Method, data, reason string, user properties.
+    pub properties: Properties<'a>,
+}
+
+impl<'a> Auth<'a> {
+    #[inline]
+    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+        let at = reader.at();
+        let (reason, properties) = if reader.is_empty() {
+            (ReasonCode::SUCCESS, Properties::EMPTY)
+        } else {
+            decode_outcome(reader, cx, place::AUTH, RuleId::AuthReason)?
+        };
+        let wrong_side = match cx.sender {
+            Sender::Client => reason == ReasonCode::SUCCESS,
+            Sender::Server => reason == ReasonCode::RE_AUTHENTICATE,
+            Sender::Either => false,
+        };
+        if wrong_side {
+            return Err(DecodeError {
+                rule: RuleId::AuthReason,
+                at,
+            });
+        }
+        let auth = Self { reason, properties };
+        if auth.lacks_method() {
+            return Err(DecodeError {
+                rule: RuleId::AuthenticationMethodMissing,
+                at: reader.at(),
+            });
+        }
+        Ok(auth)
+    }
+
+    /// Whether the method is missing; only a success without any property goes without.
+    fn lacks_method(&self) -> bool {
+        let short = self.reason == ReasonCode::SUCCESS && self.properties.is_empty();
+        !short && self.properties.authentication_method().is_none()
+    }
+}
+
+impl Layout for Auth<'_> {
+    fn first_byte(&self) -> u8 {
+        (PacketType::Auth as u8) << 4
+    }
+
+    fn check(&self, version: Version) -> Result<(), EncodeError> {
+        if !version.is_v5() {
+            return Err(EncodeError::NotInVersion);
+        }
+        if self.lacks_method() {
+            return Err(EncodeError::InvalidProperty);
+        }
+        check_outcome(self.reason, &self.properties, place::AUTH)
+    }
+
+    fn body<S: Sink>(&self, _: Version, sink: &mut S) {
+        write_outcome(self.reason, &self.properties, sink);
+    }
+}
+
+impl_encode!(Auth);

@@ -1,0 +1,367 @@
+//! CONNECT: written from a struct, read as a checked view. It carries its own version.
+
+use core::fmt;
+
+use super::Will;
+use crate::decode::Context;
+use crate::encode::{self, Layout};
+use crate::place;
+use crate::wire::{Reader, Sink};
+use crate::{DecodeError, EncodeError, PacketType, Properties, QoS, RuleId, Version};
+
+const CLEAN_START: u8 = 0x02;
+const WILL: u8 = 0x04;
+const WILL_QOS: u8 = 0x18;
+const WILL_RETAIN: u8 = 0x20;
+const PASSWORD: u8 = 0x40;
+const USER_NAME: u8 = 0x80;
+/// Set in the protocol level by a bridge.
+const BRIDGE: u8 = 0x80;
+
+/// CONNECT, to be sent. `Debug` leaves the password out.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub struct Connect<'a> {
+    /// The version of the connection.
+    pub version: Version,
+    /// Whether an earlier session is dropped; Clean Session in MQTT 3.1 and 3.1.1.
+    pub clean_start: bool,
+    /// Seconds between two packets of the client at most; 0 is no limit.
+    pub keep_alive: u16,
+    /// Names the session; empty to be given one by the server.
+    pub client_id: &'a str,
+    /// What to publish when the client is gone.
+    pub will: Option<Will<'a>>,
+    /// The user name.
+    pub user_name: Option<&'a str>,
+    /// The password; in MQTT 3.1 and 3.1.1 only beside a user name [3.1.1:MQTT-3.1.2-22].
+    pub password: Option<&'a [u8]>,
+    /// Empty in MQTT 3.1 and 3.1.1.
+    pub properties: Properties<'a>,
+    /// Marks the client as a bridge, by bit 7 of the protocol level: an extension that Mosquitto
+    /// brought, of MQTT 3.1 and 3.1.1 only.
+    pub bridge: bool,
+}
+
+impl<'a> Connect<'a> {
+    /// A CONNECT of this version with a clean start, a keep-alive of 60 seconds and nothing else.
+    pub const fn new(version: Version, client_id: &'a str) -> Self {
+        Self {
+            version,
+            clean_start: true,
+            keep_alive: 60,
+            client_id,
+            will: None,
+            user_name: None,
+            password: None,
+            properties: Properties::EMPTY,
+            bridge: false,
+        }
+    }
+
+    /// Bytes that [`encode`](Self::encode) writes, exactly, for a packet that can be written.
+    pub fn encoded_len(&self) -> usize {
+        encode::encoded_len(self, self.version)
+    }
+
+    /// Writes the packet to the front of `buffer` and gives its length in bytes.
+    ///
+    /// # Errors
+    /// A buffer that is too small, and contents that this version cannot carry, see [`EncodeError`].
+    pub fn encode(&self, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+        encode::encode(self, self.version, buffer)
+    }
+
+    /// Appends the packet to `buffer` and gives its length in bytes.
+    ///
+    /// # Errors
+    /// As for [`encode`](Self::encode); nothing is written then.
+    #[cfg(feature = "bytes")]
+    pub fn encode_to(&self, buffer: &mut impl bytes::BufMut) -> Result<usize, EncodeError> {
+        encode::encode_to(self, self.version, buffer)
+    }
+
+    fn flags(&self) -> u8 {
+        let flag = |set: bool, flag: u8| if set { flag } else { 0 };
+        let will = self.will.map_or(0, |will| {
+            WILL | (will.qos as u8) << 3 | flag(will.retain, WILL_RETAIN)
+        });
+        will | flag(self.clean_start, CLEAN_START)
+            | flag(self.password.is_some(), PASSWORD)
+            | flag(self.user_name.is_some(), USER_NAME)
+    }
+}
+
+impl Layout for Connect<'_> {
+    fn first_byte(&self) -> u8 {
+        (PacketType::Connect as u8) << 4
+    }
+
+    fn check(&self, version: Version) -> Result<(), EncodeError> {
+        if let Some(will) = &self.will {
+            will.check(version)?;
+        }
+        if version.is_v5() {
+            self.properties.check(place::CONNECT)?;
+        }
+        let password_alone = self.password.is_some() && self.user_name.is_none();
+        let fits = if version.is_v5() {
+            !self.bridge
+        } else {
+            !password_alone
+        };
+        if fits {
+            Ok(())
+        } else {
+            Err(EncodeError::NotInVersion)
+        }
+    }
+
+    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+        sink.string(version.protocol_name());
+        sink.u8(version.level() | if self.bridge { BRIDGE } else { 0 });
+        sink.u8(self.flags());
+        sink.u16(self.keep_alive);
+        if version.is_v5() {
+            self.properties.write_with_len(sink);
+        }
+        sink.string(self.client_id);
+        if let Some(will) = &self.will {
+            will.write(version, sink);
+        }
+        if let Some(name) = self.user_name {
+            sink.string(name);
+        }
+        if let Some(password) = self.password {
+            sink.binary(password);
+        }
+    }
+}
+
+impl fmt::Debug for Connect<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Connect")
+            .field("version", &self.version)
+            .field("clean_start", &self.clean_start)
+            .field("keep_alive", &self.keep_alive)
+            .field("client_id", &self.client_id)
+            .field("will", &self.will)
+            .field("user_name", &self.user_name)
+            .field("password", &self.password.map(|_| format_args!("…")))
+            .field("properties", &self.properties)
+            .field("bridge", &self.bridge)
+            .finish()
+    }
+}
+
+/// CONNECT as received: checked, with an accessor for each field. `Debug` leaves the password out.
+#[derive(Clone, Copy)]
+pub struct ConnectView<'a> {
+    client_id: &'a str,
+    properties: &'a [u8],
+    /// The payload behind the client identifier.
+    rest: &'a [u8],
+    keep_alive: u16,
+    flags: u8,
+    version: Version,
+    bridge: bool,
+}
+
+const _: () = assert!(size_of::<ConnectView<'_>>() <= 56);
+
+impl<'a> ConnectView<'a> {
+    /// Reads what follows the fixed header; the version in the packet counts, not that of `cx`.
+    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+        let (version, bridge) = decode_protocol(reader)?;
+        let cx = cx.with_version(version);
+        let flags_at = reader.at();
+        let flags = reader.u8()?;
+        if let Some(rule) = broken_flags(flags, version) {
+            return Err(DecodeError { rule, at: flags_at });
+        }
+        let keep_alive = reader.u16()?;
+        let properties = match cx.properties(reader, place::CONNECT)? {
+            Properties::Wire(properties) => properties.as_bytes(),
+            Properties::List(_) => &[],
+        };
+        let client_id = reader.string()?;
+        let rest = reader.rest();
+        if flags & WILL != 0 {
+            cx.properties(reader, place::WILL)?;
+            reader.string()?;
+            reader.binary()?;
+        }
+        // MQTT 3.1, section 3.1: the length of the packet takes precedence over these two flags.
+        let optional = version == Version::V31;
+        if flags & USER_NAME != 0 && !(optional && reader.is_empty()) {
+            reader.string()?;
+        }
+        if flags & PASSWORD != 0 && !(optional && reader.is_empty()) {
+            reader.binary()?;
+        }
+        Ok(Self {
+            client_id,
+            properties,
+            rest,
+            keep_alive,
+            flags,
+            version,
+            bridge,
+        })
+    }
+
+    /// The version of the connection.
+    #[inline]
+    pub const fn version(&self) -> Version {
+        self.version
+    }
+
+    /// Whether an earlier session is dropped; Clean Session in MQTT 3.1 and 3.1.1.
+    #[inline]
+    pub const fn clean_start(&self) -> bool {
+        self.flags & CLEAN_START != 0
+    }
+
+    /// Seconds between two packets of the client at most; 0 is no limit.
+    #[inline]
+    pub const fn keep_alive(&self) -> u16 {
+        self.keep_alive
+    }
+
+    /// Names the session. May be empty in any version, and longer than MQTT 3.1 allows.
+    #[inline]
+    pub const fn client_id(&self) -> &'a str {
+        self.client_id
+    }
+
+    /// The properties of the connection; empty in MQTT 3.1 and 3.1.1.
+    #[inline]
+    pub const fn properties(&self) -> Properties<'a> {
+        Properties::stored(self.properties)
+    }
+
+    /// Whether the client says that it is a bridge, see [`Connect::bridge`].
+    #[inline]
+    pub const fn is_bridge(&self) -> bool {
+        self.bridge
+    }
+
+    /// What to publish when the client is gone.
+    pub fn will(&self) -> Option<Will<'a>> {
+        self.payload().0
+    }
+
+    /// The user name. An MQTT 3.1 client may announce one and leave it out: that is `None`.
+    pub fn user_name(&self) -> Option<&'a str> {
+        self.payload().1
+    }
+
+    /// The password. An MQTT 3.1 client may announce one and leave it out: that is `None`.
+    pub fn password(&self) -> Option<&'a [u8]> {
+        self.payload().2
+    }
+
+    /// The same packet, to be sent.
+    pub fn to_connect(&self) -> Connect<'a> {
+        let (will, user_name, password) = self.payload();
+        Connect {
+            version: self.version,
+            clean_start: self.clean_start(),
+            keep_alive: self.keep_alive,
+            client_id: self.client_id,
+            will,
+            user_name,
+            password,
+            properties: self.properties(),
+            bridge: self.bridge,
+        }
+    }
+
+    /// The fields behind the client identifier, which `decode` has checked.
+    fn payload(&self) -> (Option<Will<'a>>, Option<&'a str>, Option<&'a [u8]>) {
+        let mut reader = Reader::new(self.rest, self.rest.len());
+        let mut will = None;
+        if self.flags & WILL != 0 {
+            will = self.read_will(&mut reader);
+        }
+        let user_name = (self.flags & USER_NAME != 0)
+            .then(|| reader.string().ok())
+            .flatten();
+        let password = (self.flags & PASSWORD != 0)
+            .then(|| reader.binary().ok())
+            .flatten();
+        (will, user_name, password)
+    }
+
+    fn read_will(&self, reader: &mut Reader<'a>) -> Option<Will<'a>> {
+        let mut properties = Properties::EMPTY;
+        if self.version.is_v5() {
+            let len = reader.varint().ok()?;
+            properties = Properties::stored(reader.take(len as usize).ok()?);
+        }
+        Some(Will {
+            topic: reader.string().ok()?,
+            payload: reader.binary().ok()?,
+            qos: QoS::from_u8((self.flags & WILL_QOS) >> 3)?,
+            retain: self.flags & WILL_RETAIN != 0,
+            properties,
+        })
+    }
+}
+
+impl PartialEq for ConnectView<'_> {
+    fn eq(&self, other: &Self) -> bool {
+        self.to_connect() == other.to_connect()
+    }
+}
+
+impl Eq for ConnectView<'_> {}
+
+impl fmt::Debug for ConnectView<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.to_connect().fmt(f)
+    }
+}
+
+/// Protocol name and level: which version, and whether it is a bridge.
+fn decode_protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError> {
+    let name_at = reader.at();
+    let name = reader.binary()?;
+    if name != b"MQTT" && name != b"MQIsdp" {
+        return Err(DecodeError {
+            rule: RuleId::ProtocolName,
+            at: name_at,
+        });
+    }
+    let at = reader.at();
+    let level = reader.u8()?;
+    let bridge = level & BRIDGE != 0;
+    match Version::from_level(level & !BRIDGE) {
+        Some(version)
+            if version.protocol_name().as_bytes() == name && !(bridge && version.is_v5()) =>
+        {
+            Ok((version, bridge))
+        }
+        _ => Err(DecodeError {
+            rule: RuleId::ProtocolLevel,
+            at,
+        }),
+    }
+}
+
+/// The rule that the connect flags break.
+fn broken_flags(flags: u8, version: Version) -> Option<RuleId> {
+    // MQTT 3.1 does not use the lowest bit, and does not say that it is checked.
+    if flags & 1 != 0 && version != Version::V31 {
+        Some(RuleId::ConnectReservedFlag)
+    } else if flags & WILL_QOS == WILL_QOS {
+        Some(RuleId::WillQoS)
+    } else if flags & WILL == 0 && flags & WILL_QOS != 0 {
+        Some(RuleId::WillQoSWithoutWill)
+    } else if flags & WILL == 0 && flags & WILL_RETAIN != 0 {
+        Some(RuleId::WillRetainWithoutWill)
+    } else if flags & (USER_NAME | PASSWORD) == PASSWORD && !version.is_v5() {
+        Some(RuleId::PasswordWithoutUserName)
+    } else {
+        None
+    }
+}

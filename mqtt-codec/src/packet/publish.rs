@@ -1,0 +1,117 @@
+//! PUBLISH: a message, whole or with its payload still arriving.
+
+use crate::decode::Context;
+use crate::encode::{Layout, impl_encode};
+use crate::place;
+use crate::wire::{Reader, Sink};
+use crate::{DecodeError, Delivery, EncodeError, PacketType, Properties, RuleId, Version};
+
+/// The DUP flag of the fixed header.
+pub(crate) const DUP: u8 = 0x08;
+
+/// PUBLISH: a message.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Publish<'a> {
+    /// Whether it may have been sent before; never with QoS 0.
+    pub dup: bool,
+    /// Towards the server: keep this message for later subscribers. Towards a client: it was kept.
+    pub retain: bool,
+    /// QoS and packet identifier.
+    pub delivery: Delivery,
+    /// The topic name; empty in MQTT 5.0 when a topic alias stands for it. Wildcards are not looked for.
+    pub topic: &'a str,
+    /// Empty in MQTT 3.1 and 3.1.1.
+    pub properties: Properties<'a>,
+    /// The message itself.
+    pub payload: &'a [u8],
+}
+
+/// A PUBLISH the head of which is complete and the payload of which may still be arriving.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PartialPublish<'a> {
+    /// The packet; its payload is the part that was there.
+    pub publish: Publish<'a>,
+    /// Bytes of payload that are still to come.
+    pub missing: u32,
+}
+
+impl<'a> Publish<'a> {
+    /// Reads what follows the fixed header. `flags` have been checked.
+    #[inline]
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        flags: u8,
+        cx: Context,
+    ) -> Result<Self, DecodeError> {
+        let topic_at = reader.at();
+        let topic = reader.string()?;
+        let delivery = match flags & 0x06 {
+            0x00 => Delivery::AtMostOnce,
+            0x02 => Delivery::AtLeastOnce(reader.packet_id()?),
+            _ => Delivery::ExactlyOnce(reader.packet_id()?),
+        };
+        let mut properties = Properties::EMPTY;
+        if cx.version.is_v5() {
+            let seen;
+            (properties, seen) = Properties::decode(reader, cx.limits(cx.sender.publish()))?;
+            if topic.is_empty() && !seen.topic_alias() {
+                return Err(DecodeError {
+                    rule: RuleId::EmptyTopicWithoutAlias,
+                    at: topic_at,
+                });
+            }
+        }
+        Ok(Self {
+            // MQTT 3.1 tolerates the flag on QoS 0, where it says nothing.
+            dup: flags & DUP != 0 && delivery != Delivery::AtMostOnce,
+            retain: flags & 1 != 0,
+            delivery,
+            topic,
+            properties,
+            payload: reader.rest(),
+        })
+    }
+}
+
+/// The first byte of a PUBLISH.
+#[inline]
+pub(super) fn first_byte(dup: bool, retain: bool, delivery: Delivery) -> u8 {
+    let dup = if dup { DUP } else { 0 };
+    (PacketType::Publish as u8) << 4 | dup | (delivery.qos() as u8) << 1 | u8::from(retain)
+}
+
+impl Layout for Publish<'_> {
+    #[inline]
+    fn first_byte(&self) -> u8 {
+        first_byte(self.dup, self.retain, self.delivery)
+    }
+
+    #[inline]
+    fn check(&self, version: Version) -> Result<(), EncodeError> {
+        if self.dup && self.delivery == Delivery::AtMostOnce {
+            return Err(EncodeError::DupAtMostOnce);
+        }
+        if self.topic.is_empty() && (!version.is_v5() || self.properties.topic_alias().is_none()) {
+            return Err(EncodeError::EmptyTopic);
+        }
+        if version.is_v5() {
+            self.properties.check(place::PUBLISH)
+        } else {
+            Ok(())
+        }
+    }
+
+    #[inline]
+    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+        sink.string(self.topic);
+        if let Some(id) = self.delivery.packet_id() {
+            sink.u16(id.get());
+        }
+        if version.is_v5() {
+            self.properties.write_with_len(sink);
+        }
+        sink.bytes(self.payload);
+    }
+}
+
+impl_encode!(Publish);

@@ -1,0 +1,38 @@
+//! The will: a message the server publishes when its client is gone.
+
+use crate::place;
+use crate::wire::Sink;
+use crate::{EncodeError, Properties, QoS, Version};
+
+/// A message the server publishes when its client is gone without a normal DISCONNECT.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Will<'a> {
+    /// The topic name; its form is not looked at.
+    pub topic: &'a str,
+    /// The message itself, at most 65,535 bytes.
+    pub payload: &'a [u8],
+    /// The QoS at which it is published.
+    pub qos: QoS,
+    /// Whether it is published as a retained message.
+    pub retain: bool,
+    /// Will delay and the properties of the message; empty in MQTT 3.1 and 3.1.1.
+    pub properties: Properties<'a>,
+}
+
+impl Will<'_> {
+    pub(super) fn check(&self, version: Version) -> Result<(), EncodeError> {
+        if version.is_v5() {
+            self.properties.check(place::WILL)
+        } else {
+            Ok(())
+        }
+    }
+
+    pub(super) fn write<S: Sink>(&self, version: Version, sink: &mut S) {
+        if version.is_v5() {
+            self.properties.write_with_len(sink);
+        }
+        sink.string(self.topic);
+        sink.binary(self.payload);
+    }
+}
