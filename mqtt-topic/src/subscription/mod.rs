@@ -115,8 +115,11 @@ impl<K: Copy + Ord, V> SubscriptionIndex<K, V> {
     /// in ascending order, the filters in no order to rely on.
     ///
     /// Allocates nothing, unless `name` and a filter with wildcards both have more than 128 levels (then one
-    /// buffer of 24 bytes a level). Does not recurse. Cost: one pass over the name, one probe for the whole
-    /// name, and one probe for each node that the levels of the name lead to.
+    /// buffer of 16 bytes a level). Does not recurse. Cost: one pass over the name, one probe for the whole
+    /// name, and one probe for each tree node that the levels of the name lead to. These are two at most for
+    /// each at the level before (by name and by `+`): a handful as a rule. Filters made up for it, with `+` or
+    /// the name in every level by turns, can make them many, though never more than such filters' levels: a
+    /// limit on a client's subscriptions and on levels bounds that.
     pub fn visit(&self, name: &TopicName<'_>, mut visitor: impl FnMut(&K, &V)) {
         if let Some(subscribers) = self.exact.subscribers(name.as_str()) {
             subscribers.visit(&mut visitor);
