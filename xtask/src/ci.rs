@@ -7,6 +7,7 @@ use crate::bare_metal::BareMetal;
 use crate::shell::{Error, Program, Result, bold, dim, red, yellow};
 use crate::tally::Tally;
 use crate::test::{TestOptions, in_ci};
+use crate::tidy::TidyOptions;
 use crate::workspace::{PURE, Workspace};
 use crate::{size, test, tidy};
 
@@ -208,7 +209,7 @@ fn fmt(ws: &Workspace) -> Result<Outcome> {
 }
 
 fn run_tidy(ws: &Workspace) -> Result<Outcome> {
-    tidy::main(ws).map(|()| Outcome::Held)
+    tidy::main(ws, TidyOptions::default()).map(|()| Outcome::Held)
 }
 
 fn clippy(ws: &Workspace) -> Result<Outcome> {

@@ -6,6 +6,7 @@ use lexopt::{Arg, Parser, ValueExt};
 
 use crate::ci::{self, CiOptions};
 use crate::test::TestOptions;
+use crate::tidy::TidyOptions;
 
 /// What the caller asked for.
 #[derive(Debug, PartialEq, Eq)]
@@ -17,7 +18,7 @@ pub(crate) enum Command {
     /// All tests.
     Test(TestOptions),
     /// Rules that no compiler checks.
-    Tidy,
+    Tidy(TidyOptions),
     /// The footprint on a microcontroller.
     Size,
 }
@@ -74,12 +75,13 @@ Options:
 const TIDY: &str = "\
 The rules that no compiler checks: layers, allowed crates, licences, files
 
-Usage: cargo xtask tidy
+Usage: cargo xtask tidy [--fix]
 
 Each finding comes with the sentence that explains its rule. The table of layers, allowed crates and exceptions is
 xtask/tidy.toml; the accepted licences and banned crates are in deny.toml.
 
 Options:
+      --fix   Mend what needs no thought: the introductions of READMEs
   -h, --help  Print this help
 ";
 
@@ -110,8 +112,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
         Some(Arg::Value(name)) => match name.string()?.as_str() {
             "ci" => ci(parser),
             "test" => test(parser),
-            "tidy" => bare(parser, TIDY, Command::Tidy),
-            "size" => bare(parser, SIZE, Command::Size),
+            "tidy" => tidy(parser),
+            "size" => size(parser),
             "help" => Ok(Command::Help(HELP.to_owned())),
             other => Err(format!("there is no command `{other}`").into()),
         },
@@ -161,10 +163,22 @@ fn test(mut parser: Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Test(options))
 }
 
-fn bare(mut parser: Parser, help: &str, command: Command) -> Result<Command, lexopt::Error> {
+fn tidy(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let mut options = TidyOptions::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(TIDY.to_owned())),
+            Arg::Long("fix") => options.fix = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Tidy(options))
+}
+
+fn size(mut parser: Parser) -> Result<Command, lexopt::Error> {
     match parser.next()? {
-        None => Ok(command),
-        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help(help.to_owned())),
+        None => Ok(Command::Size),
+        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help(SIZE.to_owned())),
         Some(other) => Err(other.unexpected()),
     }
 }
@@ -208,6 +222,18 @@ mod tests {
     }
 
     #[test]
+    fn tidy_mends_only_when_asked() {
+        assert_eq!(
+            parsed("tidy"),
+            Ok(Command::Tidy(TidyOptions { fix: false }))
+        );
+        assert_eq!(
+            parsed("tidy --fix"),
+            Ok(Command::Tidy(TidyOptions { fix: true }))
+        );
+    }
+
+    #[test]
     fn steps_are_checked_when_they_are_read() {
         assert_eq!(
             parsed("ci tidy fmt"),
@@ -226,7 +252,7 @@ mod tests {
     fn what_is_unknown_is_named() {
         for (line, named) in [
             ("frob", "frob"),
-            ("tidy --fix", "--fix"),
+            ("tidy --all", "--all"),
             ("test a b", "b"),
             ("size x", "x"),
             ("--loud", "--loud"),

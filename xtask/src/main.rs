@@ -34,7 +34,7 @@ fn main() -> ExitCode {
         }
         Command::Ci(options) => Workspace::find().and_then(|ws| ci::main(&ws, &options)),
         Command::Test(options) => Workspace::find().and_then(|ws| test::main(&ws, &options)),
-        Command::Tidy => Workspace::find().and_then(|ws| tidy::main(&ws)),
+        Command::Tidy(options) => Workspace::find().and_then(|ws| tidy::main(&ws, options)),
         Command::Size => Workspace::find().and_then(|ws| size::main(&ws)),
     };
     match outcome {

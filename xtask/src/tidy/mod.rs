@@ -33,11 +33,25 @@ impl Finding {
     }
 }
 
+/// What to do beside looking.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct TidyOptions {
+    /// Mend what can be mended without thinking: the introductions of READMEs.
+    pub(crate) fix: bool,
+}
+
 /// Checks everything, and prints the findings by rule.
 ///
 /// # Errors
 /// If something was found, or a file cannot be read.
-pub(crate) fn main(ws: &Workspace) -> Result<()> {
+pub(crate) fn main(ws: &Workspace, options: TidyOptions) -> Result<()> {
+    if options.fix {
+        for readme in readme::stale(&Tree::tracked(&ws.root)?)? {
+            std::fs::write(ws.root.join(&readme.path), readme.text)
+                .map_err(|error| format!("{}: {error}", readme.path))?;
+            println!("tidy: mended {}", readme.path);
+        }
+    }
     let tree = Tree::tracked(&ws.root)?;
     let mut findings = check(&tree)?;
     // Every dependency on every platform, tests included, with its licence.
