@@ -1,0 +1,167 @@
+//! The broker under test as a process of its own, on a free port, with a folder that goes away with it.
+
+use core::time::Duration;
+use std::fs;
+use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::time::Instant;
+
+use tempfile::TempDir;
+
+use super::{PATIENCE, Tool};
+
+/// Which program is under test.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Kind {
+    /// This package's binary, or another one with the same command line.
+    Ours(PathBuf),
+    /// Debian's Mosquitto 2.0, as a check of the tests themselves. It is known to differ: tests that show such a difference
+    /// begin with `not_for_mosquitto!` and the reason.
+    Mosquitto,
+}
+
+impl Kind {
+    fn from_environment() -> Self {
+        match std::env::var("MQTT_TEST_BROKER") {
+            Err(_) => Self::Ours(PathBuf::from(env!("CARGO_BIN_EXE_mqtt-broker"))),
+            Ok(name) if name == "mosquitto" => Self::Mosquitto,
+            Ok(path) => Self::Ours(PathBuf::from(path)),
+        }
+    }
+}
+
+/// Whether `MQTT_TEST_BROKER=mosquitto` is in force.
+pub(crate) fn is_mosquitto() -> bool {
+    Kind::from_environment() == Kind::Mosquitto
+}
+
+/// A running broker; killed when dropped.
+#[derive(Debug)]
+pub(crate) struct Broker {
+    process: Tool,
+    address: SocketAddr,
+    folder: TempDir,
+}
+
+impl Broker {
+    /// Starts the broker with its defaults on one port of the loopback interface.
+    pub(crate) fn start() -> Self {
+        Self::configured("", "")
+    }
+
+    /// Starts the broker with `toml` as its configuration file; `mosquitto` are the lines that mean the same to Mosquitto.
+    pub(crate) fn configured(toml: &str, mosquitto: &str) -> Self {
+        match Kind::from_environment() {
+            Kind::Ours(program) => Self::ours(&program, toml),
+            Kind::Mosquitto => Self::mosquitto(mosquitto),
+        }
+    }
+
+    fn ours(program: &Path, toml: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let mut command = Command::new(program);
+        command
+            .current_dir(folder.path())
+            .args(["--listen", "127.0.0.1:0"]);
+        if !toml.is_empty() {
+            let file = folder.path().join("broker.toml");
+            fs::write(&file, toml).expect("the temporary folder is writable");
+            command.arg("--config").arg(&file);
+        }
+        let mut process = Tool::spawn(&mut command);
+        let address = process.find("line `listening on ADDRESS (mqtt)`", |line| {
+            let (_, rest) = line.split_once("listening on ")?;
+            rest.strip_suffix(" (mqtt)")?.parse().ok()
+        });
+        Self {
+            process,
+            address,
+            folder,
+        }
+    }
+
+    /// Starts Debian's Mosquitto with extra configuration lines, whatever broker is under test.
+    pub(crate) fn mosquitto(lines: &str) -> Self {
+        let folder = tempfile::tempdir().expect("a temporary folder can be made");
+        let port = free_port();
+        let file = folder.path().join("mosquitto.conf");
+        let common = "allow_anonymous true\nlog_dest stderr\nlog_type all\nsys_interval 1\nmax_inflight_messages 2000\nmax_queued_messages 0\nuser root\n";
+        fs::write(
+            &file,
+            format!("{lines}\nlistener {port} 127.0.0.1\n{common}"),
+        )
+        .expect("the temporary folder is writable");
+        let program = super::foreign::mosquitto_broker()
+            .expect("mosquitto is installed: apt-get install -y mosquitto");
+        let mut process = Tool::spawn(
+            Command::new(program)
+                .arg("-c")
+                .arg(&file)
+                .current_dir(folder.path()),
+        );
+        process.wait_for("running");
+        let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
+        super::eventually("mosquitto accepts connections", || {
+            TcpStream::connect(address).is_ok()
+        });
+        Self {
+            process,
+            address,
+            folder,
+        }
+    }
+
+    /// Where it listens.
+    pub(crate) fn address(&self) -> SocketAddr {
+        self.address
+    }
+
+    /// The port it listens on.
+    pub(crate) fn port(&self) -> u16 {
+        self.address.port()
+    }
+
+    /// A folder for files of this test.
+    pub(crate) fn folder(&self) -> &Path {
+        self.folder.path()
+    }
+
+    /// The running process.
+    pub(crate) fn process(&mut self) -> &mut Tool {
+        &mut self.process
+    }
+
+    /// Resident memory, in bytes.
+    pub(crate) fn resident_bytes(&self) -> u64 {
+        let status = fs::read_to_string(format!("/proc/{}/status", self.process.id()))
+            .expect("the broker is running");
+        let line = status
+            .lines()
+            .find_map(|line| line.strip_prefix("VmRSS:"))
+            .expect("Linux tells VmRSS");
+        let kib: u64 = line
+            .trim()
+            .trim_end_matches(" kB")
+            .parse()
+            .expect("VmRSS is a number of kB");
+        kib * 1024
+    }
+
+    /// Panics if the broker has ended.
+    pub(crate) fn assert_running(&mut self) {
+        if let Some(status) = self.process.ended() {
+            panic!("the broker has ended: {status}");
+        }
+    }
+}
+
+/// A port nobody listens on at this moment.
+pub(crate) fn free_port() -> u16 {
+    let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))
+        .expect("the loopback interface has a free port");
+    listener
+        .local_addr()
+        .expect("a bound socket has an address")
+        .port()
+}

@@ -1,0 +1,181 @@
+//! Finds the foreign clients, and says how to install the ones that are missing.
+
+use std::io::Write as _;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+use std::sync::OnceLock;
+
+use super::Tool;
+
+const INSTALL_MOSQUITTO: &str = "apt-get install -y mosquitto mosquitto-clients";
+const INSTALL_PYTHON: &str = "python3 -m venv target/foreign/python && target/foreign/python/bin/pip install 'paho-mqtt>=2,<3'";
+const INSTALL_NODE: &str =
+    "apt-get install -y nodejs npm && npm install --prefix target/foreign/node mqtt@5";
+
+/// Says that `test` was skipped and how to have it run, on standard error and in the file that `MQTT_TEST_SKIPS` names.
+pub(crate) fn note_skip(test: &str, install: &str) {
+    let line = format!("SKIPPED {test}: {install}");
+    eprintln!("{line}");
+    if let Some(path) = std::env::var_os("MQTT_TEST_SKIPS") {
+        let file = std::fs::File::options()
+            .append(true)
+            .create(true)
+            .open(path);
+        // One write, so that lines of tests that end together do not mix.
+        file.and_then(|mut file| file.write_all(format!("{line}\n").as_bytes()))
+            .expect("MQTT_TEST_SKIPS names a writable file");
+    }
+}
+
+/// The folder that holds this package's foreign client scripts.
+fn scripts() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/clients")
+}
+
+fn installed() -> PathBuf {
+    std::env::var_os("MQTT_TEST_FOREIGN").map_or_else(
+        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/foreign"),
+        PathBuf::from,
+    )
+}
+
+fn program(name: &str) -> Option<PathBuf> {
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    let folders = std::env::split_paths(&path)
+        .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")]);
+    folders
+        .map(|folder| folder.join(name))
+        .find(|file| file.is_file())
+}
+
+/// The Mosquitto broker, or how to install it.
+pub(crate) fn mosquitto_broker() -> Result<PathBuf, String> {
+    program("mosquitto").ok_or_else(|| INSTALL_MOSQUITTO.to_owned())
+}
+
+/// The tools `mosquitto_pub` and `mosquitto_sub`, or how to install them.
+pub(crate) fn mosquitto_tools() -> Result<MosquittoTools, String> {
+    let found = program("mosquitto_pub").zip(program("mosquitto_sub"));
+    found
+        .map(|(publish, subscribe)| MosquittoTools { publish, subscribe })
+        .ok_or_else(|| INSTALL_MOSQUITTO.to_owned())
+}
+
+/// Where `mosquitto_pub` and `mosquitto_sub` are.
+#[derive(Debug)]
+pub(crate) struct MosquittoTools {
+    publish: PathBuf,
+    subscribe: PathBuf,
+}
+
+impl MosquittoTools {
+    /// Runs `mosquitto_pub` to its end, which must be a success; gives what it printed.
+    pub(crate) fn publish(&self, port: u16, arguments: &[&str]) -> Vec<String> {
+        self.start_publish(port, arguments).succeed()
+    }
+
+    /// Starts `mosquitto_pub`.
+    pub(crate) fn start_publish(&self, port: u16, arguments: &[&str]) -> Tool {
+        Tool::spawn(line_buffered(&self.publish, port).args(arguments))
+    }
+
+    /// Starts `mosquitto_rr`, which publishes a request and prints the answer.
+    pub(crate) fn start_request(&self, port: u16, arguments: &[&str]) -> Tool {
+        Tool::spawn(
+            line_buffered(&self.publish.with_file_name("mosquitto_rr"), port).args(arguments),
+        )
+    }
+
+    /// Starts `mosquitto_sub`, without waiting for the subscription; every message it gets is a line `MSG topic|qos|retain|payload`.
+    pub(crate) fn start_subscribe(&self, port: u16, arguments: &[&str]) -> Tool {
+        let format = ["-d", "-F", "MSG %t|%q|%r|%p"];
+        Tool::spawn(
+            line_buffered(&self.subscribe, port)
+                .args(format)
+                .args(arguments),
+        )
+    }
+
+    /// Starts `mosquitto_sub` as [`Self::start_subscribe`] does and waits for its SUBACK.
+    pub(crate) fn subscribe(&self, port: u16, arguments: &[&str]) -> Tool {
+        let mut tool = self.start_subscribe(port, arguments);
+        tool.wait_for("Subscribed (mid");
+        tool
+    }
+}
+
+/// A Mosquitto tool pointed at `port`, made to show each line as soon as it is printed.
+fn line_buffered(program: &Path, port: u16) -> Command {
+    let mut command = Command::new("stdbuf");
+    command
+        .arg("-oL")
+        .arg(program)
+        .args(["-h", "127.0.0.1", "-p", &port.to_string()]);
+    command
+}
+
+/// Starts a Python interpreter that can import paho-mqtt 2 on a script of `tests/clients`, or says how to install it.
+pub(crate) fn python() -> Result<Script, String> {
+    static FOUND: OnceLock<Option<PathBuf>> = OnceLock::new();
+    let check = "import paho.mqtt as p, sys; sys.exit(p.__version__.split('.')[0] != '2')";
+    let usable = |interpreter: &PathBuf| {
+        Command::new(interpreter)
+            .args(["-c", check])
+            .output()
+            .is_ok_and(|out| out.status.success())
+    };
+    let found = FOUND.get_or_init(|| {
+        let candidates = [
+            installed().join("python/bin/python"),
+            PathBuf::from("python3"),
+        ];
+        candidates.into_iter().find(usable)
+    });
+    let interpreter = found.clone().ok_or_else(|| INSTALL_PYTHON.to_owned())?;
+    Ok(Script {
+        interpreter,
+        modules: None,
+    })
+}
+
+/// Starts Node.js with MQTT.js in reach on a script of `tests/clients`, or says how to install both.
+pub(crate) fn node() -> Result<Script, String> {
+    let modules = installed().join("node/node_modules");
+    let interpreter = program("node").filter(|_| modules.join("mqtt/package.json").is_file());
+    interpreter
+        .map(|interpreter| Script {
+            interpreter,
+            modules: Some(modules),
+        })
+        .ok_or_else(|| INSTALL_NODE.to_owned())
+}
+
+/// An interpreter that has what the scripts need.
+#[derive(Debug)]
+pub(crate) struct Script {
+    interpreter: PathBuf,
+    modules: Option<PathBuf>,
+}
+
+impl Script {
+    /// Runs `tests/clients/<file> PORT <arguments>` to its end, which must be a success.
+    pub(crate) fn run(&self, port: u16, file: &str, arguments: &[&str]) -> Vec<String> {
+        self.start(port, file, arguments).succeed()
+    }
+
+    /// Starts `tests/clients/<file> PORT <arguments>`.
+    pub(crate) fn start(&self, port: u16, file: &str, arguments: &[&str]) -> Tool {
+        let mut command = Command::new(&self.interpreter);
+        command
+            .arg(scripts().join(file))
+            .arg(port.to_string())
+            .args(arguments);
+        command
+            .env("PYTHONDONTWRITEBYTECODE", "1")
+            .env("PYTHONUNBUFFERED", "1");
+        if let Some(modules) = &self.modules {
+            command.env("NODE_PATH", modules);
+        }
+        Tool::spawn(&mut command)
+    }
+}
