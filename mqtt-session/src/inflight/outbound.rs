@@ -1,0 +1,193 @@
+//! Messages on their way to the peer: in the order of sending, then in the order of PUBREC.
+
+use mqtt_codec::PacketId;
+
+use super::packet_ids::distance;
+use crate::owner::{Gate, Seq};
+use crate::storage::{Deque, NoRoom, Storage};
+
+/// A PUBLISH that was sent, or is due: awaits PUBACK or PUBREC.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Sending<G> {
+    pub(crate) seq: Seq,
+    /// Opens when the packet id is durable.
+    pub(crate) gate: G,
+    pub(crate) id: u16,
+    pub(crate) exactly_once: bool,
+    /// It was sent before, on this or an earlier connection [MQTT-3.3.1-1].
+    pub(crate) dup: bool,
+}
+
+/// A PUBREL that was sent, or is due: awaits PUBCOMP.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Releasing<G> {
+    pub(crate) seq: Seq,
+    /// Opens when the PUBREC is durable.
+    pub(crate) gate: G,
+    pub(crate) id: u16,
+}
+
+/// Both tables. Entries before the cursor were sent on this connection; the others are due, which at a new connection is all of them.
+#[derive(Debug)]
+pub(crate) struct Outbound<G: Gate, S: Storage> {
+    window: S::Window<Sending<G>>,
+    sent: usize,
+    released: S::Window<Releasing<G>>,
+    released_sent: usize,
+}
+
+impl<G: Gate, S: Storage> Default for Outbound<G, S> {
+    fn default() -> Self {
+        Self {
+            window: Default::default(),
+            sent: 0,
+            released: Default::default(),
+            released_sent: 0,
+        }
+    }
+}
+
+/// What an acknowledgement's packet id stands for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Found {
+    AwaitPubAck(usize),
+    AwaitPubRec(usize),
+    AwaitPubComp(usize),
+    /// Nothing that was sent on this connection has this id.
+    Nothing,
+}
+
+impl<G: Gate, S: Storage> Outbound<G, S> {
+    /// Messages in flight, whichever way through their handshake they are.
+    pub(crate) fn len(&self) -> usize {
+        self.window.len() + self.released.len()
+    }
+
+    /// Whether the tables could hold one more message until its end.
+    pub(crate) fn has_room(&self) -> bool {
+        self.len() < <S::Window<Sending<G>> as Deque<_>>::CAPACITY
+    }
+
+    /// A new connection: everything is due again, in its order [MQTT-4.4.0-1], [MQTT-4.6.0-1].
+    pub(crate) fn rewind(&mut self) {
+        self.sent = 0;
+        self.released_sent = 0;
+    }
+
+    pub(crate) fn find(&self, id: PacketId) -> Found {
+        let id = id.get();
+        if let Some(at) = self.window.position(|entry| entry.id == id) {
+            if at >= self.sent {
+                return Found::Nothing;
+            }
+            return match self.window.get(at) {
+                Some(entry) if entry.exactly_once => Found::AwaitPubRec(at),
+                _ => Found::AwaitPubAck(at),
+            };
+        }
+        match self.released.position(|entry| entry.id == id) {
+            Some(at) if at < self.released_sent => Found::AwaitPubComp(at),
+            _ => Found::Nothing,
+        }
+    }
+
+    /// The smallest ring distance from `from` to an id in use.
+    pub(crate) fn nearest(&self, from: u16) -> Option<u16> {
+        let window = (0..self.window.len())
+            .filter_map(|i| self.window.get(i))
+            .map(|entry| entry.id);
+        let released = (0..self.released.len())
+            .filter_map(|i| self.released.get(i))
+            .map(|entry| entry.id);
+        window.chain(released).map(|id| distance(from, id)).min()
+    }
+
+    /// The first PUBLISH that is due.
+    pub(crate) fn due_publish(&self) -> Option<Sending<G>> {
+        self.window.get(self.sent).copied()
+    }
+
+    /// The due PUBLISH was written.
+    pub(crate) fn publish_written(&mut self) {
+        if let Some(entry) = self.window.get_mut(self.sent) {
+            entry.dup = true;
+            self.sent += 1;
+        }
+    }
+
+    /// The due PUBLISH will not be sent: its id is free.
+    pub(crate) fn drop_due_publish(&mut self) {
+        self.window.remove(self.sent);
+    }
+
+    /// Appends a message that is due.
+    pub(crate) fn push(&mut self, entry: Sending<G>) -> Result<(), NoRoom> {
+        self.window.push(entry)
+    }
+
+    /// Ends the wait for the PUBACK or PUBREC of an entry that was [found](Self::find).
+    pub(crate) fn acknowledged(&mut self, at: usize) -> Option<Sending<G>> {
+        let entry = self.window.remove(at)?;
+        if at < self.sent {
+            self.sent -= 1;
+        }
+        Some(entry)
+    }
+
+    /// PUBREC came: its PUBREL is due after those of earlier PUBRECs [MQTT-4.6.0-4].
+    pub(crate) fn release(&mut self, entry: Releasing<G>) -> Result<(), NoRoom> {
+        self.released.push(entry)
+    }
+
+    /// PUBREC came again: its PUBREL is due again.
+    pub(crate) fn release_again(&mut self, at: usize) {
+        if let Some(entry) = self.completed(at) {
+            // The place that was just given back is free.
+            let _ = self.released.push(entry);
+        }
+    }
+
+    /// The first PUBREL that is due.
+    pub(crate) fn due_release(&self) -> Option<Releasing<G>> {
+        self.released.get(self.released_sent).copied()
+    }
+
+    /// The due PUBREL was written.
+    pub(crate) fn release_written(&mut self) {
+        self.released_sent += 1;
+    }
+
+    /// PUBCOMP came.
+    pub(crate) fn completed(&mut self, at: usize) -> Option<Releasing<G>> {
+        let entry = self.released.remove(at)?;
+        if at < self.released_sent {
+            self.released_sent -= 1;
+        }
+        Some(entry)
+    }
+
+    /// Takes a PUBLISH out by its id: for a session that is restored.
+    pub(crate) fn drop_publish(&mut self, id: PacketId) {
+        if let Some(at) = self.window.position(|entry| entry.id == id.get()) {
+            self.acknowledged(at);
+        }
+    }
+
+    /// Takes a PUBREL out by its id: for a session that is restored.
+    pub(crate) fn drop_release(&mut self, id: PacketId) {
+        if let Some(at) = self.released.position(|entry| entry.id == id.get()) {
+            self.completed(at);
+        }
+    }
+
+    /// The first message in the window, if any: what is sent anew when the peer has lost its session.
+    pub(crate) fn first_seq(&self) -> Option<Seq> {
+        // Replays keep the order of sending, so the front is the oldest.
+        self.window.front().map(|entry| entry.seq)
+    }
+
+    /// Takes the PUBRELs out, one a call.
+    pub(crate) fn pop_released(&mut self) -> Option<Releasing<G>> {
+        self.completed(0)
+    }
+}

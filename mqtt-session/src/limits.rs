@@ -1,0 +1,52 @@
+//! What a session holds its peer to; announced where the protocol has a word for it.
+
+use mqtt_codec::QoS;
+
+/// Limits of one end of a connection, announced in CONNECT or CONNACK (5.0) and held in every version.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// QoS 1 and QoS 2 messages that the peer may leave unacknowledged; 1..=65,535, default 1,000. Also the most that is sent at once
+    /// to a peer whose own Receive Maximum is larger or unknown.
+    pub receive_maximum: u16,
+    /// Most QoS 1 and QoS 2 messages in flight towards the peer, whatever it allows; 1..=65,535, default 1,000.
+    pub send_maximum: u16,
+    /// Largest packet taken, in bytes with its header; default 1,000,000.
+    pub maximum_packet_size: u32,
+    /// Aliases that the peer may use; default 64.
+    pub topic_alias_maximum: u16,
+    /// Aliases used towards the peer, when it allows as many; default 64.
+    pub topic_alias_send_maximum: u16,
+    /// Levels that a topic or filter may have; default 128.
+    pub topic_levels: u16,
+    /// Highest QoS that a client may publish with (server only); default 2.
+    pub maximum_qos: QoS,
+    /// Whether messages may be retained (server only); default yes.
+    pub retain_available: bool,
+    /// Time for the handshake, in milliseconds: until CONNECT on the server, until CONNACK on the client; default 10,000.
+    pub connect_timeout_ms: u32,
+    /// Time that a client waits for PINGRESP, in milliseconds; default 10,000.
+    pub ping_timeout_ms: u32,
+}
+
+impl Limits {
+    /// The defaults that each field names.
+    pub const DEFAULT: Self = Self {
+        receive_maximum: 1_000,
+        send_maximum: 1_000,
+        maximum_packet_size: 1_000_000,
+        topic_alias_maximum: 64,
+        topic_alias_send_maximum: 64,
+        topic_levels: 128,
+        maximum_qos: QoS::ExactlyOnce,
+        retain_available: true,
+        connect_timeout_ms: 10_000,
+        ping_timeout_ms: 10_000,
+    };
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self::DEFAULT
+    }
+}

@@ -1,0 +1,574 @@
+//! What is written, and in which order.
+
+use mqtt_codec::{
+    Delivery, Disconnect, PacketId, Properties, Property, PubAck, PubComp, PubRec, PubRel,
+    PublishHead, QoS, ReasonCode, ReasonCodes, SubAck, UnsubAck, Version,
+};
+
+use crate::alias::Plan;
+use crate::event::Output;
+use crate::inflight::inbound::Status;
+use crate::inflight::outbound::Sending;
+use crate::link::{Answer, AnswerKind, Phase, UNDECIDED};
+use crate::owner::{Change, Gate, Outcome, OutgoingMessage, Owner};
+use crate::profile::Profile;
+use crate::session::{Role, Session, put};
+use crate::storage::{ByteQueue, Deque, Part, Storage};
+use crate::time::Instant;
+use crate::tx::Tx;
+use crate::violation::Misuse;
+
+impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
+    /// Writes at most one packet into `tx`; call it until it says [`Output::Idle`].
+    ///
+    /// Short answers come first, then acknowledgements in the order in which their messages arrived, then messages. Whatever waits for a
+    /// commit is withheld, and what stands behind it in its own order.
+    pub fn poll_output<T: Tx, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        tx: &mut T,
+        now: Instant,
+        owner: &mut O,
+    ) -> Output {
+        if self.link.paused && self.wants_input() {
+            self.link.paused = false;
+            self.link.clock = now;
+        }
+        let written = match self.link.phase {
+            Phase::Connected => self.poll_connected(tx, now, owner),
+            Phase::Accepted | Phase::Refused => {
+                R::poll_handshake(self, tx, now, owner).map(|wrote| wrote.then_some(Output::Wrote))
+            }
+            Phase::Failing => self.poll_disconnect(tx),
+            Phase::Closing => return Output::Close,
+            Phase::Closed
+            | Phase::AwaitConnect
+            | Phase::Deciding
+            | Phase::AwaitAuth
+            | Phase::AwaitConnAck => return Output::Idle,
+        };
+        let output = match written {
+            Ok(output) => output.unwrap_or(Output::Idle),
+            Err(Misuse::Full) => Output::Full,
+            // A packet that the peer does not take, or that cannot be written, must not be left out silently.
+            Err(_) => {
+                self.link.reason = ReasonCode::PACKET_TOO_LARGE.0;
+                self.link.phase = Phase::Closing;
+                Output::Close
+            }
+        };
+        if matches!(output, Output::Wrote | Output::Publish { .. }) {
+            R::wrote(&mut self.link.role, now);
+        }
+        if !self.wants_input() {
+            self.link.paused = true;
+        }
+        output
+    }
+
+    fn poll_connected<T: Tx, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        tx: &mut T,
+        now: Instant,
+        owner: &mut O,
+    ) -> Result<Option<Output>, Misuse> {
+        if self.poll_answer(tx, owner)?
+            || self.poll_release(tx, owner)?
+            || self.poll_ping(tx)?
+            || self.poll_acknowledgement(tx, owner)?
+        {
+            return Ok(Some(Output::Wrote));
+        }
+        self.poll_publish(tx, now, owner)
+    }
+
+    /// Writes a packet that the peer must be able to take.
+    fn write<T: Tx>(
+        &self,
+        tx: &mut T,
+        len: usize,
+        encode: impl FnOnce(Version, &mut [u8]) -> Result<usize, mqtt_codec::EncodeError>,
+    ) -> Result<(), Misuse> {
+        if !self.link.takes(len) {
+            return Err(Misuse::TooLarge);
+        }
+        let version = self.link.version;
+        put(tx, len, |room| encode(version, room))
+    }
+
+    fn poll_answer<T: Tx, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        tx: &mut T,
+        owner: &O,
+    ) -> Result<bool, Misuse> {
+        let Some(answer) = self
+            .link
+            .owing
+            .get()
+            .and_then(|owing| owing.answers.front())
+            .copied()
+        else {
+            return Ok(false);
+        };
+        if !answer.gate.is_open(owner.committed()) {
+            return Ok(false);
+        }
+        let Some(packet_id) = PacketId::new(answer.id) else {
+            return Ok(false);
+        };
+        let reason = if self.link.v5() {
+            ReasonCode(answer.reason)
+        } else {
+            ReasonCode::SUCCESS
+        };
+        let properties = Properties::EMPTY;
+        match answer.kind {
+            AnswerKind::PubComp => {
+                let packet = PubComp {
+                    packet_id,
+                    reason,
+                    properties,
+                };
+                self.write(tx, packet.encoded_len(self.link.version), |v, room| {
+                    packet.encode(v, room)
+                })?;
+            }
+            AnswerKind::PubRel => {
+                let packet = PubRel {
+                    packet_id,
+                    reason,
+                    properties,
+                };
+                self.write(tx, packet.encoded_len(self.link.version), |v, room| {
+                    packet.encode(v, room)
+                })?;
+            }
+            AnswerKind::SubAck | AnswerKind::UnsubAck => self.write_codes(tx, packet_id, answer)?,
+        }
+        if let Some(owing) = self.link.owing.get_mut() {
+            owing.answers.pop();
+            owing.codes.consume(usize::from(answer.count));
+        }
+        Ok(true)
+    }
+
+    fn write_codes<T: Tx>(
+        &self,
+        tx: &mut T,
+        packet_id: PacketId,
+        answer: Answer<P::Gate>,
+    ) -> Result<(), Misuse> {
+        let codes = self
+            .link
+            .owing
+            .get()
+            .map(|owing| owing.codes.front(usize::from(answer.count)))
+            .unwrap_or_default();
+        let (codes, properties) = (ReasonCodes::from(codes), Properties::EMPTY);
+        if answer.kind == AnswerKind::SubAck {
+            let packet = SubAck {
+                packet_id,
+                properties,
+                codes,
+            };
+            self.write(tx, packet.encoded_len(self.link.version), |v, room| {
+                packet.encode(v, room)
+            })
+        } else {
+            let packet = UnsubAck {
+                packet_id,
+                properties,
+                codes,
+            };
+            self.write(tx, packet.encoded_len(self.link.version), |v, room| {
+                packet.encode(v, room)
+            })
+        }
+    }
+
+    fn poll_release<T: Tx, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        tx: &mut T,
+        owner: &O,
+    ) -> Result<bool, Misuse> {
+        if P::MAX_QOS != QoS::ExactlyOnce {
+            return Ok(false);
+        }
+        let Some(due) = self
+            .state
+            .outbound
+            .get()
+            .and_then(|outbound| outbound.due_release())
+        else {
+            return Ok(false);
+        };
+        let Some(packet_id) = PacketId::new(due.id) else {
+            return Ok(false);
+        };
+        if !due.gate.is_open(owner.committed()) {
+            return Ok(false);
+        }
+        let packet = PubRel {
+            packet_id,
+            reason: ReasonCode::SUCCESS,
+            properties: Properties::EMPTY,
+        };
+        self.write(tx, packet.encoded_len(self.link.version), |v, room| {
+            packet.encode(v, room)
+        })?;
+        if let Some(outbound) = self.state.outbound.get_mut() {
+            outbound.release_written();
+        }
+        Ok(true)
+    }
+
+    fn poll_ping<T: Tx>(&mut self, tx: &mut T) -> Result<bool, Misuse> {
+        if self.link.pings_due == 0 {
+            return Ok(false);
+        }
+        let packet = if R::SERVER {
+            mqtt_codec::PINGRESP
+        } else {
+            mqtt_codec::PINGREQ
+        };
+        self.write(tx, packet.len(), |_, room| {
+            room.copy_from_slice(&packet);
+            Ok(packet.len())
+        })?;
+        self.link.pings_due -= 1;
+        Ok(true)
+    }
+
+    /// PUBACK and PUBREC: strictly in the order in which their messages arrived [MQTT-4.6.0-2], [MQTT-4.6.0-3].
+    fn poll_acknowledgement<T: Tx, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        tx: &mut T,
+        owner: &mut O,
+    ) -> Result<bool, Misuse> {
+        loop {
+            let Some(owed) = self
+                .link
+                .owing
+                .get()
+                .and_then(|owing| owing.acks.front())
+                .copied()
+            else {
+                return Ok(false);
+            };
+            let Some(packet_id) = PacketId::new(owed.id) else {
+                return Ok(false);
+            };
+            let v5 = self.link.v5();
+            let properties = Properties::EMPTY;
+            if P::MAX_QOS == QoS::ExactlyOnce && owed.exactly_once {
+                let entry = self
+                    .state
+                    .inbound
+                    .get()
+                    .and_then(|inbound| inbound.find(packet_id))
+                    .filter(|entry| entry.number == owed.number);
+                let Some(entry) = entry else {
+                    // Released meanwhile: the peer has its PUBREC from an earlier connection.
+                    self.pop_owed();
+                    continue;
+                };
+                let Status::Settled(verdict) = entry.status else {
+                    return Ok(false);
+                };
+                if !entry.gate.is_open(owner.committed()) {
+                    return Ok(false);
+                }
+                let reason = if v5 { verdict } else { ReasonCode::SUCCESS };
+                let packet = PubRec {
+                    packet_id,
+                    reason,
+                    properties,
+                };
+                self.write(tx, packet.encoded_len(self.link.version), |v, room| {
+                    packet.encode(v, room)
+                })?;
+                if reason.is_error() {
+                    // The sender forgets the message, so the id is free [MQTT-4.3.3-9].
+                    if let Some(inbound) = self.state.inbound.get_mut() {
+                        inbound.remove(owed.id);
+                    }
+                    self.state.record(owner, Change::Released(packet_id));
+                }
+            } else {
+                if owed.verdict == UNDECIDED || !owed.gate.is_open(owner.committed()) {
+                    return Ok(false);
+                }
+                let reason = if v5 {
+                    ReasonCode(owed.verdict)
+                } else {
+                    ReasonCode::SUCCESS
+                };
+                let packet = PubAck {
+                    packet_id,
+                    reason,
+                    properties,
+                };
+                self.write(tx, packet.encoded_len(self.link.version), |v, room| {
+                    packet.encode(v, room)
+                })?;
+                self.link.owed_qos1 -= 1;
+            }
+            self.pop_owed();
+            return Ok(true);
+        }
+    }
+
+    fn pop_owed(&mut self) {
+        if let Some(owing) = self.link.owing.get_mut() {
+            owing.acks.pop();
+        }
+    }
+
+    /// First what is due again, then what the outbox has, while the window is open.
+    fn poll_publish<T: Tx, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        tx: &mut T,
+        now: Instant,
+        owner: &mut O,
+    ) -> Result<Option<Output>, Misuse> {
+        loop {
+            if let Some(due) = self
+                .state
+                .outbound
+                .get()
+                .and_then(|outbound| outbound.due_publish())
+            {
+                if self.link.quota == 0 || !due.gate.is_open(owner.committed()) {
+                    return Ok(None);
+                }
+                if let Some(output) = self.send_due(due, tx, now, owner)? {
+                    return Ok(Some(output));
+                }
+                continue;
+            }
+            let Some(seq) = owner.next(self.state.cursor) else {
+                return Ok(None);
+            };
+            self.state.cursor = seq;
+            let Some(message) = owner.message(seq) else {
+                self.state.cursor = seq.next();
+                continue;
+            };
+            if message.expires.is_some_and(|expires| expires <= now) {
+                self.state.cursor = seq.next();
+                owner.done(seq, Outcome::Expired);
+                continue;
+            }
+            if let Some(reason) = R::refuses(&self.link.role, message.qos, message.retain) {
+                self.state.cursor = seq.next();
+                owner.done(seq, Outcome::Refused(reason));
+                continue;
+            }
+            if message.qos == QoS::AtMostOnce {
+                let written = self.write_head(&message, Delivery::AtMostOnce, false, tx, now);
+                if written == Err(Misuse::Full) {
+                    return Err(Misuse::Full);
+                }
+                self.state.cursor = seq.next();
+                if written.is_err() {
+                    owner.done(seq, Outcome::TooLarge);
+                    continue;
+                }
+                return Ok(Some(Output::Publish {
+                    seq,
+                    last_use: true,
+                }));
+            }
+            let exactly_once = message.qos == QoS::ExactlyOnce;
+            if self.link.quota == 0
+                || self
+                    .state
+                    .outbound
+                    .get()
+                    .is_some_and(|outbound| !outbound.has_room())
+            {
+                return Ok(None);
+            }
+            let Some(id) = self.take_packet_id() else {
+                return Ok(None);
+            };
+            let gate = if exactly_once {
+                self.state.record(owner, Change::Sent(seq, id))
+            } else {
+                P::Gate::default()
+            };
+            let entry = Sending {
+                seq,
+                gate,
+                id: id.get(),
+                exactly_once,
+                dup: false,
+            };
+            // There is room: it was looked for above.
+            let _ = self.state.outbound.make().push(entry);
+            self.state.cursor = seq.next();
+        }
+    }
+
+    /// Sends a message that has its packet id; `None` when it turns out that it cannot be sent.
+    fn send_due<T: Tx, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        due: Sending<P::Gate>,
+        tx: &mut T,
+        now: Instant,
+        owner: &mut O,
+    ) -> Result<Option<Output>, Misuse> {
+        let Some(id) = PacketId::new(due.id) else {
+            return Ok(None);
+        };
+        let delivery = if due.exactly_once {
+            Delivery::ExactlyOnce(id)
+        } else {
+            Delivery::AtLeastOnce(id)
+        };
+        let written = match owner.message(due.seq) {
+            Some(message) => self.write_head(&message, delivery, due.dup, tx, now),
+            None => Err(Misuse::NotNow),
+        };
+        let Some(outbound) = self.state.outbound.get_mut() else {
+            return Ok(None);
+        };
+        match written {
+            Ok(()) => {
+                outbound.publish_written();
+                self.link.quota -= 1;
+                Ok(Some(Output::Publish {
+                    seq: due.seq,
+                    last_use: false,
+                }))
+            }
+            Err(Misuse::Full) => Err(Misuse::Full),
+            Err(why) => {
+                outbound.drop_due_publish();
+                if due.exactly_once {
+                    self.state.record(owner, Change::Completed(id));
+                }
+                if why != Misuse::NotNow {
+                    owner.done(due.seq, Outcome::TooLarge);
+                }
+                Ok(None)
+            }
+        }
+    }
+
+    /// Writes the head of a PUBLISH, by alias where the peer takes them.
+    fn write_head<T: Tx>(
+        &mut self,
+        message: &OutgoingMessage<'_>,
+        delivery: Delivery,
+        dup: bool,
+        tx: &mut T,
+        now: Instant,
+    ) -> Result<(), Misuse> {
+        let plan = if self.aliases_in_use() && self.link.alias_send_maximum > 0 {
+            self.link
+                .aliases
+                .make()
+                .plan(message.topic, self.link.alias_send_maximum)
+        } else {
+            Plan::Topic
+        };
+        let topic = if matches!(plan, Plan::Known(_)) {
+            ""
+        } else {
+            message.topic
+        };
+        let head = PublishHead {
+            dup,
+            retain: message.retain,
+            delivery,
+            topic,
+            topic_alias: plan.alias(),
+            // What has waited is taken off [MQTT-3.3.2-6].
+            message_expiry: if self.link.v5() {
+                message.expires.map(|expires| expires.seconds_since(now))
+            } else {
+                None
+            },
+            subscription_ids: message.subscription_ids,
+            properties: message.properties,
+            payload_len: message.payload_len,
+        };
+        let version = self.link.version;
+        if !self.link.takes(head.frame_len(version)) {
+            return Err(Misuse::TooLarge);
+        }
+        put(tx, head.encoded_len(version), |room| {
+            head.encode(version, room)
+        })?;
+        if let Plan::New(_) = plan {
+            self.link.aliases.make().written(plan, message.topic);
+        }
+        Ok(())
+    }
+
+    /// Sends a QoS 0 message past the outbox: its head is written, the caller appends the payload.
+    ///
+    /// # Errors
+    /// [`Misuse::NotNow`] before the handshake is over, [`Misuse::Full`], [`Misuse::TooLarge`] for the peer; the message counts as sent
+    /// in none of these cases.
+    pub fn publish_at_most_once<T: Tx>(
+        &mut self,
+        message: &OutgoingMessage<'_>,
+        tx: &mut T,
+        now: Instant,
+    ) -> Result<(), Misuse> {
+        if self.link.phase != Phase::Connected {
+            return Err(Misuse::NotNow);
+        }
+        if R::refuses(&self.link.role, QoS::AtMostOnce, message.retain).is_some() {
+            return Err(Misuse::NotSupported);
+        }
+        self.write_head(message, Delivery::AtMostOnce, false, tx, now)?;
+        R::wrote(&mut self.link.role, now);
+        Ok(())
+    }
+
+    fn poll_disconnect<T: Tx>(&mut self, tx: &mut T) -> Result<Option<Output>, Misuse> {
+        let reason = ReasonCode(self.link.reason);
+        let sentence = if P::REASON_STRINGS && self.link.problem_information {
+            self.sentence()
+        } else {
+            None
+        };
+        let text = [Property::ReasonString(sentence.unwrap_or_default())];
+        let with_text = Disconnect {
+            reason,
+            properties: Properties::List(&text),
+        };
+        let plain = Disconnect {
+            reason,
+            properties: Properties::EMPTY,
+        };
+        let version = self.link.version;
+        // The text is left out where it does not fit [MQTT-3.14.2-3].
+        let packet = if self.link.v5()
+            && sentence.is_some()
+            && self.link.takes(with_text.encoded_len(version))
+        {
+            with_text
+        } else {
+            plain
+        };
+        let len = packet.encoded_len(version);
+        if self.link.takes(len) {
+            put(tx, len, |room| packet.encode(version, room))?;
+            self.link.phase = Phase::Closing;
+            return Ok(Some(Output::Wrote));
+        }
+        self.link.phase = Phase::Closing;
+        Ok(Some(Output::Close))
+    }
+
+    /// What the violated rule says.
+    pub(crate) fn sentence(&self) -> Option<&'static str> {
+        Some(match self.link.failure? {
+            crate::Violation::Bytes(error) => error.rule.sentence(),
+            crate::Violation::Rule(rule) => rule.sentence(),
+        })
+    }
+}

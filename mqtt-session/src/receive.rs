@@ -1,0 +1,411 @@
+//! Packets that both roles receive: PUBLISH, and the acknowledgements of what was sent.
+
+use mqtt_codec::{Delivery, PubAck, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, TopicAlias};
+use mqtt_topic::TopicName;
+
+use crate::event::{DeliveryId, Publication, Topic};
+use crate::inflight::inbound::{Received, Status};
+use crate::inflight::outbound::{Found, Releasing};
+use crate::limits::Limits;
+use crate::link::{Answer, AnswerKind, Owed, UNDECIDED};
+use crate::owner::{Change, Outcome, Owner};
+use crate::profile::Profile;
+use crate::session::{Role, Session};
+use crate::storage::{Deque, Part, Storage};
+use crate::violation::Rule;
+
+/// Whether the payload is complete.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Payload {
+    Whole,
+    Arriving,
+}
+
+impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
+    /// PUBLISH: `None` when it repeats a message that the owner has already.
+    pub(crate) fn publication<'p, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        packet: Publish<'p>,
+        payload: Payload,
+        owner: &mut O,
+    ) -> Result<Option<Publication<'p>>, Rule> {
+        let qos = packet.delivery.qos();
+        let limits = owner.limits();
+        if qos > P::MAX_QOS || (R::SERVER && qos > limits.maximum_qos) {
+            return Err(Rule::QoSNotSupported);
+        }
+        if R::SERVER && packet.retain && !limits.retain_available {
+            return Err(Rule::RetainNotSupported);
+        }
+        let topic = self.resolve(&packet, limits)?;
+        let delivery = match packet.delivery {
+            Delivery::AtMostOnce => None,
+            Delivery::AtLeastOnce(id) => Some(self.owe_puback(id.get())?),
+            Delivery::ExactlyOnce(id) => match self.owe_pubrec(id, payload, owner)? {
+                Some(delivery) => Some(delivery),
+                None => return Ok(None),
+            },
+        };
+        Ok(Some(Publication {
+            delivery,
+            topic,
+            qos,
+            retain: packet.retain,
+            dup: packet.dup,
+            properties: packet.properties,
+            payload: packet.payload,
+        }))
+    }
+
+    /// The topic of a PUBLISH: in full, or the alias that stands for it.
+    fn resolve<'p>(&mut self, packet: &Publish<'p>, limits: &Limits) -> Result<Topic<'p>, Rule> {
+        let alias = if self.aliases_in_use() {
+            packet.properties.topic_alias()
+        } else {
+            None
+        };
+        if let Some(alias) = alias
+            && alias.get() > self.link.alias_maximum
+        {
+            return Err(Rule::TopicAliasRange);
+        }
+        match alias {
+            Some(alias) if packet.topic.is_empty() => self.known_alias(alias),
+            _ => {
+                let name = TopicName::new(packet.topic).map_err(|_| Rule::TopicName)?;
+                // A topic has no more levels than bytes, plus one.
+                if packet.topic.len() >= usize::from(limits.topic_levels)
+                    && name.level_count() > usize::from(limits.topic_levels)
+                {
+                    return Err(Rule::TopicName);
+                }
+                if let Some(alias) = alias {
+                    self.link
+                        .aliases
+                        .make()
+                        .learn(alias, packet.topic)
+                        .map_err(|_| Rule::AliasTopicTooLong)?;
+                }
+                Ok(Topic::Name(name))
+            }
+        }
+    }
+
+    fn known_alias<'p>(&self, alias: TopicAlias) -> Result<Topic<'p>, Rule> {
+        if self.topic(alias).is_some() {
+            Ok(Topic::Alias(alias))
+        } else {
+            Err(Rule::TopicAliasUnknown)
+        }
+    }
+
+    /// Messages that the peer has sent and that are not acknowledged to the end.
+    fn unacknowledged(&self) -> usize {
+        usize::from(self.link.owed_qos1) + self.state.received()
+    }
+
+    fn owe_puback(&mut self, id: u16) -> Result<DeliveryId, Rule> {
+        if self.unacknowledged() >= usize::from(self.link.receive_maximum) {
+            return Err(Rule::ReceiveMaximumExceeded);
+        }
+        let number = self.state.next_number();
+        let owed = Owed {
+            number,
+            id,
+            exactly_once: false,
+            verdict: UNDECIDED,
+            gate: P::Gate::default(),
+        };
+        self.link
+            .owing
+            .make()
+            .acks
+            .push(owed)
+            .map_err(|_| Rule::ReceiveMaximumExceeded)?;
+        self.link.owed_qos1 += 1;
+        Ok(DeliveryId {
+            number,
+            id,
+            exactly_once: false,
+        })
+    }
+
+    /// `None` when the message came before: PUBREC is owed again, the owner has it already [MQTT-4.3.3-10].
+    fn owe_pubrec<O: Owner<Gate = P::Gate>>(
+        &mut self,
+        id: mqtt_codec::PacketId,
+        payload: Payload,
+        owner: &mut O,
+    ) -> Result<Option<DeliveryId>, Rule> {
+        let known = self
+            .state
+            .inbound
+            .get()
+            .and_then(|inbound| inbound.find(id));
+        let number = match known {
+            Some(entry) => entry.number,
+            None => {
+                if self.unacknowledged() >= usize::from(self.link.receive_maximum) {
+                    return Err(Rule::ReceiveMaximumExceeded);
+                }
+                let number = self.state.next_number();
+                let (status, gate) = match payload {
+                    Payload::Whole => (
+                        Status::Unsettled,
+                        self.state.record(owner, Change::Received(id)),
+                    ),
+                    Payload::Arriving => (Status::Arriving, P::Gate::default()),
+                };
+                let entry = Received {
+                    id: id.get(),
+                    status,
+                    number,
+                    gate,
+                };
+                self.state
+                    .inbound
+                    .make()
+                    .push(entry)
+                    .map_err(|_| Rule::ReceiveMaximumExceeded)?;
+                number
+            }
+        };
+        let owing = self.link.owing.make();
+        // A repetition while its PUBREC is still owed asks for nothing more.
+        if known.is_none()
+            || owing
+                .acks
+                .position(|owed| owed.exactly_once && owed.number == number)
+                .is_none()
+        {
+            let owed = Owed {
+                number,
+                id: id.get(),
+                exactly_once: true,
+                verdict: UNDECIDED,
+                gate: P::Gate::default(),
+            };
+            owing
+                .acks
+                .push(owed)
+                .map_err(|_| Rule::ReceiveMaximumExceeded)?;
+        }
+        Ok(known.is_none().then_some(DeliveryId {
+            number,
+            id: id.get(),
+            exactly_once: true,
+        }))
+    }
+
+    /// The last part of a message that [arrived in parts](crate::ServerSession::handle_part) was handed over.
+    pub fn payload_complete<O: Owner<Gate = P::Gate>>(
+        &mut self,
+        delivery: DeliveryId,
+        owner: &mut O,
+    ) {
+        if !delivery.exactly_once || P::MAX_QOS != QoS::ExactlyOnce {
+            return;
+        }
+        let Some(id) = mqtt_codec::PacketId::new(delivery.id) else {
+            return;
+        };
+        let arriving = self
+            .state
+            .inbound
+            .get()
+            .and_then(|inbound| inbound.find(id));
+        if arriving.is_some_and(|entry| {
+            entry.number == delivery.number && entry.status == Status::Arriving
+        }) {
+            let gate = self.state.record(owner, Change::Received(id));
+            if let Some(entry) = self
+                .state
+                .inbound
+                .get_mut()
+                .and_then(|inbound| inbound.entry(delivery.id, delivery.number))
+            {
+                entry.status = Status::Unsettled;
+                entry.gate = gate;
+            }
+        }
+    }
+
+    /// A QoS 1 or QoS 2 message has left the window.
+    const fn refill(&mut self) {
+        // Never above the start [MQTT-4.9.0-1]: a PUBREL that was replayed has not spent anything here.
+        if self.link.quota < self.link.send_maximum {
+            self.link.quota += 1;
+        }
+    }
+
+    pub(crate) fn puback<O: Owner<Gate = P::Gate>>(
+        &mut self,
+        packet: &PubAck<'_>,
+        owner: &mut O,
+    ) -> Result<(), Rule> {
+        let Some(outbound) = self.state.outbound.get_mut() else {
+            return Ok(());
+        };
+        match outbound.find(packet.packet_id) {
+            Found::AwaitPubAck(at) => {
+                if let Some(entry) = outbound.acknowledged(at) {
+                    self.refill();
+                    owner.done(entry.seq, outcome(packet.reason, Outcome::Acknowledged));
+                }
+                Ok(())
+            }
+            Found::AwaitPubRec(_) | Found::AwaitPubComp(_) => Err(Rule::WrongAcknowledgement),
+            // An id from before a lost session: nothing waits for it.
+            Found::Nothing => Ok(()),
+        }
+    }
+
+    pub(crate) fn pubrec<O: Owner<Gate = P::Gate>>(
+        &mut self,
+        packet: &PubRec<'_>,
+        owner: &mut O,
+    ) -> Result<(), Rule> {
+        if P::MAX_QOS != QoS::ExactlyOnce {
+            return Err(Rule::WrongAcknowledgement);
+        }
+        let id = packet.packet_id;
+        let found = self
+            .state
+            .outbound
+            .get()
+            .map_or(Found::Nothing, |outbound| outbound.find(id));
+        match found {
+            Found::AwaitPubRec(at) => {
+                let Some(entry) = self
+                    .state
+                    .outbound
+                    .get_mut()
+                    .and_then(|outbound| outbound.acknowledged(at))
+                else {
+                    return Ok(());
+                };
+                if packet.reason.is_error() {
+                    self.refill();
+                    self.state.record(owner, Change::Completed(id));
+                    owner.done(entry.seq, Outcome::Refused(packet.reason));
+                } else {
+                    let gate = self
+                        .state
+                        .record(owner, Change::PeerReceived(entry.seq, id));
+                    // The place in the window was kept for it.
+                    let _ = self.state.outbound.make().release(Releasing {
+                        seq: entry.seq,
+                        gate,
+                        id: entry.id,
+                    });
+                    owner.done(entry.seq, Outcome::Received(packet.reason));
+                }
+                Ok(())
+            }
+            Found::AwaitPubComp(at) => {
+                if let Some(outbound) = self.state.outbound.get_mut() {
+                    outbound.release_again(at);
+                }
+                Ok(())
+            }
+            Found::AwaitPubAck(_) => Err(Rule::WrongAcknowledgement),
+            Found::Nothing if packet.reason.is_error() => Ok(()),
+            Found::Nothing => self.owe(
+                AnswerKind::PubRel,
+                id,
+                ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+                0,
+                self.state.latest,
+            ),
+        }
+    }
+
+    pub(crate) fn pubrel<O: Owner<Gate = P::Gate>>(
+        &mut self,
+        packet: &PubRel<'_>,
+        owner: &mut O,
+    ) -> Result<(), Rule> {
+        if P::MAX_QOS != QoS::ExactlyOnce {
+            return Err(Rule::ReleaseTooEarly);
+        }
+        let id = packet.packet_id;
+        let known = self
+            .state
+            .inbound
+            .get()
+            .and_then(|inbound| inbound.find(id));
+        match known.map(|entry| entry.status) {
+            Some(Status::Settled(_)) => {
+                if let Some(inbound) = self.state.inbound.get_mut() {
+                    inbound.remove(id.get());
+                }
+                let gate = self.state.record(owner, Change::Released(id));
+                self.owe(AnswerKind::PubComp, id, ReasonCode::SUCCESS, 0, gate)
+            }
+            Some(Status::Unsettled | Status::Arriving) => Err(Rule::ReleaseTooEarly),
+            // Its release may have been recorded and not yet be durable.
+            None => self.owe(
+                AnswerKind::PubComp,
+                id,
+                ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+                0,
+                self.state.latest,
+            ),
+        }
+    }
+
+    pub(crate) fn pubcomp<O: Owner<Gate = P::Gate>>(
+        &mut self,
+        packet: &PubComp<'_>,
+        owner: &mut O,
+    ) -> Result<(), Rule> {
+        let Some(outbound) = self.state.outbound.get_mut() else {
+            return Ok(());
+        };
+        match outbound.find(packet.packet_id) {
+            Found::AwaitPubComp(at) => {
+                if let Some(entry) = outbound.completed(at) {
+                    self.refill();
+                    self.state
+                        .record(owner, Change::Completed(packet.packet_id));
+                    owner.complete(entry.seq, packet.reason);
+                }
+                Ok(())
+            }
+            Found::AwaitPubAck(_) | Found::AwaitPubRec(_) => Err(Rule::WrongAcknowledgement),
+            Found::Nothing => Ok(()),
+        }
+    }
+
+    /// Queues a short answer.
+    pub(crate) fn owe(
+        &mut self,
+        kind: AnswerKind,
+        id: mqtt_codec::PacketId,
+        reason: ReasonCode,
+        count: u16,
+        gate: P::Gate,
+    ) -> Result<(), Rule> {
+        let answer = Answer {
+            gate,
+            id: id.get(),
+            count,
+            kind,
+            reason: reason.0,
+        };
+        self.link
+            .owing
+            .make()
+            .answers
+            .push(answer)
+            .map_err(|_| Rule::TooManyAnswers)
+    }
+}
+
+fn outcome(reason: ReasonCode, accepted: impl FnOnce(ReasonCode) -> Outcome) -> Outcome {
+    if reason.is_error() {
+        Outcome::Refused(reason)
+    } else {
+        accepted(reason)
+    }
+}

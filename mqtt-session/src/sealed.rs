@@ -1,0 +1,75 @@
+//! What the two roles do differently inside the shared parts; not for other crates.
+
+use core::fmt::Debug;
+
+use mqtt_codec::{QoS, ReasonCode};
+
+use crate::limits::Limits;
+use crate::owner::Owner;
+use crate::profile::Profile;
+use crate::session::Session;
+use crate::storage::Storage;
+use crate::time::Instant;
+use crate::tx::Tx;
+use crate::violation::{Misuse, Rule};
+
+/// The hooks of a role; nothing outside can implement it.
+#[expect(
+    unnameable_types,
+    reason = "sealed: the public trait `Role` is the name for it"
+)]
+pub trait Role: Sized + Debug {
+    /// Whether this is the server's end.
+    const SERVER: bool;
+    /// What only this role remembers of a connection.
+    type Link<S: Storage>: Default + Debug;
+
+    /// Writes the packet that ends the handshake, if it is due; says whether it did.
+    fn poll_handshake<P: Profile, S: Storage, T: Tx, O: Owner<Gate = P::Gate>>(
+        session: &mut Session<Self, P, S>,
+        tx: &mut T,
+        now: Instant,
+        owner: &mut O,
+    ) -> Result<bool, Misuse>
+    where
+        Self: crate::Role;
+
+    /// The smallest ring distance from `from` to a packet id that a request of this role holds.
+    fn nearest<S: Storage>(_link: &Self::Link<S>, _from: u16) -> Option<u16> {
+        None
+    }
+
+    /// The deadline of a connection that is up.
+    fn deadline<S: Storage>(_link: &Self::Link<S>, _keep_alive: u16) -> Option<Instant> {
+        None
+    }
+
+    /// The deadline has come: a ping is due, or the peer is gone.
+    fn time_to_ping<S: Storage>(
+        _link: &mut Self::Link<S>,
+        _now: Instant,
+        _limits: &Limits,
+    ) -> Result<(), Rule> {
+        Ok(())
+    }
+
+    /// A packet was written.
+    fn wrote<S: Storage>(_link: &mut Self::Link<S>, _now: Instant) {}
+
+    /// Why a message cannot be sent to this peer at all.
+    fn refuses<S: Storage>(_link: &Self::Link<S>, _qos: QoS, _retain: bool) -> Option<ReasonCode> {
+        None
+    }
+
+    /// The session's state went to another connection: nothing of it is this one's business.
+    fn detached<S: Storage>(_link: &mut Self::Link<S>) {}
+
+    /// When the will is due if the connection ends now.
+    fn will_due<S: Storage>(
+        _link: &Self::Link<S>,
+        _now: Instant,
+        _session_expiry: u32,
+    ) -> Option<Instant> {
+        None
+    }
+}

@@ -1,0 +1,669 @@
+//! The server's end: CONNECT and SUBSCRIBE end in questions to the owner, CONNACK and SUBACK in its answers.
+
+use mqtt_codec::{
+    Auth, ConnAck, ConnectView, Disconnect, FromClient, PacketId, PartialPublish, Properties,
+    Property, QoS, ReasonCode, Subscribe, Unsubscribe, Version,
+};
+use mqtt_topic::{ParsedFilter, TopicName};
+
+use crate::event::{Accept, ServerEvent, v3_subscribe_code};
+use crate::limits::Limits;
+use crate::link::{AnswerKind, Phase, Question};
+use crate::owner::{Gate, HandshakeText, Owner};
+use crate::profile::Profile;
+use crate::receive::Payload;
+use crate::sealed;
+use crate::session::{Role, Session, put};
+use crate::storage::{ByteQueue, Part, Storage};
+use crate::time::Instant;
+use crate::tx::Tx;
+use crate::violation::{Misuse, Rule, Violation};
+
+/// The server's end of a connection.
+#[derive(Clone, Copy, Debug)]
+pub struct Server;
+
+/// A session at the server's end.
+pub type ServerSession<P, S> = Session<Server, P, S>;
+
+/// What a server remembers of one connection.
+#[derive(Debug, Default)]
+#[expect(unnameable_types, reason = "part of a sealed trait")]
+pub struct ServerLink {
+    /// The Will Delay Interval in seconds.
+    will_delay: u32,
+    /// What CONNECT asked for, in seconds.
+    session_expiry: u32,
+    /// There is a will, and it was not taken back.
+    has_will: bool,
+    /// CONNECT was accepted: the will counts.
+    accepted: bool,
+    /// The client wants Response Information [MQTT-3.1.2-28].
+    response_information: bool,
+    /// CONNACK says so: the value differs from what the client asked for.
+    says_keep_alive: bool,
+    says_expiry: bool,
+}
+
+impl Role for Server {}
+
+impl sealed::Role for Server {
+    const SERVER: bool = true;
+    type Link<S: Storage> = ServerLink;
+
+    fn poll_handshake<P: Profile, S: Storage, T: Tx, O: Owner<Gate = P::Gate>>(
+        session: &mut Session<Self, P, S>,
+        tx: &mut T,
+        now: Instant,
+        owner: &mut O,
+    ) -> Result<bool, Misuse> {
+        session.poll_connack(tx, now, owner)
+    }
+
+    fn detached<S: Storage>(link: &mut ServerLink) {
+        link.has_will = false;
+    }
+
+    fn will_due<S: Storage>(
+        link: &ServerLink,
+        now: Instant,
+        session_expiry: u32,
+    ) -> Option<Instant> {
+        // Whichever comes first: the delay has passed or the session ends [MQTT-3.1.2-8].
+        (link.has_will && link.accepted)
+            .then(|| now.plus_seconds(link.will_delay.min(session_expiry)))
+    }
+}
+
+impl<P: Profile, S: Storage> ServerSession<P, S> {
+    /// A connection was opened: CONNECT must come within the time that `limits` gives.
+    pub fn open(&mut self, now: Instant, limits: &Limits) {
+        self.link = Default::default();
+        self.link.phase = Phase::AwaitConnect;
+        self.link.clock = now.plus_millis(u64::from(limits.connect_timeout_ms));
+    }
+
+    /// Takes one decoded packet; call it only while [`wants_input`](Self::wants_input).
+    ///
+    /// # Errors
+    /// The client broke a rule: keep polling the output, which answers and closes.
+    pub fn handle<'p, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        packet: FromClient<'p>,
+        now: Instant,
+        owner: &mut O,
+    ) -> Result<ServerEvent<'p>, Violation> {
+        self.heard(now);
+        self.dispatch(packet, Payload::Whole, owner)
+            .map_err(|rule| self.fail(rule.into()))
+    }
+
+    /// Takes a PUBLISH whose payload is not complete: its first part goes with the event, hand the others over yourself, then call
+    /// [`payload_complete`](Self::payload_complete) and settle. Without an event the message is a repetition: skip its payload.
+    ///
+    /// # Errors
+    /// As [`handle`](Self::handle).
+    pub fn handle_part<'p, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        part: PartialPublish<'p>,
+        now: Instant,
+        owner: &mut O,
+    ) -> Result<ServerEvent<'p>, Violation> {
+        self.heard(now);
+        let payload = if part.missing == 0 {
+            Payload::Whole
+        } else {
+            Payload::Arriving
+        };
+        self.dispatch(FromClient::Publish(part.publish), payload, owner)
+            .map_err(|rule| self.fail(rule.into()))
+    }
+
+    fn dispatch<'p, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        packet: FromClient<'p>,
+        payload: Payload,
+        owner: &mut O,
+    ) -> Result<ServerEvent<'p>, Rule> {
+        match self.link.phase {
+            Phase::Connected => {}
+            Phase::AwaitConnect => {
+                return match packet {
+                    FromClient::Connect(connect) => self.connect(connect, owner.limits()),
+                    FromClient::Publish(_)
+                    | FromClient::PubAck(_)
+                    | FromClient::PubRec(_)
+                    | FromClient::PubRel(_)
+                    | FromClient::PubComp(_)
+                    | FromClient::Subscribe(_)
+                    | FromClient::Unsubscribe(_)
+                    | FromClient::PingReq
+                    | FromClient::Disconnect(_)
+                    | FromClient::Auth(_) => Err(Rule::ConnectFirst),
+                };
+            }
+            Phase::AwaitAuth => {
+                return match packet {
+                    FromClient::Auth(auth) => self.auth(auth, owner),
+                    // [MQTT-3.1.2-30]: nothing but AUTH and DISCONNECT before CONNACK.
+                    FromClient::Disconnect(disconnect) => self.goodbye(disconnect),
+                    _ => Err(Rule::UnexpectedPacket),
+                };
+            }
+            // `wants_input` was false: nothing is looked at.
+            _ => return Ok(ServerEvent::Nothing),
+        }
+        match packet {
+            FromClient::Connect(_) => Err(Rule::SecondConnect),
+            FromClient::Publish(publish) => Ok(self
+                .publication(publish, payload, owner)?
+                .map_or(ServerEvent::Nothing, ServerEvent::Publication)),
+            FromClient::PubAck(packet) => self.puback(&packet, owner).map(nothing),
+            FromClient::PubRec(packet) => self.pubrec(&packet, owner).map(nothing),
+            FromClient::PubRel(packet) => self.pubrel(&packet, owner).map(nothing),
+            FromClient::PubComp(packet) => self.pubcomp(&packet, owner).map(nothing),
+            FromClient::Subscribe(packet) => self.subscribe(packet, owner.limits()),
+            FromClient::Unsubscribe(packet) => self.unsubscribe(packet, owner.limits()),
+            FromClient::PingReq => {
+                self.link.pings_due += 1;
+                Ok(ServerEvent::Nothing)
+            }
+            FromClient::Disconnect(packet) => self.goodbye(packet),
+            FromClient::Auth(packet) => self.auth(packet, owner),
+        }
+    }
+
+    fn connect<'p>(
+        &mut self,
+        connect: ConnectView<'p>,
+        limits: &Limits,
+    ) -> Result<ServerEvent<'p>, Rule> {
+        let version = connect.version();
+        self.link.version = version;
+        if !P::speaks(version) {
+            return Err(Rule::VersionNotSpoken);
+        }
+        let clean_start = connect.clean_start();
+        let properties = connect.properties();
+        // From here on a refusal is told in CONNACK, as far as the version can.
+        self.link.phase = Phase::Deciding;
+        if connect.client_id().is_empty()
+            && (version == Version::V31 || (version == Version::V311 && !clean_start))
+        {
+            return Err(Rule::EmptyClientId);
+        }
+        if let Some(will) = connect.will() {
+            if TopicName::new(will.topic).is_err() {
+                return Err(Rule::WillTopic);
+            }
+            if will.qos > limits.maximum_qos || will.qos > P::MAX_QOS {
+                return Err(Rule::WillQoSNotSupported);
+            }
+            if will.retain && !limits.retain_available {
+                return Err(Rule::WillRetainNotSupported);
+            }
+            self.link.role.has_will = true;
+            self.link.role.will_delay = will.properties.will_delay_interval().unwrap_or(0);
+        }
+        self.link.clean_start = clean_start;
+        self.link.keep_alive = connect.keep_alive();
+        self.link.receive_maximum = limits.receive_maximum;
+        self.link.send_maximum = limits.send_maximum;
+        if self.link.v5() {
+            self.link.role.session_expiry = properties.session_expiry_interval().unwrap_or(0);
+            if let Some(maximum) = properties.receive_maximum() {
+                self.link.send_maximum = limits.send_maximum.min(maximum.get());
+            }
+            if let Some(maximum) = properties.maximum_packet_size() {
+                self.link.maximum_packet_size = maximum.get();
+            }
+            if P::ALIASES {
+                self.link.alias_maximum = limits.topic_alias_maximum;
+                self.link.alias_send_maximum = limits
+                    .topic_alias_send_maximum
+                    .min(properties.topic_alias_maximum().unwrap_or(0));
+            }
+            self.link.authenticating = P::AUTH && properties.authentication_method().is_some();
+            self.link.problem_information =
+                properties.request_problem_information().unwrap_or(true);
+            self.link.role.response_information =
+                properties.request_response_information().unwrap_or(false);
+        } else {
+            // Before 5.0 a session is kept for ever, or dies with its connection [3.1.1: MQTT-3.1.2-6], [3.1.1: MQTT-4.1.0-2].
+            self.link.role.session_expiry = if clean_start { 0 } else { u32::MAX };
+        }
+        Ok(ServerEvent::Connect(connect))
+    }
+
+    /// AUTH: during the handshake, or a re-authentication [MQTT-4.12.1-1].
+    fn auth<'p, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        packet: Auth<'p>,
+        owner: &O,
+    ) -> Result<ServerEvent<'p>, Rule> {
+        if !P::AUTH || !self.link.authenticating {
+            return Err(Rule::AuthUnexpected);
+        }
+        let connected = self.link.phase == Phase::Connected;
+        let step_fits = match packet.reason {
+            ReasonCode::CONTINUE_AUTHENTICATION => true,
+            ReasonCode::RE_AUTHENTICATE => connected,
+            _ => false,
+        };
+        if !step_fits {
+            return Err(Rule::AuthUnexpected);
+        }
+        if packet.properties.authentication_method() != owner.handshake_text().authentication_method
+        {
+            return Err(Rule::AuthMethodChanged);
+        }
+        if connected {
+            self.link.question = Question::Reauthenticate;
+        } else {
+            self.link.phase = Phase::Deciding;
+        }
+        Ok(ServerEvent::Auth(packet))
+    }
+
+    fn goodbye<'p>(&mut self, packet: Disconnect<'p>) -> Result<ServerEvent<'p>, Rule> {
+        if self.link.v5()
+            && let Some(expiry) = packet.properties.session_expiry_interval()
+        {
+            if self.state.session_expiry == 0 && expiry != 0 {
+                return Err(Rule::SessionExpiryRaised);
+            }
+            self.state.session_expiry = expiry;
+        }
+        // A will survives only a goodbye that asks for it [MQTT-3.14.4-3].
+        if packet.reason == ReasonCode::NORMAL_DISCONNECTION {
+            self.link.role.has_will = false;
+        }
+        self.link.phase = Phase::Closing;
+        Ok(ServerEvent::Disconnect(packet))
+    }
+
+    fn subscribe<'p>(
+        &mut self,
+        packet: Subscribe<'p>,
+        limits: &Limits,
+    ) -> Result<ServerEvent<'p>, Rule> {
+        let mut count = 0_u16;
+        for entry in packet.filters.iter() {
+            let parsed = valid_filter(entry.filter, limits)?;
+            if parsed.share.is_some() && entry.options.no_local && self.link.v5() {
+                return Err(Rule::NoLocalOnShared);
+            }
+            count = count.saturating_add(1);
+        }
+        self.link.question = Question::Subscribe {
+            id: packet.packet_id.get(),
+            count,
+        };
+        Ok(ServerEvent::Subscribe(packet))
+    }
+
+    fn unsubscribe<'p>(
+        &mut self,
+        packet: Unsubscribe<'p>,
+        limits: &Limits,
+    ) -> Result<ServerEvent<'p>, Rule> {
+        let mut count = 0_u16;
+        for filter in packet.filters.iter() {
+            valid_filter(filter, limits)?;
+            count = count.saturating_add(1);
+        }
+        self.link.question = Question::Unsubscribe {
+            id: packet.packet_id.get(),
+            count,
+        };
+        Ok(ServerEvent::Unsubscribe(packet))
+    }
+
+    /// Answers CONNECT, or the last AUTH of an exchange: CONNACK 0 goes out when its gate opens.
+    ///
+    /// Put the resumed state in place first ([`replace_state`](Self::replace_state)); the session expiry that this CONNECT asked for
+    /// counts, whatever the state says. A re-authentication ends with [`reauthenticated`](Self::reauthenticated) instead.
+    ///
+    /// # Errors
+    /// [`Misuse::NotNow`] when CONNECT was not asked about.
+    pub fn accept(&mut self, accept: Accept<P::Gate>) -> Result<(), Misuse> {
+        if self.link.phase != Phase::Deciding {
+            return Err(Misuse::NotNow);
+        }
+        self.link.session_present = accept.session_present && !self.link.clean_start;
+        self.link.gate = accept.kept;
+        if let Some(keep_alive) = accept.server_keep_alive {
+            self.link.role.says_keep_alive = keep_alive != self.link.keep_alive;
+            self.link.keep_alive = keep_alive;
+        }
+        let asked = self.link.role.session_expiry;
+        self.state.session_expiry = accept.session_expiry.unwrap_or(asked);
+        self.link.role.says_expiry = self.state.session_expiry != asked;
+        self.link.role.accepted = true;
+        self.link.phase = Phase::Accepted;
+        Ok(())
+    }
+
+    /// Answers CONNECT or AUTH with a refusal: CONNACK (DISCONNECT when [connected](Self::is_connected)), then the connection closes.
+    ///
+    /// A reason that 3.1.1 cannot tell closes without CONNACK [3.1.1: MQTT-3.2.2-6].
+    ///
+    /// # Errors
+    /// [`Misuse::NotNow`] when nothing was asked.
+    pub fn refuse(&mut self, reason: ReasonCode) -> Result<(), Misuse> {
+        self.link.phase = match self.link.phase {
+            Phase::Deciding
+                if self.link.v5() || reason.connect_return_code().is_some_and(|code| code != 0) =>
+            {
+                Phase::Refused
+            }
+            Phase::Deciding => Phase::Closing,
+            Phase::Connected if self.link.question == Question::Reauthenticate => Phase::Failing,
+            _ => return Err(Misuse::NotNow),
+        };
+        self.link.reason = reason.0;
+        self.link.question = Question::None;
+        Ok(())
+    }
+
+    /// Answers CONNECT or AUTH with a request for more: AUTH 0x18 with the owner's [`HandshakeText`] is written at once
+    /// [MQTT-4.12.0-2]; the client's answer is the next question.
+    ///
+    /// # Errors
+    /// [`Misuse::NotNow`] when nothing was asked or the client named no method, [`Misuse::Full`].
+    pub fn challenge<T: Tx>(
+        &mut self,
+        tx: &mut T,
+        now: Instant,
+        limits: &Limits,
+        text: HandshakeText<'_>,
+    ) -> Result<(), Misuse> {
+        let connected = self.is_reauthenticating();
+        if !self.link.authenticating || !(connected || self.link.phase == Phase::Deciding) {
+            return Err(Misuse::NotNow);
+        }
+        self.write_auth(tx, ReasonCode::CONTINUE_AUTHENTICATION, text)?;
+        if connected {
+            self.link.question = Question::None;
+        } else {
+            self.link.phase = Phase::AwaitAuth;
+            self.link.clock = now.plus_millis(u64::from(limits.connect_timeout_ms));
+        }
+        Ok(())
+    }
+
+    /// Ends a re-authentication with success: AUTH 0x00 is written at once.
+    ///
+    /// # Errors
+    /// [`Misuse::NotNow`] when there is none, [`Misuse::Full`].
+    pub fn reauthenticated<T: Tx>(
+        &mut self,
+        tx: &mut T,
+        text: HandshakeText<'_>,
+    ) -> Result<(), Misuse> {
+        if !self.is_reauthenticating() {
+            return Err(Misuse::NotNow);
+        }
+        self.write_auth(tx, ReasonCode::SUCCESS, text)?;
+        self.link.question = Question::None;
+        Ok(())
+    }
+
+    fn is_reauthenticating(&self) -> bool {
+        self.link.phase == Phase::Connected && self.link.question == Question::Reauthenticate
+    }
+
+    fn write_auth<T: Tx>(
+        &self,
+        tx: &mut T,
+        reason: ReasonCode,
+        text: HandshakeText<'_>,
+    ) -> Result<(), Misuse> {
+        let mut list = List::new();
+        // The method is repeated [MQTT-4.12.0-5].
+        list.add(
+            text.authentication_method
+                .map(Property::AuthenticationMethod),
+        );
+        list.add(text.authentication_data.map(Property::AuthenticationData));
+        let packet = Auth {
+            reason,
+            properties: list.properties(),
+        };
+        let len = packet.encoded_len(self.link.version);
+        if !self.link.takes(len) {
+            return Err(Misuse::TooLarge);
+        }
+        put(tx, len, |room| packet.encode(self.link.version, room))
+    }
+
+    /// Answers SUBSCRIBE: one code for each filter, in their order [MQTT-3.9.3-1]; SUBACK goes out when `kept` opens.
+    ///
+    /// Before 5.0 every refusal is told as 0x80 [3.1.1: MQTT-3.9.3-2].
+    ///
+    /// # Errors
+    /// [`Misuse::NotNow`] when nothing was asked, [`Misuse::Count`], [`Misuse::Exhausted`] when a fixed table is too small.
+    pub fn answer_subscribe(
+        &mut self,
+        codes: impl IntoIterator<Item = ReasonCode>,
+        kept: P::Gate,
+    ) -> Result<(), Misuse> {
+        let Question::Subscribe { id, count } = self.link.question else {
+            return Err(Misuse::NotNow);
+        };
+        let v5 = self.link.v5();
+        self.answer(
+            AnswerKind::SubAck,
+            id,
+            count,
+            codes
+                .into_iter()
+                .map(|code| if v5 { code.0 } else { v3_subscribe_code(code) }),
+            kept,
+        )
+    }
+
+    /// Answers UNSUBSCRIBE: one code for each filter, in their order [MQTT-3.11.3-1], which only 5.0 tells.
+    ///
+    /// # Errors
+    /// As [`answer_subscribe`](Self::answer_subscribe).
+    pub fn answer_unsubscribe(
+        &mut self,
+        codes: impl IntoIterator<Item = ReasonCode>,
+        kept: P::Gate,
+    ) -> Result<(), Misuse> {
+        let Question::Unsubscribe { id, count } = self.link.question else {
+            return Err(Misuse::NotNow);
+        };
+        if self.link.v5() {
+            return self.answer(
+                AnswerKind::UnsubAck,
+                id,
+                count,
+                codes.into_iter().map(|code| code.0),
+                kept,
+            );
+        }
+        self.answer(AnswerKind::UnsubAck, id, 0, core::iter::empty(), kept)
+    }
+
+    fn answer(
+        &mut self,
+        kind: AnswerKind,
+        id: u16,
+        count: u16,
+        codes: impl Iterator<Item = u8>,
+        kept: P::Gate,
+    ) -> Result<(), Misuse> {
+        let id = PacketId::new(id).ok_or(Misuse::NotNow)?;
+        let owing = self.link.owing.make();
+        let before = owing.codes.len();
+        let mut given = 0_usize;
+        for code in codes {
+            if owing.codes.push(code).is_err() {
+                owing.codes.truncate(before);
+                return Err(Misuse::Exhausted);
+            }
+            given += 1;
+        }
+        if given != usize::from(count) {
+            owing.codes.truncate(before);
+            return Err(Misuse::Count);
+        }
+        self.link.question = Question::None;
+        self.owe(kind, id, ReasonCode::SUCCESS, count, kept)
+            .map_err(|_| Misuse::Exhausted)
+    }
+
+    fn poll_connack<T: Tx, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        tx: &mut T,
+        now: Instant,
+        owner: &O,
+    ) -> Result<bool, Misuse> {
+        let accepted = self.link.phase == Phase::Accepted;
+        if accepted && !self.link.gate.is_open(owner.committed()) {
+            return Ok(false);
+        }
+        let reason = if accepted {
+            ReasonCode::SUCCESS
+        } else {
+            ReasonCode(self.link.reason)
+        };
+        // [MQTT-3.2.2-6]: an error has no session. The byte is reserved in 3.1.
+        let session_present =
+            accepted && self.link.session_present && self.link.version != Version::V31;
+        let mut list = List::new();
+        let text = owner.handshake_text();
+        if self.link.v5() {
+            if accepted {
+                self.announce(&mut list, owner.limits(), text);
+            } else {
+                list.add(text.server_reference.map(Property::ServerReference));
+            }
+        }
+        let plain = list.len;
+        if self.link.v5() && self.link.problem_information {
+            let sentence = if P::REASON_STRINGS {
+                self.sentence()
+            } else {
+                None
+            };
+            list.add(text.reason_string.or(sentence).map(Property::ReasonString));
+        }
+        let version = self.link.version;
+        // The text is left out where it does not fit [MQTT-3.2.2-19].
+        if !self.link.takes(
+            ConnAck {
+                session_present,
+                reason,
+                properties: list.properties(),
+            }
+            .encoded_len(version),
+        ) {
+            list.len = plain;
+        }
+        let packet = ConnAck {
+            session_present,
+            reason,
+            properties: list.properties(),
+        };
+        let len = packet.encoded_len(version);
+        if !self.link.takes(len) {
+            return Err(Misuse::TooLarge);
+        }
+        put(tx, len, |room| packet.encode(version, room))?;
+        if accepted {
+            self.connected(now);
+        } else {
+            self.link.phase = Phase::Closing;
+        }
+        Ok(true)
+    }
+
+    /// What CONNACK says of this server; what equals the protocol's default is left out.
+    fn announce<'o>(&self, list: &mut List<'o>, limits: &Limits, text: HandshakeText<'o>) {
+        let role = &self.link.role;
+        list.add(
+            role.says_expiry
+                .then_some(Property::SessionExpiryInterval(self.state.session_expiry)),
+        );
+        list.add(
+            (limits.receive_maximum != u16::MAX)
+                .then(|| mqtt_codec::ReceiveMaximum::new(limits.receive_maximum))
+                .flatten()
+                .map(Property::ReceiveMaximum),
+        );
+        let maximum_qos = limits.maximum_qos.min(P::MAX_QOS);
+        list.add((maximum_qos != QoS::ExactlyOnce).then_some(Property::MaximumQoS(maximum_qos)));
+        list.add((!limits.retain_available).then_some(Property::RetainAvailable(false)));
+        list.add(
+            core::num::NonZeroU32::new(limits.maximum_packet_size).map(Property::MaximumPacketSize),
+        );
+        list.add(
+            text.assigned_client_id
+                .map(Property::AssignedClientIdentifier),
+        );
+        list.add(
+            (self.link.alias_maximum != 0)
+                .then_some(Property::TopicAliasMaximum(self.link.alias_maximum)),
+        );
+        list.add(
+            role.says_keep_alive
+                .then_some(Property::ServerKeepAlive(self.link.keep_alive)),
+        );
+        list.add(
+            text.response_information
+                .filter(|_| role.response_information)
+                .map(Property::ResponseInformation),
+        );
+        list.add(text.server_reference.map(Property::ServerReference));
+        if self.link.authenticating {
+            list.add(
+                text.authentication_method
+                    .map(Property::AuthenticationMethod),
+            );
+            list.add(text.authentication_data.map(Property::AuthenticationData));
+        }
+    }
+}
+
+fn valid_filter<'f>(filter: &'f str, limits: &Limits) -> Result<ParsedFilter<'f>, Rule> {
+    let parsed = ParsedFilter::parse(filter).map_err(|_| Rule::TopicFilter)?;
+    if filter.len() >= usize::from(limits.topic_levels)
+        && parsed.filter.level_count() > usize::from(limits.topic_levels)
+    {
+        return Err(Rule::TopicFilter);
+    }
+    Ok(parsed)
+}
+
+const fn nothing<'p>((): ()) -> ServerEvent<'p> {
+    ServerEvent::Nothing
+}
+
+/// A list of properties on the stack: as many as CONNACK can have, user properties aside.
+struct List<'o> {
+    items: [Property<'o>; 16],
+    len: usize,
+}
+
+impl<'o> List<'o> {
+    const fn new() -> Self {
+        Self {
+            items: [Property::RetainAvailable(true); 16],
+            len: 0,
+        }
+    }
+
+    fn add(&mut self, property: Option<Property<'o>>) {
+        if let (Some(property), Some(slot)) = (property, self.items.get_mut(self.len)) {
+            *slot = property;
+            self.len += 1;
+        }
+    }
+
+    fn properties(&self) -> Properties<'_> {
+        Properties::List(self.items.get(..self.len).unwrap_or_default())
+    }
+}
