@@ -60,17 +60,16 @@ pub(crate) fn run(ws: &Workspace, options: &TestOptions) -> Result<Tally> {
     start_file(&skips_file)?;
     let prepared = |program| with_environment(program, ws, &skips_file, options.full);
     let mut tally = Tally::default();
-    let nextest = Program::cargo(&ws.root)
+    if Program::cargo(&ws.root)
         .args(["nextest", "--version"])
-        .succeeds_silently();
-    let runner = if nextest {
-        nextest_run(ws, options)
+        .succeeds_silently()
+    {
+        tally += watched(prepared(nextest_run(ws, options)))?;
+        if let Some(doc_tests) = doc_tests(ws, options) {
+            tally += watched(prepared(doc_tests))?;
+        }
     } else {
-        cargo_test(ws, options)
-    };
-    tally += watched(prepared(runner))?;
-    if let Some(doc_tests) = doc_tests(ws, options) {
-        tally += watched(prepared(doc_tests))?;
+        tally += watched(prepared(cargo_test(ws, options)))?;
     }
     tally.take_skips(report_skips(&read(&skips_file)?));
     Ok(tally)
@@ -131,16 +130,13 @@ fn nextest_run(ws: &Workspace, options: &TestOptions) -> Program {
     Program::cargo(&ws.root).args(args)
 }
 
+/// Documentation tests included.
 fn cargo_test(ws: &Workspace, options: &TestOptions) -> Program {
     let mut args = vec![
         "test",
         "--color",
         colour_choice(),
         "--no-fail-fast",
-        "--lib",
-        "--bins",
-        "--tests",
-        "--examples",
         "--all-features",
     ];
     args.extend(packages(options));
@@ -151,7 +147,7 @@ fn cargo_test(ws: &Workspace, options: &TestOptions) -> Program {
     Program::cargo(&ws.root).args(args)
 }
 
-/// Nothing if no chosen crate has a library, which cargo would call an error.
+/// For nextest, which runs none. Nothing if no chosen crate has a library, which cargo would call an error.
 fn doc_tests(ws: &Workspace, options: &TestOptions) -> Option<Program> {
     let mut args = vec![
         "test",

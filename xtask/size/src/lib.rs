@@ -1,5 +1,8 @@
-//! Start code that every measured program shares: two vectors and a panic handler that stops.
+//! Start code that every measured program shares, and what the programs do.
 #![no_std]
+
+pub mod codec;
+pub mod wire;
 
 use core::panic::PanicInfo;
 

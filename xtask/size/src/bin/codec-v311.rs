@@ -1,0 +1,11 @@
+//! The codec alone, as a client of MQTT 3.1.1 uses it: three packets written, every packet of a server read.
+#![no_std]
+#![no_main]
+
+use mqtt_codec::Version;
+
+mqtt_size::start!(main);
+
+fn main() -> ! {
+    mqtt_size::codec::run(Version::V311)
+}
