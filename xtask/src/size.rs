@@ -39,9 +39,11 @@ pub(crate) fn run(ws: &Workspace, bare: &BareMetal) -> Result<()> {
 
     let built = bare.target.join(TARGET).join("release");
     let empty = measure(&built.join(EMPTY), &dir)?;
-    println!("\nCortex-M3 ({TARGET}), opt-level z, beyond an empty program; RAM without stack:");
     println!(
-        "  {:<28} {:>8} {:>8} {:>9}",
+        "\nCortex-M3 ({TARGET}), opt-level z, beyond an empty program; RAM without stack and buffers:"
+    );
+    println!(
+        "  {:<18} {:>8} {:>8} {:>9}",
         "program", "flash B", "RAM B", "session B"
     );
     for (program, about) in programs.iter().filter(|(name, _)| name != EMPTY) {
@@ -52,7 +54,7 @@ pub(crate) fn run(ws: &Workspace, bare: &BareMetal) -> Result<()> {
         let session = size
             .session
             .map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
-        println!("  {program:<28} {flash:>8} {ram:>8} {session:>9}  {about}");
+        println!("  {program:<18} {flash:>8} {ram:>8} {session:>9}  {about}");
     }
     Ok(())
 }

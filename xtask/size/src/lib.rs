@@ -2,6 +2,7 @@
 #![no_std]
 
 pub mod codec;
+pub mod session;
 pub mod wire;
 
 use core::panic::PanicInfo;
@@ -20,6 +21,18 @@ macro_rules! start {
         #[unsafe(link_section = ".vectors")]
         #[used]
         static VECTORS: (usize, extern "C" fn() -> !) = (0x2001_0000, reset);
+    };
+}
+
+/// Tells the size of the session of a profile, as the length of a symbol in a section that is not loaded.
+#[macro_export]
+macro_rules! facts {
+    ($profile:ty) => {
+        #[unsafe(no_mangle)]
+        #[unsafe(link_section = ".facts")]
+        #[used]
+        static SESSION_BYTES: [u8; size_of::<$crate::session::Held<$profile>>()] =
+            [0; size_of::<$crate::session::Held<$profile>>()];
     };
 }
 

@@ -14,3 +14,9 @@ pub fn read(buffer: &mut [u8]) -> usize {
 pub fn write(bytes: &[u8]) {
     black_box(bytes);
 }
+
+/// Four bytes that nothing is known of.
+#[inline(never)]
+pub fn take() -> [u8; 4] {
+    black_box([1; 4])
+}
