@@ -1,13 +1,12 @@
 //! Reading packets: the limits of a connection, the frame, and the packet by its type and sender.
 
+use crate::frame::{Context, Frame, Sender, broken_first_byte, head_len, longest_body};
 use crate::header::{FixedHeader, PacketType};
 use crate::packet::{
     Auth, ConnAck, ConnectView, Disconnect, FromClient, FromServer, Packet, PartialPublish, PubAck,
     PubComp, PubRec, PubRel, Publish, SubAck, Subscribe, UnsubAck, Unsubscribe,
 };
-use crate::place::{self, Places};
-use crate::property::{Limits, Properties};
-use crate::varint::{self, VarInt};
+use crate::varint;
 use crate::wire::Reader;
 use crate::{DecodeError, RuleId, Version};
 
@@ -52,111 +51,6 @@ impl<T> Decoded<T> {
                 len,
             },
         }
-    }
-}
-
-/// Who sent a packet, as far as the reader knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sender {
-    Client,
-    Server,
-    Either,
-}
-
-impl Sender {
-    #[inline]
-    pub(crate) const fn publish(self) -> Places {
-        match self {
-            Self::Client => place::PUBLISH_FROM_CLIENT,
-            Self::Server => place::PUBLISH_FROM_SERVER,
-            Self::Either => place::PUBLISH,
-        }
-    }
-
-    #[inline]
-    pub(crate) const fn disconnect(self) -> Places {
-        match self {
-            Self::Client => place::DISCONNECT_FROM_CLIENT,
-            Self::Server => place::DISCONNECT_FROM_SERVER,
-            Self::Either => place::DISCONNECT,
-        }
-    }
-}
-
-/// What the packets need to know when they are read.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Context {
-    pub(crate) version: Version,
-    pub(crate) sender: Sender,
-    maximum_user_properties: u16,
-}
-
-impl Context {
-    #[inline]
-    pub(crate) const fn with_version(self, version: Version) -> Self {
-        Self { version, ..self }
-    }
-
-    #[inline]
-    pub(crate) const fn limits(self, places: Places) -> Limits {
-        Limits {
-            places,
-            user_properties: self.maximum_user_properties,
-        }
-    }
-
-    /// The properties at this point of the packet; none in the older versions.
-    #[inline]
-    pub(crate) fn properties<'a>(
-        self,
-        reader: &mut Reader<'a>,
-        places: Places,
-    ) -> Result<Properties<'a>, DecodeError> {
-        if self.version.is_v5() {
-            Properties::decode(reader, self.limits(places)).map(|(properties, _)| properties)
-        } else {
-            Ok(Properties::EMPTY)
-        }
-    }
-}
-
-/// A packet that is there in full and about to be taken apart.
-struct Frame<'a> {
-    header: FixedHeader,
-    body: Reader<'a>,
-    cx: Context,
-}
-
-impl<'a> Frame<'a> {
-    /// Reads a body with `decode` and makes sure that nothing is left of it.
-    #[inline]
-    fn read<T>(
-        self,
-        decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<T, DecodeError>,
-    ) -> Result<T, DecodeError> {
-        let mut body = self.body;
-        let packet = decode(&mut body, self.cx)?;
-        body.finish()?;
-        Ok(packet)
-    }
-
-    #[inline]
-    fn publish(mut self) -> Result<Publish<'a>, DecodeError> {
-        Publish::decode(&mut self.body, self.header.flags, self.cx)
-    }
-
-    #[inline]
-    fn ping<T>(self, packet: T) -> Result<T, DecodeError> {
-        self.body.finish()?;
-        Ok(packet)
-    }
-
-    #[cold]
-    fn wrong_side<T>(self) -> Result<T, DecodeError> {
-        Err(DecodeError {
-            rule: RuleId::PacketFromWrongSide,
-            at: 0,
-        })
     }
 }
 
@@ -297,7 +191,7 @@ impl Decoder {
                 at: 0,
             });
         }
-        self.check_header(header)?;
+        self.check_header(header, sender)?;
         let frame_len = header.frame_len();
         let (frame, _) = bytes.split_at_checked(frame_len).unwrap_or((bytes, &[]));
         // A head that claims to be longer than its packet is read, and refused, when the packet is there.
@@ -329,7 +223,7 @@ impl Decoder {
             Decoded::NeedMore(bytes) => return Ok(Decoded::NeedMore(bytes)),
             Decoded::Complete { packet, .. } => packet,
         };
-        self.check_header(header)?;
+        self.check_header(header, sender)?;
         let len = header.frame_len();
         let Some(body) = bytes.get(usize::from(header.header_len)..len) else {
             return Ok(Decoded::NeedMore(len));
@@ -353,73 +247,22 @@ impl Decoder {
 
     /// Refuses what can be refused before a byte behind the fixed header has arrived.
     #[inline]
-    fn check_header(&self, header: FixedHeader) -> Result<(), DecodeError> {
+    fn check_header(&self, header: FixedHeader, sender: Sender) -> Result<(), DecodeError> {
         if header.frame_len() > self.maximum_packet_size as usize {
             return Err(DecodeError {
                 rule: RuleId::PacketTooLarge,
                 at: 1,
             });
         }
-        match broken_flags(header.packet_type, header.flags, self.version) {
-            None => Ok(()),
-            Some(rule) => Err(DecodeError { rule, at: 0 }),
+        if let Some(rule) = broken_first_byte(header, sender, self.version) {
+            return Err(DecodeError { rule, at: 0 });
+        }
+        match longest_body(header.packet_type, self.version) {
+            Some(longest) if longest < header.remaining_length => Err(DecodeError {
+                rule: RuleId::TrailingBytes,
+                at: u32::from(header.header_len) + longest,
+            }),
+            _ => Ok(()),
         }
     }
-}
-
-/// The rule that packet type or flags of the first byte break.
-#[inline]
-fn broken_flags(packet_type: PacketType, flags: u8, version: Version) -> Option<RuleId> {
-    // MQTT 3.1 allows DUP on the packets that it sends again.
-    let dup = if version == Version::V31 {
-        crate::packet::DUP
-    } else {
-        0
-    };
-    let (fixed, rule) = match packet_type {
-        PacketType::Publish if flags & 0x06 == 0x06 => return Some(RuleId::PublishQoS),
-        PacketType::Publish if flags & 0x0e == 0x08 && dup == 0 => {
-            return Some(RuleId::DupAtMostOnce);
-        }
-        PacketType::Publish => return None,
-        PacketType::PubRel => (flags & !dup == 2, RuleId::PubRelFlags),
-        PacketType::Subscribe => (flags & !dup == 2, RuleId::SubscribeFlags),
-        PacketType::Unsubscribe => (flags & !dup == 2, RuleId::UnsubscribeFlags),
-        PacketType::Disconnect => (flags == 0, RuleId::DisconnectFlags),
-        PacketType::Auth if !version.is_v5() => return Some(RuleId::PacketTypeReserved),
-        PacketType::Auth => (flags == 0, RuleId::AuthFlags),
-        PacketType::Connect
-        | PacketType::ConnAck
-        | PacketType::PubAck
-        | PacketType::PubRec
-        | PacketType::PubComp
-        | PacketType::SubAck
-        | PacketType::UnsubAck
-        | PacketType::PingReq
-        | PacketType::PingResp => (flags == 0, RuleId::HeaderFlags),
-    };
-    if fixed { None } else { Some(rule) }
-}
-
-/// Bytes up to the payload of a PUBLISH, or as many as are needed to say more.
-fn head_len(frame: &[u8], header: FixedHeader, version: Version) -> usize {
-    let mut len = usize::from(header.header_len);
-    let topic = frame.get(len..).unwrap_or_default();
-    len += 2;
-    let Some(topic_len) = topic.first_chunk() else {
-        return len;
-    };
-    len += usize::from(u16::from_be_bytes(*topic_len));
-    if header.flags & 0x06 != 0 {
-        len += 2;
-    }
-    if version.is_v5() {
-        let properties = frame.get(len..).unwrap_or_default();
-        match varint::decode(properties) {
-            VarInt::Value(properties, bytes) => len += bytes + properties as usize,
-            VarInt::Incomplete => len += properties.len() + 1,
-            VarInt::TooLong | VarInt::NotShortest => {}
-        }
-    }
-    len
 }

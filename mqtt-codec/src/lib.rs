@@ -5,6 +5,7 @@
 mod decode;
 mod encode;
 mod error;
+mod frame;
 mod header;
 mod packet;
 mod place;

@@ -1,7 +1,7 @@
 //! PUBACK, PUBREC, PUBREL and PUBCOMP: a packet identifier, and in MQTT 5.0 a reason and properties.
 
-use crate::decode::Context;
 use crate::encode::{Layout, impl_encode};
+use crate::frame::Context;
 use crate::place::{self, Places};
 use crate::wire::{Reader, Sink};
 use crate::{

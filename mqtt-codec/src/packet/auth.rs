@@ -1,8 +1,8 @@
 //! AUTH: one step of enhanced authentication.
 
 use super::ack::{check_outcome, decode_outcome, write_outcome};
-use crate::decode::{Context, Sender};
 use crate::encode::{Layout, impl_encode};
+use crate::frame::{Context, Sender};
 use crate::place;
 use crate::wire::{Reader, Sink};
 use crate::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};

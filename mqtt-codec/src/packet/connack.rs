@@ -1,7 +1,7 @@
 //! CONNACK: the server's answer to CONNECT.
 
-use crate::decode::Context;
 use crate::encode::{Layout, impl_encode};
+use crate::frame::Context;
 use crate::place;
 use crate::wire::{Reader, Sink};
 use crate::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};

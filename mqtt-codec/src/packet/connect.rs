@@ -3,8 +3,8 @@
 use core::fmt;
 
 use super::Will;
-use crate::decode::Context;
 use crate::encode::{self, Layout};
+use crate::frame::Context;
 use crate::place;
 use crate::wire::{Reader, Sink};
 use crate::{DecodeError, EncodeError, PacketType, Properties, QoS, RuleId, Version};

@@ -1,8 +1,8 @@
 //! DISCONNECT: the last packet of a connection.
 
 use super::ack::{check_outcome, decode_outcome, write_outcome};
-use crate::decode::Context;
 use crate::encode::{Layout, impl_encode};
+use crate::frame::Context;
 use crate::place;
 use crate::wire::{Reader, Sink};
 use crate::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};

@@ -1,7 +1,7 @@
 //! PUBLISH: a message, whole or with its payload still arriving.
 
-use crate::decode::Context;
 use crate::encode::{Layout, impl_encode};
+use crate::frame::Context;
 use crate::place;
 use crate::wire::{Reader, Sink};
 use crate::{DecodeError, Delivery, EncodeError, PacketType, Properties, RuleId, Version};

@@ -1,7 +1,7 @@
 //! SUBACK and UNSUBACK: one reason code for each filter.
 
-use crate::decode::Context;
 use crate::encode::{Layout, impl_encode};
+use crate::frame::Context;
 use crate::place::{self, Places};
 use crate::wire::{Reader, Sink};
 use crate::{

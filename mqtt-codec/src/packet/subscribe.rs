@@ -2,8 +2,8 @@
 
 use core::fmt;
 
-use crate::decode::Context;
 use crate::encode::{Layout, impl_encode};
+use crate::frame::Context;
 use crate::place;
 use crate::wire::{Reader, Sink};
 use crate::{DecodeError, EncodeError, PacketId, PacketType, Properties, QoS, RuleId, Version};
