@@ -43,8 +43,8 @@ pub(crate) fn run(ws: &Workspace, bare: &BareMetal) -> Result<()> {
         "\nCortex-M3 ({TARGET}), opt-level z, beyond an empty program; RAM without stack and buffers:"
     );
     println!(
-        "  {:<18} {:>8} {:>8} {:>9}",
-        "program", "flash B", "RAM B", "session B"
+        "  {:<18} {:>8} {:>8} {:>9} {:>6}",
+        "program", "flash B", "RAM B", "session B", "panics"
     );
     for (program, about) in programs.iter().filter(|(name, _)| name != EMPTY) {
         let elf = built.join(program);
@@ -54,7 +54,8 @@ pub(crate) fn run(ws: &Workspace, bare: &BareMetal) -> Result<()> {
         let session = size
             .session
             .map_or_else(|| "-".to_owned(), |bytes| bytes.to_string());
-        println!("  {program:<18} {flash:>8} {ram:>8} {session:>9}  {about}");
+        let panics = if size.panics { "yes" } else { "no" };
+        println!("  {program:<18} {flash:>8} {ram:>8} {session:>9} {panics:>6}  {about}");
     }
     Ok(())
 }
@@ -84,6 +85,8 @@ struct Size {
     ram: usize,
     /// Size of the session's struct, where the program says it.
     session: Option<usize>,
+    /// Whether a path to a panic is left in the code.
+    panics: bool,
 }
 
 fn measure(elf: &Path, dir: &Path) -> Result<Size> {
@@ -106,6 +109,7 @@ fn measure(elf: &Path, dir: &Path) -> Result<Size> {
         flash,
         ram,
         session: session_bytes(&symbols),
+        panics: symbols.contains("core9panicking"),
     })
 }
 

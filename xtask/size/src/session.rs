@@ -166,7 +166,7 @@ fn connection<P: Profile<Gate = ()>>(session: &mut Held<P>, device: &mut Device,
             session.disconnect(ReasonCode::SUCCESS);
             continue;
         }
-        filled += wire::read(rx.get_mut(filled..).unwrap_or_default());
+        filled = BUFFER.min(filled + wire::read(rx.get_mut(filled..).unwrap_or_default()));
         session.heard(clock());
         let mut used = 0;
         while session.wants_input() {
@@ -186,6 +186,8 @@ fn connection<P: Profile<Gate = ()>>(session: &mut Held<P>, device: &mut Device,
                 }
             }
         }
+        // The smaller is known to be the smaller: no panic is linked.
+        let used = used.min(filled);
         rx.copy_within(used..filled, 0);
         filled -= used;
     }
