@@ -42,8 +42,12 @@ impl Vector {
         });
         for limit in setting {
             match limit.split_once('=') {
-                Some(("size", bytes)) => decoder.maximum_packet_size = bytes.parse().unwrap(),
-                Some(("users", count)) => decoder.maximum_user_properties = count.parse().unwrap(),
+                Some(("size", bytes)) => {
+                    decoder.maximum_packet_size = bytes.parse().expect("bytes");
+                }
+                Some(("users", count)) => {
+                    decoder.maximum_user_properties = count.parse().expect("a count");
+                }
                 _ => panic!("a limit: {name}"),
             }
         }
@@ -117,7 +121,7 @@ impl Vector {
         for cut in 0..self.bytes.len() {
             match self.decode(&self.bytes[..cut]) {
                 Ok(Decoded::NeedMore(needed)) => {
-                    assert!(needed > cut, "{needed} after {cut}: {name}")
+                    assert!(needed > cut, "{needed} after {cut}: {name}");
                 }
                 early => assert_eq!(early, Err(error), "after {cut}: {name}"),
             }
@@ -136,7 +140,7 @@ fn hex(text: &str) -> Vec<u8> {
             bytes.extend(
                 piece
                     .split_whitespace()
-                    .map(|byte| u8::from_str_radix(byte, 16).unwrap()),
+                    .map(|byte| u8::from_str_radix(byte, 16).expect("hex")),
             );
         }
     }

@@ -1,5 +1,6 @@
 //! The properties, one row each: identifier, type, packets that carry it, packets that repeat it.
 
+use core::fmt;
 use core::num::NonZeroU32;
 
 use super::value::{PayloadFormat, Value};
@@ -70,7 +71,9 @@ macro_rules! properties {
         $id:literal $variant:ident($ty:ty) $lookup:ident $kind:ident [$($place:ident)*] repeats [$($repeat:ident)*];
     )*) => {
         /// One property of an MQTT 5.0 packet or will.
-        #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+        ///
+        /// `Debug` leaves authentication data out.
+        #[derive(Clone, Copy, PartialEq, Eq, Hash)]
         pub enum Property<'a> {
             $($(#[$doc])* $variant($ty),)*
             /// A name and a value that mean what sender and receiver agree on; may be repeated, and
@@ -124,6 +127,22 @@ macro_rules! properties {
                 match *self {
                     $(Self::$variant(value) => value.write(sink),)*
                     Self::UserProperty(name, value) => (name, value).write(sink),
+                }
+            }
+        }
+
+        impl fmt::Debug for Property<'_> {
+            fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                if let Self::AuthenticationData(data) = self {
+                    return write!(f, "AuthenticationData({} bytes)", data.len());
+                }
+                match self {
+                    $(Self::$variant(value) => {
+                        f.debug_tuple(stringify!($variant)).field(value).finish()
+                    })*
+                    Self::UserProperty(name, value) => {
+                        f.debug_tuple("UserProperty").field(name).field(value).finish()
+                    }
                 }
             }
         }

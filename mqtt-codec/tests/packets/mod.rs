@@ -29,6 +29,9 @@ pub(crate) fn lend(properties: &[Owned]) -> Vec<Property<'_>> {
     properties.iter().map(Owned::lend).collect()
 }
 
+/// Topic, payload, QoS, retain and properties.
+type OwnedWill = (String, Vec<u8>, QoS, bool, Vec<Owned>);
+
 /// A packet that owns its contents, with the version it is meant for.
 #[derive(Clone, Debug)]
 pub(crate) enum Sent {
@@ -37,7 +40,7 @@ pub(crate) enum Sent {
         clean_start: bool,
         keep_alive: u16,
         client_id: String,
-        will: Option<(String, Vec<u8>, QoS, bool, Vec<Owned>)>,
+        will: Option<OwnedWill>,
         user: Option<(String, Option<Vec<u8>>)>,
         properties: Vec<Owned>,
         bridge: bool,

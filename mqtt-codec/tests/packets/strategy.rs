@@ -1,6 +1,6 @@
 //! Strategies for all packets: every property where it is allowed, every reason code that fits.
 
-use core::num::NonZeroU32;
+use core::num::{NonZeroU16, NonZeroU32};
 
 use mqtt_codec::*;
 use proptest::collection::vec;
@@ -26,11 +26,11 @@ fn binary() -> BoxedStrategy<Vec<u8>> {
 }
 
 fn packet_id() -> impl Strategy<Value = PacketId> {
-    (1..=u16::MAX).prop_map(|id| PacketId::new(id).unwrap())
+    any::<NonZeroU16>().prop_map(PacketId::from)
 }
 
 fn qos() -> impl Strategy<Value = QoS> {
-    (0..=2_u8).prop_map(|qos| QoS::from_u8(qos).unwrap())
+    proptest::sample::select(&[QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][..])
 }
 
 fn delivery() -> impl Strategy<Value = Delivery> {
@@ -68,13 +68,13 @@ fn format() -> BoxedStrategy<Owned> {
 }
 
 fn subscription_id() -> BoxedStrategy<Owned> {
-    let value = (1..=268_435_455_u32).prop_map(|id| SubscriptionId::new(id).unwrap());
+    let value = (1..=268_435_455_u32).prop_map(|id| SubscriptionId::new(id).expect("in range"));
     plain(value, Property::SubscriptionIdentifier)
 }
 
 fn receive_maximum() -> BoxedStrategy<Owned> {
     plain(
-        (1..=u16::MAX).prop_map(|max| ReceiveMaximum::new(max).unwrap()),
+        any::<NonZeroU16>().prop_map(ReceiveMaximum::from),
         Property::ReceiveMaximum,
     )
 }
@@ -239,7 +239,7 @@ fn connack(version: Version) -> BoxedStrategy<Sent> {
 fn publish(version: Version) -> BoxedStrategy<Sent> {
     let mut once = message();
     once.push(plain(
-        (1..=u16::MAX).prop_map(|alias| TopicAlias::new(alias).unwrap()),
+        any::<NonZeroU16>().prop_map(TopicAlias::from),
         Property::TopicAlias,
     ));
     let properties = with(some_of(once), vec(subscription_id(), 0..3).boxed());
