@@ -1,1 +1,3 @@
 //! An MQTT broker to run or to embed.
+
+pub mod core;

@@ -59,12 +59,11 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
 
     /// The topic of a PUBLISH: in full, or the alias that stands for it.
     fn resolve<'p>(&mut self, packet: &Publish<'p>, limits: &Limits) -> Result<Topic<'p>, Rule> {
-        let alias = if self.link.v5() {
+        let alias = if self.aliases_in_use() {
             packet.properties.topic_alias()
         } else {
             None
         };
-        // The maximum is 0 where aliases are not spoken.
         if let Some(alias) = alias
             && alias.get() > self.link.alias_maximum
         {
@@ -106,8 +105,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     }
 
     fn owe_puback(&mut self, id: u16) -> Result<DeliveryId, Rule> {
-        // Before 5.0 nobody was told a maximum: whoever sends more is not read, see `wants_input`.
-        if self.link.v5() && self.unacknowledged() >= usize::from(self.link.receive_maximum) {
+        if self.unacknowledged() >= usize::from(self.link.receive_maximum) {
             return Err(Rule::ReceiveMaximumExceeded);
         }
         let number = self.state.next_number();
@@ -147,15 +145,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         let number = match known {
             Some(entry) => entry.number,
             None => {
-                // Before 5.0 only what must be remembered counts: there a client cannot know how much that may be.
-                let held = if self.link.v5() {
-                    self.unacknowledged()
-                } else {
-                    self.state.received()
-                };
-                if held >= usize::from(self.link.receive_maximum)
-                    || !self.state.inbound.make().has_room()
-                {
+                if self.unacknowledged() >= usize::from(self.link.receive_maximum) {
                     return Err(Rule::ReceiveMaximumExceeded);
                 }
                 let number = self.state.next_number();
@@ -240,6 +230,14 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         }
     }
 
+    /// A QoS 1 or QoS 2 message has left the window.
+    const fn refill(&mut self) {
+        // Never above the start [MQTT-4.9.0-1]: a PUBREL that was replayed has not spent anything here.
+        if self.link.quota < self.link.send_maximum {
+            self.link.quota += 1;
+        }
+    }
+
     pub(crate) fn puback<O: Owner<Gate = P::Gate>>(
         &mut self,
         packet: &PubAck<'_>,
@@ -251,13 +249,12 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         match outbound.find(packet.packet_id) {
             Found::AwaitPubAck(at) => {
                 if let Some(entry) = outbound.acknowledged(at) {
+                    self.refill();
                     owner.done(entry.seq, outcome(packet.reason, Outcome::Acknowledged));
                 }
                 Ok(())
             }
-            Found::AwaitPubRec(_) | Found::AwaitPubComp(_) | Found::DuePubRel => {
-                Err(Rule::WrongAcknowledgement)
-            }
+            Found::AwaitPubRec(_) | Found::AwaitPubComp(_) => Err(Rule::WrongAcknowledgement),
             // An id from before a lost session: nothing waits for it.
             Found::Nothing => Ok(()),
         }
@@ -288,6 +285,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                     return Ok(());
                 };
                 if packet.reason.is_error() {
+                    self.refill();
                     self.state.record(owner, Change::Completed(id));
                     owner.done(entry.seq, Outcome::Refused(packet.reason));
                 } else {
@@ -310,7 +308,6 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 }
                 Ok(())
             }
-            Found::DuePubRel => Ok(()),
             Found::AwaitPubAck(_) => Err(Rule::WrongAcknowledgement),
             Found::Nothing if packet.reason.is_error() => Ok(()),
             Found::Nothing => self.owe(
@@ -368,6 +365,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         match outbound.find(packet.packet_id) {
             Found::AwaitPubComp(at) => {
                 if let Some(entry) = outbound.completed(at) {
+                    self.refill();
                     self.state
                         .record(owner, Change::Completed(packet.packet_id));
                     owner.complete(entry.seq, packet.reason);
@@ -375,8 +373,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 Ok(())
             }
             Found::AwaitPubAck(_) | Found::AwaitPubRec(_) => Err(Rule::WrongAcknowledgement),
-            // The PUBREL that is due will be answered again.
-            Found::DuePubRel | Found::Nothing => Ok(()),
+            Found::Nothing => Ok(()),
         }
     }
 

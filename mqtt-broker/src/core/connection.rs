@@ -1,0 +1,242 @@
+//! One connection, and the owner that its session sees.
+
+use mqtt_codec::{QoS, SubscriptionId};
+use mqtt_session::profile::Durable;
+use mqtt_session::storage::Heap;
+use mqtt_session::{
+    Change, Commit, HandshakeText, Instant, Limits, Outbox, Outcome, OutgoingMessage, Owner, Seq,
+    ServerSession, SessionState, Violation,
+};
+use mqtt_topic::RetainedWalk;
+
+use super::counters::Tally;
+use super::ids::{GroupId, SessionKey, Subscriber};
+use super::message::Ids;
+use super::output::Output;
+use super::policy::{ConnectRequest, Peer};
+use super::queue::Queue;
+use super::settings::Settings;
+use super::store::{Record, Store};
+
+/// The state machine of one connection.
+pub(super) type Machine = ServerSession<Durable, Heap>;
+/// What is left of it without a connection.
+pub(super) type State = SessionState<Durable, Heap>;
+
+/// A connection.
+#[derive(Debug)]
+pub(super) struct Conn {
+    pub(super) machine: Machine,
+    /// Its session, from the accepted CONNECT on; `None` again when another connection has taken it over.
+    pub(super) session: Option<SessionKey>,
+    /// Only while something waits to be written.
+    pub(super) output: Option<Box<Output>>,
+    /// Only until CONNACK is written, or as long as the client may authenticate again.
+    pub(super) handshake: Option<Box<Handshake>>,
+    /// A SUBSCRIBE that somebody else was asked about.
+    pub(super) asked: Option<Box<Asked>>,
+    /// Retained messages that new subscriptions still have to get.
+    pub(super) backlog: Option<Box<Backlog>>,
+    /// When its timer fires.
+    pub(super) armed: Instant,
+    /// The rule that the client broke.
+    pub(super) why: Option<Violation>,
+    /// It stands in a list of touched connections.
+    pub(super) touched: bool,
+    /// The driver was told not to read.
+    pub(super) paused: bool,
+    /// There is more to write than one round takes.
+    pub(super) more: bool,
+}
+
+/// What CONNECT said, until it is answered.
+#[derive(Debug)]
+pub(super) struct Handshake {
+    pub(super) request: ConnectRequest,
+    pub(super) clean_start: bool,
+    pub(super) bridge: bool,
+    /// The client sent no id: CONNACK tells the one that was chosen.
+    pub(super) assigned: bool,
+    pub(super) keep_alive: u16,
+    pub(super) session_expiry: u32,
+    pub(super) will: Option<std::sync::Arc<super::message::Message>>,
+    pub(super) response_information: Option<Box<str>>,
+    /// Data for the client: of the next AUTH, or of CONNACK.
+    pub(super) challenge: Option<Box<[u8]>>,
+    /// The number of the open question.
+    pub(super) question: u32,
+}
+
+/// A SUBSCRIBE that waits for somebody's verdict.
+#[derive(Debug)]
+pub(super) struct Asked {
+    pub(super) question: u32,
+    pub(super) filters: Vec<(Box<str>, mqtt_codec::SubscriptionOptions)>,
+    pub(super) id: Option<SubscriptionId>,
+}
+
+/// New subscriptions that still have to get retained messages.
+#[derive(Debug, Default)]
+pub(super) struct Backlog(pub(super) Vec<Walk>);
+
+/// Retained messages on their way to a new subscription.
+#[derive(Debug)]
+pub(super) struct Walk {
+    pub(super) walk: RetainedWalk,
+    pub(super) qos: QoS,
+    pub(super) ids: Ids,
+}
+
+impl Conn {
+    /// No timer is set.
+    pub(super) const NEVER: Instant = Instant::from_millis(u64::MAX);
+
+    pub(super) fn new(peer: Peer, now: Instant, limits: &Limits) -> Self {
+        let mut machine = Machine::new();
+        machine.open(now, limits);
+        let armed = machine.deadline().unwrap_or(Self::NEVER);
+        let request = ConnectRequest {
+            client_id: "".into(),
+            user_name: None,
+            password: None,
+            version: mqtt_codec::Version::V311,
+            peer,
+            authentication_method: None,
+            authentication_data: None,
+        };
+        let handshake = Handshake {
+            request,
+            clean_start: true,
+            bridge: false,
+            assigned: false,
+            keep_alive: 0,
+            session_expiry: 0,
+            will: None,
+            response_information: None,
+            challenge: None,
+            question: 0,
+        };
+        Self {
+            machine,
+            session: None,
+            output: None,
+            handshake: Some(Box::new(handshake)),
+            asked: None,
+            backlog: None,
+            armed,
+            why: None,
+            touched: false,
+            paused: false,
+            more: false,
+        }
+    }
+
+    /// Whether packets are taken. Output that the client leaves unread does not stop it: what may pile up behind that is bounded by the
+    /// session's own tables, and a slow link must get its pings through.
+    pub(super) fn takes_input(&self) -> bool {
+        self.machine.wants_input() && self.backlog.is_none()
+    }
+}
+
+/// The owner of a session while its machine is called.
+pub(super) struct Keeper<'a> {
+    pub(super) key: SessionKey,
+    pub(super) who: Subscriber,
+    pub(super) queue: &'a mut Option<Box<Queue>>,
+    pub(super) store: &'a mut dyn Store,
+    pub(super) settings: &'a Settings,
+    pub(super) handshake: Option<&'a Handshake>,
+    pub(super) client_id: &'a str,
+    pub(super) ended: &'a mut Vec<(GroupId, Subscriber)>,
+    pub(super) tally: &'a mut Tally,
+}
+
+impl Keeper<'_> {
+    /// Appends the payload of a message whose head was written.
+    pub(super) fn append_payload(&mut self, seq: Seq, last_use: bool, output: &mut Output) {
+        let Some(queue) = self.queue.as_mut() else {
+            return;
+        };
+        if let Some(queued) = queue.get(seq) {
+            self.tally.publish_sent += 1;
+            self.tally.payload_sent += queued.message.payload().len() as i64;
+            output.append(&queued.message);
+        }
+        if last_use {
+            self.forget(seq);
+        }
+    }
+
+    fn forget(&mut self, seq: Seq) {
+        if let Some(queued) = self.queue.as_mut().and_then(|queue| queue.take(seq)) {
+            self.tally.queued -= 1;
+            if queued.qos != QoS::AtMostOnce {
+                self.store.record(&Record::Done {
+                    session: self.key,
+                    seq,
+                });
+                if let Some(group) = queued.group {
+                    self.ended.push((group, self.who));
+                }
+            }
+        }
+    }
+}
+
+impl Outbox for Keeper<'_> {
+    fn next(&mut self, from: Seq) -> Option<Seq> {
+        self.queue.as_ref()?.next(from)
+    }
+
+    fn message(&mut self, seq: Seq) -> Option<OutgoingMessage<'_>> {
+        let queued = self.queue.as_ref()?.get(seq)?;
+        Some(
+            queued
+                .message
+                .outgoing(queued.qos, queued.retain, queued.ids.as_slice()),
+        )
+    }
+
+    fn done(&mut self, seq: Seq, outcome: Outcome) {
+        match outcome {
+            Outcome::Expired => self.tally.expired += 1,
+            Outcome::TooLarge => self.tally.too_large += 1,
+            Outcome::Refused(_) => self.tally.refused += 1,
+            _ => {}
+        }
+        self.forget(seq);
+    }
+}
+
+impl Owner for Keeper<'_> {
+    type Gate = Commit;
+
+    fn record(&mut self, change: Change) -> Commit {
+        self.store.record(&Record::Handshake {
+            session: self.key,
+            change,
+        })
+    }
+
+    fn committed(&self) -> Commit {
+        self.store.committed()
+    }
+
+    fn limits(&self) -> &Limits {
+        &self.settings.limits
+    }
+
+    fn handshake_text(&self) -> HandshakeText<'_> {
+        let Some(handshake) = self.handshake else {
+            return HandshakeText::default();
+        };
+        HandshakeText {
+            assigned_client_id: handshake.assigned.then_some(self.client_id),
+            response_information: handshake.response_information.as_deref(),
+            authentication_method: handshake.request.authentication_method.as_deref(),
+            authentication_data: handshake.challenge.as_deref(),
+            server_reference: None,
+            reason_string: None,
+        }
+    }
+}

@@ -1,0 +1,95 @@
+//! What a worker's core asks of its driver, and what workers send each other.
+
+use std::sync::Arc;
+
+use mqtt_codec::QoS;
+
+use super::ids::{ConnId, LocalId, SessionKey};
+use super::message::Message;
+use super::policy::ConnectRequest;
+use super::queue::Queued;
+
+/// Names a question to someone who may take time.
+#[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
+pub struct QuestionId {
+    pub(super) conn: ConnId,
+    pub(super) number: u32,
+}
+
+/// What is asked.
+#[derive(Clone, Debug)]
+#[non_exhaustive]
+pub enum Question {
+    /// May this client connect? Answered with [`Core::answer_connect`](super::Core::answer_connect).
+    Connect(ConnectRequest),
+    /// Which of these subscriptions may it make? Answered with [`Core::answer_subscribe`](super::Core::answer_subscribe).
+    Subscribe {
+        /// The client id.
+        client_id: Box<str>,
+        /// The user name.
+        user_name: Option<Box<str>>,
+        /// The filters, `$share/group/` included, with the QoS asked for.
+        filters: Vec<(Box<str>, QoS)>,
+    },
+}
+
+/// Something for the driver to do.
+#[derive(Debug)]
+#[non_exhaustive]
+pub enum Effect {
+    /// Hand this to another worker's [`Core::inbox`](super::Core::inbox).
+    ToWorker {
+        /// Which.
+        worker: u16,
+        /// What.
+        batch: Batch,
+    },
+    /// Ask, then answer.
+    Ask(QuestionId, Question),
+    /// A message for someone inside this process.
+    Local {
+        /// For whom.
+        subscriber: LocalId,
+        /// What.
+        message: Arc<Message>,
+        /// With which QoS it would have been delivered.
+        qos: QoS,
+        /// Whether RETAIN would have been set.
+        retain: bool,
+    },
+}
+
+/// What one worker has for another: whatever gathered in a round.
+#[derive(Debug, Default)]
+pub struct Batch {
+    pub(super) items: Vec<Item>,
+}
+
+#[derive(Debug)]
+pub(super) enum Item {
+    /// For a session whose home is there.
+    Deliver(SessionKey, Queued),
+    /// To be routed there: from a handle inside this process.
+    Publish(Arc<Message>),
+}
+
+impl Batch {
+    /// A message to publish, from someone inside this process; any worker can take it.
+    #[must_use]
+    pub fn publish(message: Arc<Message>) -> Self {
+        Self {
+            items: vec![Item::Publish(message)],
+        }
+    }
+
+    /// Whether there is nothing in it.
+    #[must_use]
+    pub const fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    /// Adds another batch behind this one.
+    pub fn append(&mut self, mut other: Self) {
+        self.items.append(&mut other.items);
+    }
+}

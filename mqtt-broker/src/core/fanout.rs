@@ -1,0 +1,215 @@
+//! Who gets a message of a topic: gathered from the index, one entry for each receiver, and remembered for hot topics.
+
+use std::collections::HashMap;
+use std::sync::Arc;
+
+use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
+use mqtt_topic::{SubscriptionIndex, TopicName};
+
+use super::ids::Subscriber;
+use super::message::Ids;
+
+/// One subscription, as the index holds it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Grant {
+    pub(super) options: SubscriptionOptions,
+    pub(super) id: Option<SubscriptionId>,
+}
+
+/// The terms on which a receiver gets the one copy that all its matching subscriptions share [MQTT-3.3.4-2], [MQTT-3.3.4-4].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Terms {
+    /// The highest that was granted.
+    pub(super) qos: QoS,
+    pub(super) retain_as_published: bool,
+    pub(super) ids: Ids,
+}
+
+impl Terms {
+    fn add(this: Option<Self>, grant: Grant) -> Self {
+        let (qos, retain_as_published) = (grant.options.qos, grant.options.retain_as_published);
+        match this {
+            None => Self {
+                qos,
+                retain_as_published,
+                ids: Ids::None.with(grant.id),
+            },
+            Some(terms) => Self {
+                qos: terms.qos.max(qos),
+                retain_as_published: terms.retain_as_published || retain_as_published,
+                ids: terms.ids.with(grant.id),
+            },
+        }
+    }
+}
+
+/// One receiver.
+#[derive(Debug)]
+pub(super) struct Route {
+    pub(super) to: Subscriber,
+    terms: Terms,
+    /// What it gets of its own messages, where a subscription has No Local [MQTT-3.8.3-3].
+    own: Option<Box<Option<Terms>>>,
+}
+
+impl Route {
+    /// The terms for a message of `publisher`; `None` when it gets none.
+    pub(super) fn terms(&self, publisher: Subscriber) -> Option<&Terms> {
+        match &self.own {
+            Some(own) if publisher == self.to => own.as_ref().as_ref(),
+            _ => Some(&self.terms),
+        }
+    }
+}
+
+/// Every receiver of a topic.
+pub(super) type FanOut = Vec<Route>;
+
+/// Gathers the receivers of `name`.
+pub(super) fn gather(index: &SubscriptionIndex<Subscriber, Grant>, name: &TopicName<'_>) -> FanOut {
+    let mut matches: Vec<(Subscriber, Grant)> = Vec::new();
+    index.visit(name, |&who, &grant| matches.push((who, grant)));
+    // Stable, so that the identifiers of one receiver keep the order of the walk.
+    matches.sort_by_key(|&(who, _)| who);
+    let mut routes: FanOut = Vec::with_capacity(matches.len());
+    for same in matches.chunk_by(|a, b| a.0 == b.0) {
+        let Some(&(to, _)) = same.first() else {
+            continue;
+        };
+        let fold = |grants: &mut dyn Iterator<Item = Grant>| {
+            grants.fold(None, |terms, grant| Some(Terms::add(terms, grant)))
+        };
+        let Some(terms) = fold(&mut same.iter().map(|&(_, grant)| grant)) else {
+            continue;
+        };
+        let own = same
+            .iter()
+            .any(|(_, grant)| grant.options.no_local)
+            .then(|| {
+                Box::new(fold(
+                    &mut same
+                        .iter()
+                        .map(|&(_, grant)| grant)
+                        .filter(|grant| !grant.options.no_local),
+                ))
+            });
+        routes.push(Route { to, terms, own });
+    }
+    routes
+}
+
+/// The fan-out of topics that were published to lately; each worker has its own.
+#[derive(Debug, Default)]
+pub(super) struct Cache {
+    topics: HashMap<Box<str>, (u64, Arc<FanOut>)>,
+    routes: usize,
+}
+
+impl Cache {
+    const TOPICS: usize = 8_192;
+    const ROUTES: usize = 262_144;
+
+    /// The fan-out that was gathered under this generation.
+    pub(super) fn get(&self, topic: &str, generation: u64) -> Option<Arc<FanOut>> {
+        let (of, fan_out) = self.topics.get(topic)?;
+        (*of == generation).then(|| Arc::clone(fan_out))
+    }
+
+    pub(super) fn put(&mut self, topic: &str, generation: u64, fan_out: &Arc<FanOut>) {
+        if self.topics.len() >= Self::TOPICS || self.routes >= Self::ROUTES {
+            self.topics.clear();
+            self.routes = 0;
+        }
+        self.routes += fan_out.len();
+        let entry = (generation, Arc::clone(fan_out));
+        match self.topics.get_mut(topic) {
+            Some(old) => {
+                self.routes -= old.1.len();
+                *old = entry;
+            }
+            None => {
+                self.topics.insert(topic.into(), entry);
+            }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::super::ids::SessionKey;
+    use super::*;
+    use mqtt_topic::TopicFilter;
+
+    fn who(slot: u32) -> Subscriber {
+        Subscriber::session(
+            0,
+            SessionKey {
+                slot,
+                generation: 0,
+            },
+        )
+    }
+
+    fn index(entries: &[(&str, u32, QoS, bool, u32)]) -> SubscriptionIndex<Subscriber, Grant> {
+        let mut index = SubscriptionIndex::with_seed(1);
+        for &(filter, slot, qos, no_local, id) in entries {
+            let options = SubscriptionOptions {
+                qos,
+                no_local,
+                ..SubscriptionOptions::default()
+            };
+            let filter = TopicFilter::new(filter).unwrap();
+            index.insert(
+                &filter,
+                who(slot),
+                Grant {
+                    options,
+                    id: SubscriptionId::new(id),
+                },
+            );
+        }
+        index
+    }
+
+    /// Overlapping subscriptions of one client: one copy, the highest QoS, all identifiers [MQTT-3.3.4-2], [MQTT-3.3.4-4].
+    #[test]
+    fn one_receiver_gets_one_copy() {
+        let index = index(&[
+            ("a/+", 1, QoS::AtMostOnce, false, 5),
+            ("a/b", 1, QoS::ExactlyOnce, false, 6),
+            ("#", 2, QoS::AtLeastOnce, false, 0),
+        ]);
+        let fan_out = gather(&index, &TopicName::new("a/b").unwrap());
+        assert_eq!(fan_out.len(), 2);
+        let terms = fan_out[0].terms(who(1)).unwrap();
+        let mut ids: Vec<u32> = terms.ids.as_slice().iter().map(|id| id.get()).collect();
+        ids.sort_unstable();
+        assert_eq!((terms.qos, ids), (QoS::ExactlyOnce, vec![5, 6]));
+        assert_eq!(fan_out[1].terms(who(1)).unwrap().ids, Ids::None);
+    }
+
+    /// No Local keeps back the client's own messages, and only by the subscription that says so [MQTT-3.8.3-3].
+    #[test]
+    fn no_local_counts_for_its_own_subscription_only() {
+        let index = index(&[
+            ("a/+", 1, QoS::ExactlyOnce, true, 5),
+            ("a/b", 1, QoS::AtMostOnce, false, 6),
+        ]);
+        let name = TopicName::new("a/b").unwrap();
+        let fan_out = gather(&index, &name);
+        assert_eq!(fan_out[0].terms(who(2)).unwrap().qos, QoS::ExactlyOnce);
+        let own = fan_out[0].terms(who(1)).unwrap();
+        assert_eq!((own.qos, own.ids.as_slice().len()), (QoS::AtMostOnce, 1));
+        let only = gather(&index, &TopicName::new("a/c").unwrap());
+        assert_eq!(only[0].terms(who(1)), None);
+    }
+
+    #[test]
+    fn a_cached_fan_out_is_used_only_under_its_generation() {
+        let mut cache = Cache::default();
+        cache.put("t", 7, &Arc::new(FanOut::new()));
+        assert!(cache.get("t", 7).is_some());
+        assert!(cache.get("t", 8).is_none());
+        assert!(cache.get("u", 7).is_none());
+    }
+}

@@ -1,0 +1,515 @@
+//! The sans-IO core of the broker: every rule about several sessions, and nothing else.
+//!
+//! A [`Core`] belongs to one worker and holds the connections that the worker accepted and the sessions whose home it is; what all
+//! workers share is [`Shared`]. Connections are numbers, time and bytes come in, bytes and [`Effect`]s go out:
+//!
+//! ```text
+//!  open ─▶ receive* ─▶ inbox* ─▶ tick ─▶ commit ─▶ next_touched ─▶ poll ─▶ output ─▶ written      one round
+//!                                                       ▲                                │
+//!                                                       └────────────────────────────────┘      for each touched connection
+//! ```
+
+mod connect;
+mod connection;
+mod counters;
+mod effect;
+mod fanout;
+mod groups;
+mod ids;
+mod message;
+mod output;
+mod policy;
+mod queue;
+mod receive;
+mod routing;
+mod sessions;
+mod settings;
+mod shared;
+mod slab;
+mod store;
+mod subscribe;
+mod sys;
+#[cfg(test)]
+mod tests;
+
+use core::cmp::Reverse;
+use std::collections::BinaryHeap;
+use std::sync::Arc;
+
+use hashbrown::HashTable;
+use mqtt_codec::ReasonCode;
+use mqtt_session::{Expires, Instant, Output as Polling};
+
+pub use counters::{Counters, Gauge};
+pub use effect::{Batch, Effect, Question, QuestionId};
+pub use ids::{ConnId, GroupId, LocalId, Receiver, SessionKey, Subscriber, WORKERS_MAX};
+pub use message::Message;
+pub use output::Output;
+pub use policy::{AllowAll, ConnectRequest, Decision, Identity, Peer, Policy};
+pub use settings::Settings;
+pub use shared::Shared;
+pub use store::{Memory, Record, Store};
+
+use connection::{Conn, Keeper};
+use counters::Tally;
+use fanout::Cache;
+use output::Pool;
+use sessions::Session;
+use slab::Slab;
+use sys::Sys;
+
+/// Output that gathers before it has to be written out: a connection gets no more in one round.
+const ROUND_OUTPUT: usize = 64 * 1024;
+/// Retained messages looked at a time, for a new subscription or for expiry.
+const WALK_STEP: usize = 256;
+
+/// What became of the bytes that came in.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Received {
+    /// Whole packets were consumed: hand the rest in again, with more behind it.
+    More {
+        /// Bytes that were consumed.
+        consumed: usize,
+        /// Length of the next packet as far as known; at least this many bytes are needed.
+        need: usize,
+    },
+    /// Nothing more is taken now: keep the rest, and do not read until [`Core::poll`] says `resume`.
+    Paused {
+        /// Bytes that were consumed.
+        consumed: usize,
+    },
+    /// The session's home is elsewhere: send the socket there with all of `bytes`. The connection has ended here.
+    HandOver {
+        /// Where.
+        worker: u16,
+    },
+    /// The connection is closing: what comes in is ignored.
+    Closing,
+}
+
+/// What [`Core::poll`] found.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[must_use]
+pub struct Polled {
+    /// Write out what there is, then close, then call [`Core::closed`].
+    pub close: bool,
+    /// Reading may go on: hand in what was kept back.
+    pub resume: bool,
+}
+
+/// What a deadline was set for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+enum Timer {
+    Connection(ConnId),
+    /// A session without a connection: its expiry, or its will.
+    Session(SessionKey),
+    Sys,
+    Sweep,
+}
+
+/// The rules of one worker. See the [module](self) for how it is driven.
+pub struct Core {
+    shared: Arc<Shared>,
+    worker: u16,
+    policy: Arc<dyn Policy>,
+    store: Box<dyn Store>,
+    conns: Slab<Conn>,
+    sessions: Slab<Session>,
+    /// Slots of `sessions`, found by client id.
+    by_client: HashTable<(u32, u32)>,
+    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    /// Connections with something to write, in this round and in the next.
+    touched: Vec<ConnId>,
+    polled: Vec<ConnId>,
+    effects: Vec<Effect>,
+    /// What gathers for each other worker.
+    batches: Vec<Batch>,
+    pool: Pool,
+    cache: Cache,
+    tally: Tally,
+    sys: Sys,
+    sweep: Option<mqtt_topic::RetainedWalk>,
+    /// Members of groups whose message has ended, until the groups are told.
+    ended: Vec<(GroupId, Subscriber)>,
+    /// End-to-end properties of the message that is being routed.
+    scratch: Vec<u8>,
+    questions: u32,
+    random: u64,
+    draining: bool,
+}
+
+impl core::fmt::Debug for Core {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Core")
+            .field("worker", &self.worker)
+            .field("connections", &self.conns.len())
+            .field("sessions", &self.sessions.len())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Core {
+    /// The core of worker number `worker`; `seed` makes the client ids that it assigns hard to guess.
+    #[must_use]
+    pub fn new(
+        shared: Arc<Shared>,
+        worker: u16,
+        store: Box<dyn Store>,
+        policy: Arc<dyn Policy>,
+        seed: u64,
+        now: Instant,
+    ) -> Self {
+        let mut core = Self {
+            batches: (0..shared.workers()).map(|_| Batch::default()).collect(),
+            shared,
+            worker,
+            policy,
+            store,
+            conns: Slab::new(u32::MAX),
+            sessions: Slab::new(ids::GENERATIONS),
+            by_client: HashTable::new(),
+            timers: BinaryHeap::new(),
+            touched: Vec::new(),
+            polled: Vec::new(),
+            effects: Vec::new(),
+            pool: Pool::default(),
+            cache: Cache::default(),
+            tally: Tally::default(),
+            sys: Sys::new(now),
+            sweep: None,
+            ended: Vec::new(),
+            scratch: Vec::new(),
+            questions: 0,
+            random: seed,
+            draining: false,
+        };
+        if worker == 0 {
+            if core.shared.settings().sys_interval_ms != 0 {
+                core.timers.push(Reverse((now, Timer::Sys)));
+            }
+            core.timers
+                .push(Reverse((now.plus_millis(Self::SWEEP_MS), Timer::Sweep)));
+        }
+        core
+    }
+
+    /// Time between two looks for expired retained messages, in milliseconds.
+    const SWEEP_MS: u64 = 1_000;
+
+    /// A connection was accepted, or handed over from another worker. `None` when there are too many.
+    pub fn open(&mut self, peer: Peer, now: Instant) -> Option<ConnId> {
+        let settings = self.shared.settings();
+        if self.draining || self.conns.len() >= settings.connections as usize {
+            self.tally.turned_away += 1;
+            return None;
+        }
+        let conn = Conn::new(peer, now, &settings.limits);
+        let armed = conn.armed;
+        let (slot, generation) = self.conns.insert(conn);
+        let id = ConnId { slot, generation };
+        self.timers.push(Reverse((armed, Timer::Connection(id))));
+        self.tally.connections += 1;
+        Some(id)
+    }
+
+    /// The transport of a connection is gone, by whatever cause. Does nothing when it was told before.
+    pub fn closed(&mut self, id: ConnId, now: Instant) {
+        let Some(mut conn) = self.conns.remove(id.slot, id.generation) else {
+            return;
+        };
+        self.tally.connections -= 1;
+        if let Some(output) = conn.output.take() {
+            self.pool.give(output);
+        }
+        if let Some(key) = conn.session {
+            let (state, closed) = conn.machine.detach(now);
+            self.session_closed(key, state, closed, conn.backlog, now);
+        }
+    }
+
+    /// Takes what another worker, or a handle inside this process, has sent.
+    pub fn inbox(&mut self, batch: Batch, now: Instant) {
+        for item in batch.items {
+            match item {
+                effect::Item::Deliver(key, queued) => self.deliver_queued(key, queued, now),
+                effect::Item::Publish(message) => {
+                    let mut incoming = message::Incoming::of(&message);
+                    self.route(&mut incoming, now);
+                }
+            }
+        }
+    }
+
+    /// The end of a round's input: makes its records durable, hands over what gathered for other workers, adds up the counters.
+    pub fn commit(&mut self) {
+        self.store.commit();
+        self.tell_groups();
+        for (worker, batch) in self.batches.iter_mut().enumerate() {
+            if !batch.is_empty() {
+                self.effects.push(Effect::ToWorker {
+                    worker: worker as u16,
+                    batch: core::mem::take(batch),
+                });
+            }
+        }
+        self.tally.flush(self.shared.counters());
+        debug_assert!(self.polled.is_empty(), "every touched connection is polled");
+        core::mem::swap(&mut self.touched, &mut self.polled);
+    }
+
+    /// After [`commit`](Self::commit): the next connection with something to write or to close, each once.
+    pub fn next_touched(&mut self) -> Option<ConnId> {
+        self.polled.pop()
+    }
+
+    fn touch(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id.slot, id.generation)
+            && !conn.touched
+        {
+            conn.touched = true;
+            self.touched.push(id);
+        }
+    }
+
+    /// Fills the output of a touched connection.
+    pub fn poll(&mut self, id: ConnId, now: Instant) -> Polled {
+        let mut polled = Polled::default();
+        let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
+            return polled;
+        };
+        conn.touched = false;
+        let mut output = conn.output.take().unwrap_or_else(|| self.pool.take());
+        loop {
+            if output.len() >= ROUND_OUTPUT {
+                if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
+                    conn.more = true;
+                }
+                break;
+            }
+            let step = self.with_machine(id, |machine, keeper| {
+                let step = machine.poll_output(&mut *output, now, keeper);
+                if let Polling::Publish { seq, last_use } = step {
+                    keeper.append_payload(seq, last_use, &mut output);
+                }
+                step
+            });
+            match step {
+                Some(Polling::Wrote | Polling::Publish { .. }) => {}
+                Some(Polling::Close) => {
+                    polled.close = true;
+                    break;
+                }
+                Some(Polling::Idle | Polling::Full) if self.refill(id, now) => {}
+                Some(Polling::Idle | Polling::Full) | None => break,
+            }
+        }
+        self.forget_handshake(id);
+        let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
+            return polled;
+        };
+        if output.is_empty() {
+            self.pool.give(output);
+        } else {
+            conn.output = Some(output);
+        }
+        if conn.paused && conn.takes_input() {
+            conn.paused = false;
+            polled.resume = true;
+        }
+        self.arm(id);
+        polled
+    }
+
+    /// What a connection has to write; `None` is nothing.
+    #[must_use]
+    pub fn output(&self, id: ConnId) -> Option<&Output> {
+        self.conns.get(id.slot, id.generation)?.output.as_deref()
+    }
+
+    /// `n` bytes of the output were written.
+    pub fn written(&mut self, id: ConnId, n: usize) {
+        let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
+            return;
+        };
+        self.tally.bytes_sent += n as i64;
+        let Some(output) = conn.output.as_mut() else {
+            return;
+        };
+        output.written(n);
+        if output.is_empty()
+            && let Some(output) = conn.output.take()
+        {
+            self.pool.give(output);
+            if core::mem::take(&mut conn.more) {
+                self.touch(id);
+            }
+        }
+    }
+
+    /// When something is due without any input: [`tick`](Self::tick) then. The origin when a round is due at once.
+    #[must_use]
+    pub fn deadline(&self) -> Option<Instant> {
+        if !self.touched.is_empty() || !self.effects.is_empty() {
+            return Some(Instant::ZERO);
+        }
+        self.timers.peek().map(|Reverse((at, _))| *at)
+    }
+
+    /// Acts on everything that is due.
+    pub fn tick(&mut self, now: Instant) {
+        while let Some(&Reverse((at, timer))) = self.timers.peek() {
+            if at > now {
+                break;
+            }
+            self.timers.pop();
+            match timer {
+                Timer::Connection(id) => self.connection_due(id, at, now),
+                Timer::Session(key) => self.session_due(key, now),
+                Timer::Sys => {
+                    self.publish_sys(now);
+                    let next = now.plus_millis(u64::from(self.shared.settings().sys_interval_ms));
+                    self.timers.push(Reverse((next, Timer::Sys)));
+                }
+                Timer::Sweep => {
+                    self.sweep_retained(now);
+                    self.timers
+                        .push(Reverse((now.plus_millis(Self::SWEEP_MS), Timer::Sweep)));
+                }
+            }
+        }
+    }
+
+    fn connection_due(&mut self, id: ConnId, at: Instant, now: Instant) {
+        let limits = &self.shared.settings().limits;
+        let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
+            return;
+        };
+        if conn.armed != at {
+            // Set anew meanwhile.
+            return;
+        }
+        conn.armed = Conn::NEVER;
+        if let Err(violation) = conn.machine.timeout(now, limits) {
+            conn.why = Some(violation);
+            self.tally.violations += 1;
+            self.touch(id);
+        } else {
+            conn.machine.trim();
+        }
+        self.arm(id);
+    }
+
+    /// Sets the timer of a connection, unless an earlier one is set.
+    fn arm(&mut self, id: ConnId) {
+        let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
+            return;
+        };
+        if let Some(deadline) = conn.machine.deadline()
+            && deadline < conn.armed
+        {
+            conn.armed = deadline;
+            self.timers.push(Reverse((deadline, Timer::Connection(id))));
+        }
+    }
+
+    /// What the driver has to do beside reading and writing.
+    pub fn effects(&mut self) -> impl Iterator<Item = Effect> + '_ {
+        self.effects.drain(..)
+    }
+
+    /// Why a connection is being closed by this side, for the log: the rule that the client broke.
+    #[must_use]
+    pub fn why(&self, id: ConnId) -> Option<mqtt_session::Violation> {
+        self.conns.get(id.slot, id.generation)?.why
+    }
+
+    /// The client id behind a connection, once its CONNECT was accepted.
+    #[must_use]
+    pub fn client_id(&self, id: ConnId) -> Option<&str> {
+        let key = self.conns.get(id.slot, id.generation)?.session?;
+        Some(&self.sessions.get(key.slot, key.generation)?.client_id)
+    }
+
+    /// Ends every connection with DISCONNECT 0x8B, and takes no new ones; poll and flush as after any other round.
+    pub fn shutdown(&mut self, _now: Instant) {
+        self.draining = true;
+        let all: Vec<ConnId> = self
+            .conns
+            .keys()
+            .map(|(slot, generation)| ConnId { slot, generation })
+            .collect();
+        for id in all {
+            if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
+                conn.machine.disconnect(ReasonCode::SERVER_SHUTTING_DOWN);
+            }
+            self.touch(id);
+        }
+    }
+
+    /// How many connections there are.
+    #[must_use]
+    pub fn connections(&self) -> usize {
+        self.conns.len()
+    }
+
+    /// Calls `f` with a connection's session and its owner.
+    fn with_machine<T>(
+        &mut self,
+        id: ConnId,
+        f: impl FnOnce(&mut connection::Machine, &mut Keeper<'_>) -> T,
+    ) -> Option<T> {
+        let conn = self.conns.get_mut(id.slot, id.generation)?;
+        let mut nothing = None;
+        let (key, queue, client_id) = match conn.session {
+            Some(key) => {
+                let session = self.sessions.get_mut(key.slot, key.generation)?;
+                (key, &mut session.queue, &*session.client_id)
+            }
+            None => (
+                SessionKey {
+                    slot: u32::MAX,
+                    generation: 0,
+                },
+                &mut nothing,
+                "",
+            ),
+        };
+        let mut keeper = Keeper {
+            key,
+            who: Subscriber::session(self.worker, key),
+            queue,
+            store: &mut *self.store,
+            settings: self.shared.settings(),
+            handshake: conn.handshake.as_deref(),
+            client_id,
+            ended: &mut self.ended,
+            tally: &mut self.tally,
+        };
+        Some(f(&mut conn.machine, &mut keeper))
+    }
+
+    /// Tells the shared groups whose messages have ended.
+    fn tell_groups(&mut self) {
+        if !self.ended.is_empty() {
+            let mut groups = self.shared.groups();
+            for (group, who) in self.ended.drain(..) {
+                groups.done(group, who);
+            }
+        }
+    }
+
+    /// Hard to guess, not secret: xorshift-multiply over a random seed.
+    fn next_random(&mut self) -> u64 {
+        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
+        let mut z = self.random;
+        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
+        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
+        z ^ (z >> 31)
+    }
+
+    /// Whether the session has already ended when its connection closes.
+    const fn ends_now(expires: Expires) -> bool {
+        matches!(expires, Expires::Now)
+    }
+}

@@ -1,0 +1,175 @@
+//! Bytes of a connection: split into packets, decoded, handled.
+
+use mqtt_codec::{Decoded, FromClient, QoS, ReasonCode};
+use mqtt_session::{Instant, Publication, ServerEvent, Topic, Violation};
+
+use super::ids::{ConnId, Subscriber};
+use super::message::Incoming;
+use super::policy::Identity;
+use super::{Core, Received};
+
+impl Core {
+    /// Takes the bytes that a connection has, from the start of a packet on.
+    pub fn receive(&mut self, id: ConnId, bytes: &[u8], now: Instant) -> Received {
+        let mut consumed = 0;
+        match self.conns.get_mut(id.slot, id.generation) {
+            Some(conn) => conn.machine.heard(now),
+            None => return Received::Closing,
+        }
+        loop {
+            let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
+                return Received::Closing;
+            };
+            if conn.machine.is_closing() {
+                return Received::Closing;
+            }
+            let rest = bytes.get(consumed..).unwrap_or_default();
+            if !conn.takes_input() {
+                conn.paused = true;
+                self.touch(id);
+                return Received::Paused { consumed };
+            }
+            let settings = self.shared.settings();
+            let mut decoder = conn.machine.decoder(&settings.limits);
+            decoder.maximum_user_properties = settings.user_properties;
+            match decoder.from_client(rest) {
+                Ok(Decoded::NeedMore(need)) => return Received::More { consumed, need },
+                Ok(Decoded::Complete { packet, len }) => {
+                    if let FromClient::Connect(connect) = &packet
+                        && conn.session.is_none()
+                        && !connect.client_id().is_empty()
+                    {
+                        let home = self.shared.home(connect.client_id());
+                        if home != self.worker && !conn.machine.is_connected() {
+                            self.conns.remove(id.slot, id.generation);
+                            self.tally.connections -= 1;
+                            return Received::HandOver { worker: home };
+                        }
+                    }
+                    consumed += len;
+                    self.tally.packets_received += 1;
+                    self.tally.bytes_received += len as i64;
+                    self.packet(id, packet, now);
+                }
+                Err(error) => {
+                    let violation = conn.machine.malformed(error);
+                    self.violated(id, violation);
+                    return Received::Closing;
+                }
+            }
+        }
+    }
+
+    /// The client broke a rule: what answers that is polled.
+    pub(super) fn violated(&mut self, id: ConnId, violation: Violation) {
+        self.tally.violations += 1;
+        if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
+            conn.why = Some(violation);
+        }
+        self.touch(id);
+    }
+
+    fn packet(&mut self, id: ConnId, packet: FromClient<'_>, now: Instant) {
+        let event = self.with_machine(id, |machine, keeper| machine.handle(packet, now, keeper));
+        self.touch(id);
+        match event {
+            None => {}
+            Some(Err(violation)) => self.violated(id, violation),
+            Some(Ok(event)) => match event {
+                ServerEvent::Publication(publication) => self.publication(id, publication, now),
+                ServerEvent::Connect(connect) => self.connect(id, &connect, now),
+                ServerEvent::Auth(auth) => self.auth(id, &auth, now),
+                ServerEvent::Subscribe(subscribe) => self.subscribe(id, &subscribe, now),
+                ServerEvent::Unsubscribe(unsubscribe) => self.unsubscribe(id, &unsubscribe),
+                // The session knows how it closes; nothing of this connection is left to do.
+                ServerEvent::Disconnect(_) | ServerEvent::Nothing => {}
+                _ => {}
+            },
+        }
+    }
+
+    fn publication(&mut self, id: ConnId, publication: Publication<'_>, now: Instant) {
+        self.tally.publish_received += 1;
+        self.tally.payload_received += publication.payload.len() as i64;
+        let Some(conn) = self.conns.get(id.slot, id.generation) else {
+            return;
+        };
+        let Some(key) = conn.session else { return };
+        // An alias is resolved into memory of our own, because the sessions are touched while the message is routed.
+        let resolved: String;
+        let topic = match publication.topic {
+            Topic::Name(name) => name.as_str(),
+            Topic::Alias(alias) => {
+                resolved = conn.machine.topic(alias).unwrap_or_default().to_owned();
+                &resolved
+            }
+        };
+        let properties = &publication.properties;
+        let mut forwarded = core::mem::take(&mut self.scratch);
+        forwarded.clear();
+        if !properties.is_empty() {
+            forwarded.resize(properties.forwarded_len(), 0);
+            let written = properties.write_forwarded(&mut forwarded).unwrap_or(0);
+            forwarded.truncate(written);
+        }
+        let mut incoming = Incoming::new(
+            topic,
+            &forwarded,
+            publication.payload,
+            publication.qos,
+            publication.retain,
+        );
+        incoming.publisher = Subscriber::session(self.worker, key);
+        incoming.expires = properties
+            .message_expiry_interval()
+            .map(|seconds| now.plus_seconds(seconds));
+        let reason = self.accept_publication(key, &mut incoming, now);
+        self.scratch = forwarded;
+        if let Some(delivery) = publication.delivery {
+            let kept = self.store.latest();
+            if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
+                conn.machine.settle(delivery, reason, kept);
+            }
+        }
+    }
+
+    /// Asks whether the client may publish this, and routes it if so.
+    fn accept_publication(
+        &mut self,
+        key: super::ids::SessionKey,
+        incoming: &mut Incoming<'_>,
+        now: Instant,
+    ) -> ReasonCode {
+        let Some(session) = self.sessions.get(key.slot, key.generation) else {
+            return ReasonCode::UNSPECIFIED_ERROR;
+        };
+        let client = Identity {
+            client_id: &session.client_id,
+            user_name: session.user_name.as_deref(),
+        };
+        // What the broker says of itself cannot be said by clients.
+        let reserved = incoming.topic.starts_with("$SYS/");
+        if reserved
+            || !self
+                .policy
+                .publish(client, incoming.topic, incoming.qos, incoming.retain)
+        {
+            return ReasonCode::NOT_AUTHORIZED;
+        }
+        if self.policy.wants_messages() {
+            self.policy.message(
+                Some(client),
+                incoming.topic,
+                incoming.payload,
+                incoming.qos,
+                incoming.retain,
+            );
+        }
+        let anybody = self.route(incoming, now);
+        if anybody || incoming.qos == QoS::AtMostOnce {
+            ReasonCode::SUCCESS
+        } else {
+            ReasonCode::NO_MATCHING_SUBSCRIBERS
+        }
+    }
+}
