@@ -15,9 +15,11 @@
 pub(crate) mod broker;
 pub(crate) mod foreign;
 pub(crate) mod process;
+pub(crate) mod raw;
 
 pub(crate) use broker::Broker;
 pub(crate) use process::Tool;
+pub(crate) use raw::Client;
 
 use core::time::Duration;
 use std::time::Instant;

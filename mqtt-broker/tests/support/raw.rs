@@ -1,0 +1,433 @@
+//! A test client that shows every packet on the wire: it sends what it is told, and answers nothing by itself.
+
+use core::time::Duration;
+use std::collections::VecDeque;
+use std::io::{ErrorKind, Read as _, Write as _};
+use std::net::{Shutdown, TcpStream};
+use std::time::Instant;
+
+use mqtt_codec::{
+    Auth, ConnAck, Connect, Decoded, Decoder, Delivery, Disconnect, EncodeError, Filters, FromServer, PINGREQ, PacketId, Properties,
+    Property, PubAck, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, SubAck, Subscribe, SubscribeFilter, SubscriptionOptions,
+    UnsubAck, Unsubscribe, UnsubscribeFilters, Version,
+};
+
+use super::{Broker, PATIENCE};
+
+/// All three versions, for tests of what they share.
+pub(crate) const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
+
+/// What a client may send.
+pub(crate) trait Encode {
+    /// The packet's bytes in `version`.
+    fn bytes(&self, version: Version) -> Vec<u8>;
+}
+
+fn exact(length: usize, encode: impl FnOnce(&mut [u8]) -> Result<usize, EncodeError>) -> Vec<u8> {
+    let mut bytes = vec![0; length];
+    let written = encode(&mut bytes).expect("the test sends a packet that its version has");
+    assert_eq!(written, length);
+    bytes
+}
+
+macro_rules! encode {
+    ($($packet:ident)*) => { $(
+        impl Encode for $packet<'_> {
+            fn bytes(&self, version: Version) -> Vec<u8> {
+                exact(self.encoded_len(version), |buffer| self.encode(version, buffer))
+            }
+        }
+    )* };
+}
+encode!(Publish PubAck PubRec PubRel PubComp Subscribe Unsubscribe Disconnect Auth);
+
+impl Encode for Connect<'_> {
+    fn bytes(&self, _: Version) -> Vec<u8> {
+        exact(self.encoded_len(), |buffer| self.encode(buffer))
+    }
+}
+
+/// A QoS 0 PUBLISH without properties.
+pub(crate) fn publish<'a>(topic: &'a str, payload: &'a (impl AsRef<[u8]> + ?Sized)) -> Publish<'a> {
+    Publish {
+        dup: false,
+        retain: false,
+        delivery: Delivery::AtMostOnce,
+        topic,
+        properties: Properties::EMPTY,
+        payload: payload.as_ref(),
+    }
+}
+
+/// The packet identifier `id`.
+pub(crate) fn packet_id(id: u16) -> PacketId {
+    PacketId::new(id).expect("a test's packet identifier is not 0")
+}
+
+/// Subscription options with QoS `qos` and the defaults.
+pub(crate) fn at(qos: QoS) -> SubscriptionOptions {
+    SubscriptionOptions::new(qos)
+}
+
+/// A CONNECT whose session outlives the connection: for ten minutes in 5.0.
+pub(crate) fn keeping(version: Version, client_id: &str) -> Connect<'_> {
+    const TEN_MINUTES: &[Property<'_>] = &[Property::SessionExpiryInterval(600)];
+    let properties = if version.is_v5() { Properties::List(TEN_MINUTES) } else { Properties::EMPTY };
+    Connect { clean_start: false, properties, ..Connect::new(version, client_id) }
+}
+
+/// One packet from the broker, with its bytes.
+#[derive(Clone, PartialEq, Eq)]
+pub(crate) struct Frame {
+    version: Version,
+    /// As they came over the wire.
+    pub(crate) bytes: Vec<u8>,
+}
+
+impl core::fmt::Debug for Frame {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        write!(f, "{:?} = {:02x?}", self.packet(), &self.bytes[..self.bytes.len().min(64)])
+    }
+}
+
+macro_rules! frame_as {
+    ($($name:ident $variant:ident)*) => { $(
+        /// The packet, which must be of this kind.
+        #[track_caller]
+        pub(crate) fn $name(&self) -> $variant<'_> {
+            match self.packet() {
+                FromServer::$variant(packet) => packet,
+                _ => panic!(concat!("expected ", stringify!($variant), ", got {:?}"), self),
+            }
+        }
+    )* };
+}
+
+impl Frame {
+    /// The packet.
+    pub(crate) fn packet(&self) -> FromServer<'_> {
+        match Decoder::new(self.version).from_server(&self.bytes) {
+            Ok(Decoded::Complete { packet, len }) if len == self.bytes.len() => packet,
+            other => panic!("the broker sent {:02x?}: {other:?}", self.bytes),
+        }
+    }
+
+    frame_as! {
+        conn_ack ConnAck publish Publish pub_ack PubAck pub_rec PubRec pub_rel PubRel pub_comp PubComp
+        sub_ack SubAck unsub_ack UnsubAck disconnect Disconnect auth Auth
+    }
+
+    /// The PUBLISH as `topic|qos|retain|payload`.
+    #[track_caller]
+    pub(crate) fn text(&self) -> String {
+        let publish = self.publish();
+        let payload = String::from_utf8_lossy(publish.payload);
+        format!("{}|{}|{}|{payload}", publish.topic, publish.delivery.qos() as u8, u8::from(publish.retain))
+    }
+
+    /// The packet identifier of a PUBLISH of QoS 1 or 2.
+    #[track_caller]
+    pub(crate) fn publish_id(&self) -> PacketId {
+        self.publish().delivery.packet_id().expect("a PUBLISH of QoS 1 or 2")
+    }
+}
+
+/// A connection to the broker.
+#[derive(Debug)]
+pub(crate) struct Client {
+    version: Version,
+    stream: TcpStream,
+    buffer: Vec<u8>,
+    /// Packets that came while another one was waited for.
+    set_aside: VecDeque<Frame>,
+    next_id: u16,
+}
+
+impl Client {
+    /// Opens a TCP connection and sends nothing; answers are read as those of `version`.
+    pub(crate) fn open(broker: &Broker, version: Version) -> Self {
+        let stream = TcpStream::connect(broker.address()).expect("the broker accepts connections");
+        stream.set_nodelay(true).expect("TCP_NODELAY can be set");
+        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out can be set");
+        Self { version, stream, buffer: Vec::new(), set_aside: VecDeque::new(), next_id: 1 }
+    }
+
+    /// Sends `connect` over a new connection and gives the CONNACK, whatever it says.
+    #[track_caller]
+    pub(crate) fn try_connect(broker: &Broker, connect: &Connect<'_>) -> (Self, Frame) {
+        let mut client = Self::open(broker, connect.version);
+        client.send(connect);
+        let answer = client.receive();
+        answer.conn_ack();
+        (client, answer)
+    }
+
+    /// Connects as `connect` says and gives the CONNACK, which must accept it.
+    #[track_caller]
+    pub(crate) fn connect_with(broker: &Broker, connect: &Connect<'_>) -> (Self, Frame) {
+        let (client, answer) = Self::try_connect(broker, connect);
+        assert_eq!(answer.conn_ack().reason, ReasonCode::SUCCESS, "{answer:?}");
+        (client, answer)
+    }
+
+    /// Connects with a clean start and nothing else.
+    #[track_caller]
+    pub(crate) fn connect(broker: &Broker, version: Version, client_id: &str) -> Self {
+        Self::connect_with(broker, &Connect::new(version, client_id)).0
+    }
+
+    /// Connects with a clean start, a subscription and nothing else.
+    #[track_caller]
+    pub(crate) fn subscribed(broker: &Broker, version: Version, client_id: &str, filter: &str, qos: QoS) -> Self {
+        let mut client = Self::connect(broker, version, client_id);
+        assert_eq!(client.subscribe(&[(filter, at(qos))]), [ReasonCode(qos as u8)]);
+        client
+    }
+
+    /// The version it speaks.
+    pub(crate) fn version(&self) -> Version {
+        self.version
+    }
+
+    /// A packet identifier that was not used before.
+    pub(crate) fn fresh_id(&mut self) -> PacketId {
+        let id = packet_id(self.next_id);
+        self.next_id = self.next_id.checked_add(1).unwrap_or(1);
+        id
+    }
+
+    /// Sends bytes as they are.
+    pub(crate) fn send_bytes(&mut self, bytes: &[u8]) {
+        self.stream.write_all(bytes).expect("the broker reads");
+    }
+
+    /// Sends bytes, or as many of them as the broker still takes.
+    pub(crate) fn try_send_bytes(&mut self, bytes: &[u8]) -> std::io::Result<()> {
+        self.stream.write_all(bytes)
+    }
+
+    /// Sends a packet.
+    pub(crate) fn send(&mut self, packet: &impl Encode) {
+        self.send_bytes(&packet.bytes(self.version));
+    }
+
+    /// Waits for the next packet.
+    #[track_caller]
+    pub(crate) fn receive(&mut self) -> Frame {
+        self.receive_or_end().expect("a packet, but the broker has closed the connection")
+    }
+
+    /// Waits for the next packet, or for the end of the connection.
+    #[track_caller]
+    pub(crate) fn receive_or_end(&mut self) -> Option<Frame> {
+        self.set_aside.pop_front().or_else(|| self.read())
+    }
+
+    /// Waits for the next packet that `wanted` accepts; others stay for later.
+    #[track_caller]
+    pub(crate) fn receive_where(&mut self, what: &str, wanted: impl Fn(&FromServer<'_>) -> bool) -> Frame {
+        if let Some(index) = self.set_aside.iter().position(|frame| wanted(&frame.packet())) {
+            return self.set_aside.remove(index).expect("just found there");
+        }
+        loop {
+            let Some(frame) = self.read() else { panic!("the broker closed the connection before {what}; {:?}", self.set_aside) };
+            if wanted(&frame.packet()) {
+                return frame;
+            }
+            self.set_aside.push_back(frame);
+        }
+    }
+
+    #[track_caller]
+    fn read(&mut self) -> Option<Frame> {
+        let deadline = Instant::now() + PATIENCE;
+        loop {
+            match Decoder::new(self.version).from_server(&self.buffer) {
+                Ok(Decoded::Complete { len, .. }) => {
+                    let rest = self.buffer.split_off(len);
+                    let bytes = core::mem::replace(&mut self.buffer, rest);
+                    return Some(Frame { version: self.version, bytes });
+                }
+                Ok(Decoded::NeedMore(_)) => {}
+                Err(error) => panic!("the broker sent {:02x?}: {error}", &self.buffer[..self.buffer.len().min(64)]),
+            }
+            let mut chunk = [0; 65_536];
+            match self.stream.read(&mut chunk) {
+                Ok(0) => {
+                    assert!(self.buffer.is_empty(), "the broker closed in the middle of {:02x?}", self.buffer);
+                    return None;
+                }
+                Ok(read) => self.buffer.extend_from_slice(&chunk[..read]),
+                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return None,
+                Err(error) if error.kind() == ErrorKind::Interrupted => {}
+                Err(error) => panic!("nothing from the broker within {PATIENCE:?}: {error}; set aside: {:?}", self.set_aside),
+            }
+            assert!(Instant::now() < deadline, "no whole packet within {PATIENCE:?}");
+        }
+    }
+
+    /// Waits for the end of the connection; a packet before it is an error.
+    #[track_caller]
+    pub(crate) fn expect_end(&mut self) {
+        if let Some(frame) = self.receive_or_end() {
+            panic!("expected the end of the connection, got {frame:?}");
+        }
+    }
+
+    /// Waits for the end of the connection, which 5.0 announces with a DISCONNECT of this reason.
+    #[track_caller]
+    pub(crate) fn expect_end_with(&mut self, reason: ReasonCode) {
+        if self.version.is_v5() {
+            let frame = self.receive();
+            assert_eq!(frame.disconnect().reason, reason, "{frame:?}");
+        }
+        self.expect_end();
+    }
+
+    /// Sends PINGREQ and waits for its answer: what the broker sent this client before it is there then, set aside.
+    #[track_caller]
+    pub(crate) fn ping(&mut self) {
+        self.send_bytes(&PINGREQ);
+        self.receive_where("PINGRESP", |packet| matches!(packet, FromServer::PingResp));
+    }
+
+    /// Shows that nothing came up to now.
+    #[track_caller]
+    pub(crate) fn expect_silence(&mut self) {
+        self.ping();
+        assert!(self.set_aside.is_empty(), "unexpected {:?}", self.set_aside);
+    }
+
+    /// Subscribes and gives the codes of the SUBACK.
+    #[track_caller]
+    pub(crate) fn subscribe(&mut self, filters: &[(&str, SubscriptionOptions)]) -> Vec<ReasonCode> {
+        self.subscribe_with(filters, &[])
+    }
+
+    /// Subscribes with properties and gives the codes of the SUBACK.
+    #[track_caller]
+    pub(crate) fn subscribe_with(&mut self, filters: &[(&str, SubscriptionOptions)], properties: &[Property<'_>]) -> Vec<ReasonCode> {
+        let packet_id = self.fresh_id();
+        let filters: Vec<_> = filters.iter().map(|&(filter, options)| SubscribeFilter { filter, options }).collect();
+        self.send(&Subscribe { packet_id, properties: Properties::List(properties), filters: Filters::List(&filters) });
+        let answer = self.receive_where("SUBACK", |packet| matches!(packet, FromServer::SubAck(_)));
+        assert_eq!(answer.sub_ack().packet_id, packet_id);
+        answer.sub_ack().codes.iter().collect()
+    }
+
+    /// Unsubscribes and gives the codes of the UNSUBACK (none before 5.0).
+    #[track_caller]
+    pub(crate) fn unsubscribe(&mut self, filters: &[&str]) -> Vec<ReasonCode> {
+        let packet_id = self.fresh_id();
+        self.send(&Unsubscribe { packet_id, properties: Properties::EMPTY, filters: UnsubscribeFilters::List(filters) });
+        let answer = self.receive_where("UNSUBACK", |packet| matches!(packet, FromServer::UnsubAck(_)));
+        assert_eq!(answer.unsub_ack().packet_id, packet_id);
+        answer.unsub_ack().codes.iter().collect()
+    }
+
+    /// Publishes at `qos` and completes the handshake; gives the reason code of PUBACK or PUBREC.
+    #[track_caller]
+    pub(crate) fn publish(&mut self, topic: &str, payload: &str, qos: QoS) -> ReasonCode {
+        self.publish_packet(&publish(topic, payload), qos)
+    }
+
+    /// Publishes `packet` at `qos` with a fresh packet identifier and completes the handshake; gives the reason code.
+    #[track_caller]
+    pub(crate) fn publish_packet(&mut self, packet: &Publish<'_>, qos: QoS) -> ReasonCode {
+        match qos {
+            QoS::AtMostOnce => {
+                self.send(packet);
+                ReasonCode::SUCCESS
+            }
+            QoS::AtLeastOnce => {
+                let id = self.fresh_id();
+                self.send(&Publish { delivery: Delivery::AtLeastOnce(id), ..*packet });
+                self.receive_where("PUBACK", |packet| matches!(packet, FromServer::PubAck(ack) if ack.packet_id == id)).pub_ack().reason
+            }
+            QoS::ExactlyOnce => {
+                let id = self.fresh_id();
+                self.send(&Publish { delivery: Delivery::ExactlyOnce(id), ..*packet });
+                let received = self.receive_where("PUBREC", |packet| matches!(packet, FromServer::PubRec(ack) if ack.packet_id == id));
+                let reason = received.pub_rec().reason;
+                if !reason.is_error() {
+                    self.send(&PubRel::new(id));
+                    self.receive_where("PUBCOMP", |packet| matches!(packet, FromServer::PubComp(ack) if ack.packet_id == id));
+                }
+                reason
+            }
+        }
+    }
+
+    /// Waits for the next packet, which must be a PUBLISH, and completes its handshake.
+    #[track_caller]
+    pub(crate) fn take(&mut self) -> Frame {
+        let frame = self.receive();
+        match frame.publish().delivery {
+            Delivery::AtMostOnce => {}
+            Delivery::AtLeastOnce(id) => self.send(&PubAck::new(id)),
+            Delivery::ExactlyOnce(id) => {
+                self.send(&PubRec::new(id));
+                self.receive_where("PUBREL", |packet| matches!(packet, FromServer::PubRel(release) if release.packet_id == id));
+                self.send(&PubComp::new(id));
+            }
+        }
+        frame
+    }
+
+    /// As [`Self::take`], shown as `topic|qos|retain|payload`.
+    #[track_caller]
+    pub(crate) fn take_text(&mut self) -> String {
+        self.take().text()
+    }
+
+    /// Takes messages up to and without the one whose payload is `end`.
+    #[track_caller]
+    pub(crate) fn take_up_to_end(&mut self) -> Vec<Frame> {
+        let mut taken = Vec::new();
+        loop {
+            let frame = self.take();
+            if frame.publish().payload == b"end" {
+                return taken;
+            }
+            taken.push(frame);
+        }
+    }
+
+    /// Says DISCONNECT with success and waits until the broker has closed the connection.
+    #[track_caller]
+    pub(crate) fn disconnect(self) {
+        self.disconnect_with(&Disconnect::new(ReasonCode::SUCCESS));
+    }
+
+    /// Says this DISCONNECT and waits until the broker has closed the connection.
+    #[track_caller]
+    pub(crate) fn disconnect_with(mut self, packet: &Disconnect<'_>) {
+        self.send(packet);
+        while self.receive_or_end().is_some_and(|frame| !matches!(frame.packet(), FromServer::Disconnect(_))) {}
+        self.expect_end();
+    }
+
+    /// Ends the connection without a DISCONNECT and waits until the broker has noticed.
+    pub(crate) fn cut(mut self) {
+        // An error means that the broker was faster.
+        let _ = self.stream.shutdown(Shutdown::Write);
+        let mut rest = Vec::new();
+        let _ = self.stream.read_to_end(&mut rest);
+    }
+
+    /// Everything up to the end of the connection, as bytes.
+    #[track_caller]
+    pub(crate) fn rest(&mut self) -> Vec<u8> {
+        let mut bytes = core::mem::take(&mut self.buffer);
+        match self.stream.read_to_end(&mut bytes) {
+            Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("not closed within {PATIENCE:?}: {error}; got {bytes:02x?}"),
+            _ => bytes,
+        }
+    }
+}
+
+/// Lets time pass that the broker itself measures: expiry, delays, keep-alive. Never used to wait for something to happen.
+pub(crate) fn let_pass(time: Duration) {
+    std::thread::sleep(time);
+}
