@@ -3,7 +3,8 @@
 mod support;
 
 use mqtt_codec::{
-    Connect, Delivery, FromServer, Properties, Property, PubRel, Publish, QoS, ReasonCode, RetainHandling, SubscriptionOptions, Version,
+    Connect, Delivery, FromServer, Properties, Property, PubRel, Publish, QoS, ReasonCode,
+    RetainHandling, SubscriptionOptions, Version,
 };
 use support::raw::{VERSIONS, at, packet_id, publish};
 use support::{Broker, Client, not_for_mosquitto};
@@ -20,7 +21,11 @@ fn delivered_qos_is_the_lower_one() {
             for published in QOS {
                 let mut publisher = Client::connect(&broker, version, "p");
                 publisher.publish("t", "m", published);
-                assert_eq!(subscriber.take_text(), format!("t|{}|0|m", published.min(granted) as u8), "{version} {published:?} {granted:?}");
+                assert_eq!(
+                    subscriber.take_text(),
+                    format!("t|{}|0|m", published.min(granted) as u8),
+                    "{version} {published:?} {granted:?}"
+                );
             }
         }
     }
@@ -60,14 +65,22 @@ fn no_local_on_a_shared_subscription_is_a_protocol_error() {
 fn two_hundred_pipelined_qos_2_messages_of_a_v3_client_all_arrive() {
     let broker = Broker::start();
     for version in [Version::V31, Version::V311] {
-        let mut subscriber = Client::subscribed(&broker, Version::V311, "s", "pipe", QoS::ExactlyOnce);
+        let mut subscriber =
+            Client::subscribed(&broker, Version::V311, "s", "pipe", QoS::ExactlyOnce);
         let mut publisher = Client::connect(&broker, version, "p");
         for id in 1..=200 {
-            publisher.send(&Publish { delivery: Delivery::ExactlyOnce(packet_id(id)), ..publish("pipe", &id.to_string()) });
+            publisher.send(&Publish {
+                delivery: Delivery::ExactlyOnce(packet_id(id)),
+                ..publish("pipe", &id.to_string())
+            });
         }
         for id in 1..=200 {
             let answer = publisher.receive();
-            assert_eq!(answer.pub_rec().packet_id.get(), id, "PUBREC in the order of PUBLISH");
+            assert_eq!(
+                answer.pub_rec().packet_id.get(),
+                id,
+                "PUBREC in the order of PUBLISH"
+            );
         }
         for id in 1..=200 {
             publisher.send(&PubRel::new(packet_id(id)));
@@ -89,9 +102,17 @@ fn connack_announces_a_large_receive_maximum_and_topic_aliases() {
     let (_client, answer) = Client::connect_with(&broker, &Connect::new(Version::V5, "c"));
     let properties = answer.conn_ack().properties;
     if !support::broker::is_mosquitto() {
-        assert!(properties.receive_maximum().is_none_or(|maximum| maximum.get() >= 1000), "{answer:?}");
+        assert!(
+            properties
+                .receive_maximum()
+                .is_none_or(|maximum| maximum.get() >= 1000),
+            "{answer:?}"
+        );
     }
-    assert!(properties.topic_alias_maximum().unwrap_or(0) > 0, "{answer:?}");
+    assert!(
+        properties.topic_alias_maximum().unwrap_or(0) > 0,
+        "{answer:?}"
+    );
 }
 
 /// A bridge sets bit 0x80 of the protocol level in 3.1 and 3.1.1: it is accepted, and gets no copy of what it published itself.
@@ -99,14 +120,33 @@ fn connack_announces_a_large_receive_maximum_and_topic_aliases() {
 fn bridge_bit_is_accepted() {
     let broker = Broker::start();
     for version in [Version::V31, Version::V311] {
-        let connect = Connect { bridge: true, ..Connect::new(version, "bridge") };
+        let connect = Connect {
+            bridge: true,
+            ..Connect::new(version, "bridge")
+        };
         let (mut bridge, _) = Client::connect_with(&broker, &connect);
         bridge.subscribe(&[("t", at(QoS::AtLeastOnce))]);
         bridge.publish("t", "own", QoS::AtLeastOnce);
         let mut other = Client::connect(&broker, version, "other");
-        other.publish_packet(&Publish { retain: true, ..publish("t", "other") }, QoS::AtLeastOnce);
-        assert_eq!(bridge.take_text(), "t|1|1|other", "RETAIN is kept for a bridge");
-        other.publish_packet(&Publish { retain: true, ..publish("t", "") }, QoS::AtLeastOnce);
+        other.publish_packet(
+            &Publish {
+                retain: true,
+                ..publish("t", "other")
+            },
+            QoS::AtLeastOnce,
+        );
+        assert_eq!(
+            bridge.take_text(),
+            "t|1|1|other",
+            "RETAIN is kept for a bridge"
+        );
+        other.publish_packet(
+            &Publish {
+                retain: true,
+                ..publish("t", "")
+            },
+            QoS::AtLeastOnce,
+        );
     }
 }
 
@@ -125,7 +165,10 @@ fn unsupported_protocol_level_gets_a_connack_before_the_close() {
         let answer = client.rest();
         let old = [0x20, 0x02, 0x00, 0x01];
         let new = [0x20, 0x03, 0x00, 0x84, 0x00];
-        assert!(answer == old || answer == new, "level {level}: {answer:02x?}");
+        assert!(
+            answer == old || answer == new,
+            "level {level}: {answer:02x?}"
+        );
     }
 }
 
@@ -134,7 +177,10 @@ fn unsupported_protocol_level_gets_a_connack_before_the_close() {
 fn refused_client_id_gets_a_connack_before_the_close() {
     let broker = Broker::start();
     for version in [Version::V31, Version::V311] {
-        let connect = Connect { clean_start: false, ..Connect::new(version, "") };
+        let connect = Connect {
+            clean_start: false,
+            ..Connect::new(version, "")
+        };
         let (mut client, answer) = Client::try_connect(&broker, &connect);
         assert_eq!(answer.bytes, [0x20, 0x02, 0x00, 0x02], "{version}");
         client.expect_end();
@@ -147,13 +193,26 @@ fn pubrel_with_a_user_property_is_a_pubrel() {
     let broker = Broker::start();
     let mut subscriber = Client::subscribed(&broker, Version::V5, "s", "t", QoS::ExactlyOnce);
     let mut publisher = Client::connect(&broker, Version::V5, "p");
-    let user = [Property::UserProperty("key", "value"), Property::ReasonString("why not")];
+    let user = [
+        Property::UserProperty("key", "value"),
+        Property::ReasonString("why not"),
+    ];
     for (id, reason) in [(1, ReasonCode::SUCCESS), (2, ReasonCode::SUCCESS)] {
-        publisher.send(&Publish { delivery: Delivery::ExactlyOnce(packet_id(id)), ..publish("t", "m") });
+        publisher.send(&Publish {
+            delivery: Delivery::ExactlyOnce(packet_id(id)),
+            ..publish("t", "m")
+        });
         assert_eq!(publisher.receive().pub_rec().packet_id.get(), id);
-        publisher.send(&PubRel { packet_id: packet_id(id), reason, properties: Properties::List(&user) });
+        publisher.send(&PubRel {
+            packet_id: packet_id(id),
+            reason,
+            properties: Properties::List(&user),
+        });
         let answer = publisher.receive();
-        assert_eq!((answer.pub_comp().packet_id.get(), answer.pub_comp().reason), (id, ReasonCode::SUCCESS));
+        assert_eq!(
+            (answer.pub_comp().packet_id.get(), answer.pub_comp().reason),
+            (id, ReasonCode::SUCCESS)
+        );
         assert_eq!(subscriber.take_text(), "t|2|0|m");
     }
     publisher.expect_silence();
@@ -167,7 +226,10 @@ fn pubrels_in_another_order_complete_their_messages() {
         let mut subscriber = Client::subscribed(&broker, version, "s", "t", QoS::ExactlyOnce);
         let mut publisher = Client::connect(&broker, version, "p");
         for id in [10, 20, 30, 40] {
-            publisher.send(&Publish { delivery: Delivery::ExactlyOnce(packet_id(id)), ..publish("t", &id.to_string()) });
+            publisher.send(&Publish {
+                delivery: Delivery::ExactlyOnce(packet_id(id)),
+                ..publish("t", &id.to_string())
+            });
             assert_eq!(publisher.receive().pub_rec().packet_id.get(), id);
         }
         for id in [30, 10, 40, 20] {
@@ -204,14 +266,22 @@ fn duplicate_qos_2_publish_is_delivered_once() {
         let mut publisher = Client::connect(&broker, version, "p");
         for round in ["first", "second"] {
             for dup in [false, true, true] {
-                publisher.send(&Publish { dup, delivery: Delivery::ExactlyOnce(packet_id(7)), ..publish("t", round) });
+                publisher.send(&Publish {
+                    dup,
+                    delivery: Delivery::ExactlyOnce(packet_id(7)),
+                    ..publish("t", round)
+                });
                 assert_eq!(publisher.receive().pub_rec().packet_id.get(), 7);
             }
             publisher.send(&PubRel::new(packet_id(7)));
             assert_eq!(publisher.receive().pub_comp().packet_id.get(), 7);
         }
         publisher.publish("t", "end", QoS::ExactlyOnce);
-        let got: Vec<_> = subscriber.take_up_to_end().iter().map(support::raw::Frame::text).collect();
+        let got: Vec<_> = subscriber
+            .take_up_to_end()
+            .iter()
+            .map(support::raw::Frame::text)
+            .collect();
         assert_eq!(got, ["t|2|0|first", "t|2|0|second"], "{version}");
     }
 }
@@ -226,7 +296,11 @@ fn pubrel_of_an_unknown_id_is_answered() {
         let answer = client.receive();
         assert_eq!(answer.pub_comp().packet_id.get(), 99);
         let reason = answer.pub_comp().reason;
-        assert!(!version.is_v5() || [ReasonCode::PACKET_IDENTIFIER_NOT_FOUND, ReasonCode::SUCCESS].contains(&reason), "{answer:?}");
+        assert!(
+            !version.is_v5()
+                || [ReasonCode::PACKET_IDENTIFIER_NOT_FOUND, ReasonCode::SUCCESS].contains(&reason),
+            "{answer:?}"
+        );
     }
 }
 
@@ -271,9 +345,18 @@ fn options_count_filter_by_filter() {
     let broker = Broker::start();
     let mut client = Client::connect(&broker, Version::V5, "c");
     for topic in ["a", "b"] {
-        client.publish_packet(&Publish { retain: true, ..publish(topic, "kept") }, QoS::AtLeastOnce);
+        client.publish_packet(
+            &Publish {
+                retain: true,
+                ..publish(topic, "kept")
+            },
+            QoS::AtLeastOnce,
+        );
     }
-    let silent = SubscriptionOptions { retain_handling: RetainHandling::DoNotSend, ..at(QoS::AtLeastOnce) };
+    let silent = SubscriptionOptions {
+        retain_handling: RetainHandling::DoNotSend,
+        ..at(QoS::AtLeastOnce)
+    };
     let codes = client.subscribe(&[("a", silent), ("b", at(QoS::AtMostOnce))]);
     assert_eq!(codes, [ReasonCode(1), ReasonCode(0)]);
     assert_eq!(client.take_text(), "b|0|1|kept");

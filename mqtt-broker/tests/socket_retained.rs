@@ -4,22 +4,34 @@ mod support;
 
 use core::time::Duration;
 
-use mqtt_codec::{Properties, Property, Publish, QoS, RetainHandling, SubscriptionOptions, Version};
+use mqtt_codec::{
+    Properties, Property, Publish, QoS, RetainHandling, SubscriptionOptions, Version,
+};
 use support::raw::{VERSIONS, at, let_pass, publish};
 use support::{Broker, Client, not_for_mosquitto};
 
 fn retained<'a>(topic: &'a str, payload: &'a str) -> Publish<'a> {
-    Publish { retain: true, ..publish(topic, payload) }
+    Publish {
+        retain: true,
+        ..publish(topic, payload)
+    }
 }
 
 /// What a new subscription of `filter` is sent, up to the end of what is stored.
 #[track_caller]
 fn stored(broker: &Broker, version: Version, filter: &str) -> Vec<String> {
     let mut reader = Client::connect(broker, version, "reader");
-    reader.subscribe(&[("stored/end", at(QoS::AtMostOnce)), (filter, at(QoS::ExactlyOnce))]);
+    reader.subscribe(&[
+        ("stored/end", at(QoS::AtMostOnce)),
+        (filter, at(QoS::ExactlyOnce)),
+    ]);
     // Retained messages of a SUBSCRIBE are sent before what is published after its SUBACK.
     reader.publish("stored/end", "end", QoS::AtMostOnce);
-    let mut texts: Vec<String> = reader.take_up_to_end().iter().map(support::raw::Frame::text).collect();
+    let mut texts: Vec<String> = reader
+        .take_up_to_end()
+        .iter()
+        .map(support::raw::Frame::text)
+        .collect();
     texts.sort();
     texts
 }
@@ -45,9 +57,19 @@ fn retained_messages_are_stored_replaced_and_removed() {
         }
         publisher.publish("r/a", "not retained", QoS::AtLeastOnce);
         publisher.publish("r/a", "", QoS::AtLeastOnce);
-        assert_eq!(stored(&broker, version, "r/#"), ["r/a|1|1|new", "r/b/c|2|1|two", "r/b|0|1|zero"], "{version}");
-        assert_eq!(stored(&broker, version, "r/+"), ["r/a|1|1|new", "r/b|0|1|zero"]);
-        assert_eq!(stored(&broker, version, "r/b/#"), ["r/b/c|2|1|two", "r/b|0|1|zero"]);
+        assert_eq!(
+            stored(&broker, version, "r/#"),
+            ["r/a|1|1|new", "r/b/c|2|1|two", "r/b|0|1|zero"],
+            "{version}"
+        );
+        assert_eq!(
+            stored(&broker, version, "r/+"),
+            ["r/a|1|1|new", "r/b|0|1|zero"]
+        );
+        assert_eq!(
+            stored(&broker, version, "r/b/#"),
+            ["r/b/c|2|1|two", "r/b|0|1|zero"]
+        );
         assert_eq!(stored(&broker, version, "+/+/c"), ["r/b/c|2|1|two"]);
         assert_eq!(stored(&broker, version, "r/none"), [""; 0]);
         let mut low = Client::connect(&broker, version, "low");
@@ -101,7 +123,10 @@ fn retain_handling() {
         (RetainHandling::SendIfNew, [1, 0, 1]),
         (RetainHandling::DoNotSend, [0, 0, 0]),
     ] {
-        let options = SubscriptionOptions { retain_handling, ..at(QoS::AtLeastOnce) };
+        let options = SubscriptionOptions {
+            retain_handling,
+            ..at(QoS::AtLeastOnce)
+        };
         let mut client = Client::connect(&broker, Version::V5, "c");
         for (step, expected) in times.into_iter().enumerate() {
             if step == 2 {
@@ -121,7 +146,10 @@ fn retain_handling() {
 fn retain_as_published() {
     let broker = Broker::start();
     let mut client = Client::connect(&broker, Version::V5, "c");
-    let keeping = SubscriptionOptions { retain_as_published: true, ..at(QoS::AtLeastOnce) };
+    let keeping = SubscriptionOptions {
+        retain_as_published: true,
+        ..at(QoS::AtLeastOnce)
+    };
     client.subscribe(&[("kept", keeping), ("cleared", at(QoS::AtLeastOnce))]);
     for (topic, retain, expected) in [
         ("kept", true, "kept|1|1|m"),
@@ -129,7 +157,13 @@ fn retain_as_published() {
         ("cleared", true, "cleared|1|0|m"),
         ("cleared", false, "cleared|1|0|m"),
     ] {
-        client.publish_packet(&Publish { retain, ..publish(topic, "m") }, QoS::AtLeastOnce);
+        client.publish_packet(
+            &Publish {
+                retain,
+                ..publish(topic, "m")
+            },
+            QoS::AtLeastOnce,
+        );
         assert_eq!(client.take_text(), expected);
     }
 }
@@ -139,16 +173,32 @@ fn retain_as_published() {
 fn retained_with_expiry() {
     let broker = Broker::start();
     let mut publisher = Client::connect(&broker, Version::V5, "publisher");
-    let expiring = |topic, seconds: &'static [Property<'static>]| Publish { properties: Properties::List(seconds), ..retained(topic, "m") };
-    publisher.publish_packet(&expiring("x/short", &[Property::MessageExpiryInterval(1)]), QoS::AtLeastOnce);
-    publisher.publish_packet(&expiring("x/long", &[Property::MessageExpiryInterval(100)]), QoS::AtLeastOnce);
+    let expiring = |topic, seconds: &'static [Property<'static>]| Publish {
+        properties: Properties::List(seconds),
+        ..retained(topic, "m")
+    };
+    publisher.publish_packet(
+        &expiring("x/short", &[Property::MessageExpiryInterval(1)]),
+        QoS::AtLeastOnce,
+    );
+    publisher.publish_packet(
+        &expiring("x/long", &[Property::MessageExpiryInterval(100)]),
+        QoS::AtLeastOnce,
+    );
     let_pass(Duration::from_millis(2200));
     let mut reader = Client::connect(&broker, Version::V5, "reader");
     reader.subscribe(&[("x/+", at(QoS::AtLeastOnce))]);
     let frame = reader.take();
     assert_eq!(frame.text(), "x/long|1|1|m");
-    let left = frame.publish().properties.message_expiry_interval().expect("what is left of 100 s");
-    assert!((90..=98).contains(&left), "{left} s of 100 s are left after 2.2 s");
+    let left = frame
+        .publish()
+        .properties
+        .message_expiry_interval()
+        .expect("what is left of 100 s");
+    assert!(
+        (90..=98).contains(&left),
+        "{left} s of 100 s are left after 2.2 s"
+    );
     reader.expect_silence();
     for version in [Version::V31, Version::V311] {
         assert_eq!(stored(&broker, version, "x/#"), ["x/long|1|1|m"]);
@@ -168,14 +218,23 @@ fn retained_properties() {
         Property::UserProperty("a", "2"),
         Property::UserProperty("b", "1"),
     ];
-    client.publish_packet(&Publish { properties: Properties::List(&properties), ..retained("props", "m") }, QoS::AtLeastOnce);
+    client.publish_packet(
+        &Publish {
+            properties: Properties::List(&properties),
+            ..retained("props", "m")
+        },
+        QoS::AtLeastOnce,
+    );
     client.subscribe(&[("props", at(QoS::AtLeastOnce))]);
     let frame = client.take();
     let got = frame.publish().properties;
     assert_eq!(got.content_type(), Some("text/plain"));
     assert_eq!(got.response_topic(), Some("back"));
     assert_eq!(got.correlation_data(), Some(&[0, 1, 255][..]));
-    assert_eq!(got.user_properties().collect::<Vec<_>>(), [("b", "1"), ("a", "2"), ("b", "1")]);
+    assert_eq!(
+        got.user_properties().collect::<Vec<_>>(),
+        [("b", "1"), ("a", "2"), ("b", "1")]
+    );
 }
 
 /// Retained messages outlive the session of their publisher. [3.1.1:MQTT-3.1.2-7]
@@ -208,8 +267,10 @@ fn shared_subscription_gets_no_retained_message() {
 fn sys_topics() {
     let broker = Broker::start();
     for version in VERSIONS {
-        let mut everything = Client::subscribed(&broker, version, "everything", "#", QoS::AtMostOnce);
-        let mut second_level = Client::subscribed(&broker, version, "second", "+/broker/#", QoS::AtMostOnce);
+        let mut everything =
+            Client::subscribed(&broker, version, "everything", "#", QoS::AtMostOnce);
+        let mut second_level =
+            Client::subscribed(&broker, version, "second", "+/broker/#", QoS::AtMostOnce);
         let mut client = Client::connect(&broker, version, "c");
         for topic in [
             "$SYS/broker/version",

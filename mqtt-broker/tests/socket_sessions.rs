@@ -5,7 +5,8 @@ mod support;
 use core::time::Duration;
 
 use mqtt_codec::{
-    Connect, Delivery, Disconnect, FromServer, Properties, Property, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, Version, Will,
+    Connect, Delivery, Disconnect, FromServer, Properties, Property, PubComp, PubRec, PubRel,
+    Publish, QoS, ReasonCode, Version, Will,
 };
 use support::raw::{VERSIONS, at, keeping, let_pass, packet_id, publish};
 use support::{Broker, Client};
@@ -58,8 +59,20 @@ fn takeover_publishes_the_will() {
     let broker = Broker::start();
     for version in VERSIONS {
         let mut watcher = Client::subscribed(&broker, version, "watcher", "will", QoS::AtMostOnce);
-        let will = Will { topic: "will", payload: b"taken over", qos: QoS::AtMostOnce, retain: false, properties: Properties::EMPTY };
-        let (_first, _) = Client::connect_with(&broker, &Connect { will: Some(will), ..Connect::new(version, "same") });
+        let will = Will {
+            topic: "will",
+            payload: b"taken over",
+            qos: QoS::AtMostOnce,
+            retain: false,
+            properties: Properties::EMPTY,
+        };
+        let (_first, _) = Client::connect_with(
+            &broker,
+            &Connect {
+                will: Some(will),
+                ..Connect::new(version, "same")
+            },
+        );
         let _second = Client::connect(&broker, version, "same");
         assert_eq!(watcher.take_text(), "will|0|0|taken over", "{version}");
     }
@@ -77,10 +90,22 @@ fn session_expiry() {
     };
     let cases = [
         (expiring("none", &[]), false),
-        (expiring("zero", &[Property::SessionExpiryInterval(0)]), false),
-        (expiring("short", &[Property::SessionExpiryInterval(1)]), false),
-        (expiring("long", &[Property::SessionExpiryInterval(60)]), true),
-        (expiring("ever", &[Property::SessionExpiryInterval(u32::MAX)]), true),
+        (
+            expiring("zero", &[Property::SessionExpiryInterval(0)]),
+            false,
+        ),
+        (
+            expiring("short", &[Property::SessionExpiryInterval(1)]),
+            false,
+        ),
+        (
+            expiring("long", &[Property::SessionExpiryInterval(60)]),
+            true,
+        ),
+        (
+            expiring("ever", &[Property::SessionExpiryInterval(u32::MAX)]),
+            true,
+        ),
     ];
     for (connect, _) in &cases {
         let (client, present) = finds_session(&broker, connect);
@@ -88,9 +113,18 @@ fn session_expiry() {
         client.cut();
     }
     // Mosquitto looks at expired sessions every few seconds.
-    let_pass(Duration::from_millis(if support::broker::is_mosquitto() { 6500 } else { 2200 }));
+    let_pass(Duration::from_millis(if support::broker::is_mosquitto() {
+        6500
+    } else {
+        2200
+    }));
     for (connect, kept) in &cases {
-        assert_eq!(finds_session(&broker, connect).1, *kept, "{}", connect.client_id);
+        assert_eq!(
+            finds_session(&broker, connect).1,
+            *kept,
+            "{}",
+            connect.client_id
+        );
     }
 }
 
@@ -98,12 +132,18 @@ fn session_expiry() {
 #[test]
 fn disconnect_changes_the_session_expiry() {
     let broker = Broker::start();
-    let ending = |seconds: &'static [Property<'static>]| Disconnect { properties: Properties::List(seconds), ..Disconnect::new(ReasonCode::SUCCESS) };
+    let ending = |seconds: &'static [Property<'static>]| Disconnect {
+        properties: Properties::List(seconds),
+        ..Disconnect::new(ReasonCode::SUCCESS)
+    };
     let (client, _) = finds_session(&broker, &keeping(Version::V5, "shortened"));
     client.disconnect_with(&ending(&[Property::SessionExpiryInterval(0)]));
     assert!(!finds_session(&broker, &keeping(Version::V5, "shortened")).1);
 
-    let brief = Connect { properties: Properties::List(&[Property::SessionExpiryInterval(1)]), ..keeping(Version::V5, "prolonged") };
+    let brief = Connect {
+        properties: Properties::List(&[Property::SessionExpiryInterval(1)]),
+        ..keeping(Version::V5, "prolonged")
+    };
     let (client, _) = finds_session(&broker, &brief);
     client.disconnect_with(&ending(&[Property::SessionExpiryInterval(600)]));
     let_pass(Duration::from_millis(2200));
@@ -126,14 +166,24 @@ fn offline_queue_keeps_the_order() {
         client.subscribe(&[("off/#", at(QoS::ExactlyOnce))]);
         client.disconnect();
         let mut publisher = Client::connect(&broker, version, "publisher");
-        let qos = |n: u32| if n.is_multiple_of(2) { QoS::AtLeastOnce } else { QoS::ExactlyOnce };
+        let qos = |n: u32| {
+            if n.is_multiple_of(2) {
+                QoS::AtLeastOnce
+            } else {
+                QoS::ExactlyOnce
+            }
+        };
         for n in 0..50 {
             publisher.publish(&format!("off/{}", n % 3), &n.to_string(), qos(n));
         }
         let (mut client, _) = finds_session(&broker, &keeping(version, "away"));
         for n in 0..50 {
             let frame = client.take();
-            assert_eq!(frame.text(), format!("off/{}|{}|0|{n}", n % 3, qos(n) as u8), "{version}");
+            assert_eq!(
+                frame.text(),
+                format!("off/{}|{}|0|{n}", n % 3, qos(n) as u8),
+                "{version}"
+            );
             assert!(!frame.publish().dup, "sent for the first time");
         }
         client.expect_silence();
@@ -151,7 +201,12 @@ fn unacknowledged_messages_are_sent_again() {
         let (mut client, _) = finds_session(&broker, &keeping(version, "flaky"));
         client.subscribe(&[("again", at(QoS::ExactlyOnce))]);
         let mut publisher = Client::connect(&broker, version, "publisher");
-        for (payload, qos) in [("a", QoS::AtLeastOnce), ("b", QoS::ExactlyOnce), ("c", QoS::AtLeastOnce), ("d", QoS::ExactlyOnce)] {
+        for (payload, qos) in [
+            ("a", QoS::AtLeastOnce),
+            ("b", QoS::ExactlyOnce),
+            ("c", QoS::AtLeastOnce),
+            ("d", QoS::ExactlyOnce),
+        ] {
             publisher.publish("again", payload, qos);
         }
         let sent = [(); 4].map(|()| client.receive());
@@ -174,7 +229,11 @@ fn unacknowledged_messages_are_sent_again() {
             }
         }
         let unacknowledged = [&sent[0], &sent[2], &sent[3]];
-        assert_eq!(published, unacknowledged.map(|frame| (frame.publish_id(), frame.publish().payload.to_vec())), "{version}");
+        assert_eq!(
+            published,
+            unacknowledged.map(|frame| (frame.publish_id(), frame.publish().payload.to_vec())),
+            "{version}"
+        );
         assert_eq!(released, [received], "{version}");
         client.expect_silence();
         client.disconnect();
@@ -191,7 +250,10 @@ fn qos_2_of_a_client_survives_its_connection() {
         let mut subscriber = Client::subscribed(&broker, version, "s", "once", QoS::ExactlyOnce);
         let (mut client, _) = finds_session(&broker, &keeping(version, "p"));
         for id in [5, 6] {
-            client.send(&Publish { delivery: Delivery::ExactlyOnce(packet_id(id)), ..publish("once", &id.to_string()) });
+            client.send(&Publish {
+                delivery: Delivery::ExactlyOnce(packet_id(id)),
+                ..publish("once", &id.to_string())
+            });
             assert_eq!(client.receive().pub_rec().packet_id.get(), id);
         }
         client.cut();
@@ -199,12 +261,20 @@ fn qos_2_of_a_client_survives_its_connection() {
         // One goes on with PUBREL, the other did not see its PUBREC and repeats the PUBLISH.
         client.send(&PubRel::new(packet_id(5)));
         assert_eq!(client.receive().pub_comp().packet_id.get(), 5);
-        client.send(&Publish { dup: true, delivery: Delivery::ExactlyOnce(packet_id(6)), ..publish("once", "6") });
+        client.send(&Publish {
+            dup: true,
+            delivery: Delivery::ExactlyOnce(packet_id(6)),
+            ..publish("once", "6")
+        });
         assert_eq!(client.receive().pub_rec().packet_id.get(), 6);
         client.send(&PubRel::new(packet_id(6)));
         assert_eq!(client.receive().pub_comp().packet_id.get(), 6);
         client.publish("once", "end", QoS::ExactlyOnce);
-        let mut got: Vec<_> = subscriber.take_up_to_end().iter().map(support::raw::Frame::text).collect();
+        let mut got: Vec<_> = subscriber
+            .take_up_to_end()
+            .iter()
+            .map(support::raw::Frame::text)
+            .collect();
         got.sort();
         assert_eq!(got, ["once|2|0|5", "once|2|0|6"], "{version}");
         client.disconnect();
@@ -220,7 +290,9 @@ fn pubrel_is_sent_again_until_pubcomp() {
         let (mut client, _) = finds_session(&broker, &keeping(version, "c"));
         client.subscribe(&[("rel", at(QoS::ExactlyOnce))]);
         client.publish("rel", "m", QoS::ExactlyOnce);
-        let id = client.receive_where("PUBLISH", |packet| matches!(packet, FromServer::Publish(_))).publish_id();
+        let id = client
+            .receive_where("PUBLISH", |packet| matches!(packet, FromServer::Publish(_)))
+            .publish_id();
         client.send(&PubRec::new(id));
         assert_eq!(client.receive().pub_rel().packet_id, id);
         for _ in 0..2 {
@@ -258,7 +330,11 @@ fn clean_session_leaves_nothing_behind() {
 fn session_outlives_a_change_of_version() {
     let broker = Broker::start();
     let mut publisher = Client::connect(&broker, Version::V311, "publisher");
-    for (before, after) in [(Version::V311, Version::V5), (Version::V5, Version::V311), (Version::V31, Version::V5)] {
+    for (before, after) in [
+        (Version::V311, Version::V5),
+        (Version::V5, Version::V311),
+        (Version::V31, Version::V5),
+    ] {
         let (mut client, _) = finds_session(&broker, &keeping(before, "mover"));
         client.subscribe(&[("move", at(QoS::AtLeastOnce))]);
         client.disconnect();
@@ -277,13 +353,25 @@ fn assigned_client_id() {
     let broker = Broker::start();
     let (_a, first) = Client::connect_with(&broker, &Connect::new(Version::V5, ""));
     let (b, second) = Client::connect_with(&broker, &keeping(Version::V5, ""));
-    let assigned = |frame: &support::raw::Frame| frame.conn_ack().properties.assigned_client_identifier().map(str::to_owned);
-    let (first, second) = (assigned(&first).expect("an id"), assigned(&second).expect("an id"));
+    let assigned = |frame: &support::raw::Frame| {
+        frame
+            .conn_ack()
+            .properties
+            .assigned_client_identifier()
+            .map(str::to_owned)
+    };
+    let (first, second) = (
+        assigned(&first).expect("an id"),
+        assigned(&second).expect("an id"),
+    );
     assert!(!first.is_empty() && !second.is_empty());
     assert_ne!(first, second);
     b.disconnect();
     let (_b, answer) = Client::connect_with(&broker, &keeping(Version::V5, &second));
-    assert!(answer.conn_ack().session_present, "the assigned id names the session");
+    assert!(
+        answer.conn_ack().session_present,
+        "the assigned id names the session"
+    );
     assert_eq!(assigned(&answer), None);
 }
 
@@ -296,10 +384,23 @@ fn empty_client_id_before_5() {
     let mut second = Client::connect(&broker, Version::V311, "");
     first.expect_silence();
     second.expect_silence();
-    let clean = |version, clean_start| Connect { clean_start, ..Connect::new(version, "") };
-    for connect in [clean(Version::V311, false), clean(Version::V31, false), clean(Version::V31, true)] {
+    let clean = |version, clean_start| Connect {
+        clean_start,
+        ..Connect::new(version, "")
+    };
+    for connect in [
+        clean(Version::V311, false),
+        clean(Version::V31, false),
+        clean(Version::V31, true),
+    ] {
         let (mut client, answer) = Client::try_connect(&broker, &connect);
-        assert_eq!(answer.bytes, [0x20, 2, 0, 2], "{} {}", connect.version, connect.clean_start);
+        assert_eq!(
+            answer.bytes,
+            [0x20, 2, 0, 2],
+            "{} {}",
+            connect.version,
+            connect.clean_start
+        );
         client.expect_end();
     }
 }
@@ -310,7 +411,13 @@ fn client_ids_of_every_kind_are_accepted() {
     let broker = Broker::start();
     let long = "x".repeat(200);
     for version in VERSIONS {
-        for id in ["a", "0123456789abcdefghijklmnopqrstuvwxyz", "ABCDEFGHIJKLMNOPQRSTUVW", &long, "sensor/β 7#+"] {
+        for id in [
+            "a",
+            "0123456789abcdefghijklmnopqrstuvwxyz",
+            "ABCDEFGHIJKLMNOPQRSTUVW",
+            &long,
+            "sensor/β 7#+",
+        ] {
             Client::connect(&broker, version, id).disconnect();
         }
     }
@@ -323,7 +430,10 @@ fn many_sessions_at_once() {
     let names: Vec<String> = (0..100).map(|n| format!("client-{n}")).collect();
     for name in &names {
         let (mut client, _) = finds_session(&broker, &keeping(Version::V5, name));
-        client.subscribe(&[(&format!("to/{name}"), at(QoS::AtLeastOnce)), ("to/all", at(QoS::AtLeastOnce))]);
+        client.subscribe(&[
+            (&format!("to/{name}"), at(QoS::AtLeastOnce)),
+            ("to/all", at(QoS::AtLeastOnce)),
+        ]);
         client.disconnect();
     }
     let mut publisher = Client::connect(&broker, Version::V311, "publisher");

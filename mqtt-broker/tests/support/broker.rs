@@ -53,32 +53,48 @@ impl Broker {
     /// Starts the broker with `toml` as its configuration file; `mosquitto` are the lines that mean the same to Mosquitto.
     pub(crate) fn configured(toml: &str, mosquitto: &str) -> Self {
         match Kind::from_environment() {
-            Kind::Ours(program) => Self::ours(&program, toml),
+            Kind::Ours(program) => Self::ours(&program, toml, 1).0,
             Kind::Mosquitto => Self::mosquitto(mosquitto),
         }
     }
 
-    fn ours(program: &Path, toml: &str) -> Self {
+    /// Starts our broker with `more` listeners beside its first, and gives their addresses.
+    pub(crate) fn start_with_listeners(more: usize) -> (Self, Vec<SocketAddr>) {
+        match Kind::from_environment() {
+            Kind::Ours(program) => Self::ours(&program, "", 1 + more),
+            Kind::Mosquitto => unreachable!("such tests begin with not_for_mosquitto!"),
+        }
+    }
+
+    fn ours(program: &Path, toml: &str, listeners: usize) -> (Self, Vec<SocketAddr>) {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let mut command = Command::new(program);
-        command
-            .current_dir(folder.path())
-            .args(["--listen", "127.0.0.1:0"]);
+        command.current_dir(folder.path());
+        for _ in 0..listeners {
+            command.args(["--listen", "127.0.0.1:0"]);
+        }
         if !toml.is_empty() {
             let file = folder.path().join("broker.toml");
             fs::write(&file, toml).expect("the temporary folder is writable");
             command.arg("--config").arg(&file);
         }
         let mut process = Tool::spawn(&mut command);
-        let address = process.find("line `listening on ADDRESS (mqtt)`", |line| {
-            let (_, rest) = line.split_once("listening on ")?;
-            rest.strip_suffix(" (mqtt)")?.parse().ok()
+        let mut addresses = (0..listeners).map(|_| {
+            process.find("line `listening on ADDRESS (mqtt)`", |line| {
+                let (_, rest) = line.split_once("listening on ")?;
+                rest.strip_suffix(" (mqtt)")?.parse().ok()
+            })
         });
-        Self {
-            process,
-            address,
-            folder,
-        }
+        let address = addresses.next().expect("at least one listener");
+        let others = addresses.collect();
+        (
+            Self {
+                process,
+                address,
+                folder,
+            },
+            others,
+        )
     }
 
     /// Starts Debian's Mosquitto with extra configuration lines, whatever broker is under test.

@@ -3,13 +3,14 @@
 use core::time::Duration;
 use std::collections::VecDeque;
 use std::io::{ErrorKind, Read as _, Write as _};
-use std::net::{Shutdown, TcpStream};
+use std::net::{Shutdown, SocketAddr, TcpStream};
 use std::time::Instant;
 
 use mqtt_codec::{
-    Auth, ConnAck, Connect, Decoded, Decoder, Delivery, Disconnect, EncodeError, Filters, FromServer, PINGREQ, PacketId, Properties,
-    Property, PubAck, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, SubAck, Subscribe, SubscribeFilter, SubscriptionOptions,
-    UnsubAck, Unsubscribe, UnsubscribeFilters, Version,
+    Auth, ConnAck, Connect, Decoded, Decoder, Delivery, Disconnect, EncodeError, Filters,
+    FromServer, PINGREQ, PacketId, Properties, Property, PubAck, PubComp, PubRec, PubRel, Publish,
+    QoS, ReasonCode, SubAck, Subscribe, SubscribeFilter, SubscriptionOptions, UnsubAck,
+    Unsubscribe, UnsubscribeFilters, Version,
 };
 
 use super::{Broker, PATIENCE};
@@ -72,8 +73,16 @@ pub(crate) fn at(qos: QoS) -> SubscriptionOptions {
 /// A CONNECT whose session outlives the connection: for ten minutes in 5.0.
 pub(crate) fn keeping(version: Version, client_id: &str) -> Connect<'_> {
     const TEN_MINUTES: &[Property<'_>] = &[Property::SessionExpiryInterval(600)];
-    let properties = if version.is_v5() { Properties::List(TEN_MINUTES) } else { Properties::EMPTY };
-    Connect { clean_start: false, properties, ..Connect::new(version, client_id) }
+    let properties = if version.is_v5() {
+        Properties::List(TEN_MINUTES)
+    } else {
+        Properties::EMPTY
+    };
+    Connect {
+        clean_start: false,
+        properties,
+        ..Connect::new(version, client_id)
+    }
 }
 
 /// One packet from the broker, with its bytes.
@@ -86,7 +95,12 @@ pub(crate) struct Frame {
 
 impl core::fmt::Debug for Frame {
     fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
-        write!(f, "{:?} = {:02x?}", self.packet(), &self.bytes[..self.bytes.len().min(64)])
+        write!(
+            f,
+            "{:?} = {:02x?}",
+            self.packet(),
+            &self.bytes[..self.bytes.len().min(64)]
+        )
     }
 }
 
@@ -122,13 +136,21 @@ impl Frame {
     pub(crate) fn text(&self) -> String {
         let publish = self.publish();
         let payload = String::from_utf8_lossy(publish.payload);
-        format!("{}|{}|{}|{payload}", publish.topic, publish.delivery.qos() as u8, u8::from(publish.retain))
+        format!(
+            "{}|{}|{}|{payload}",
+            publish.topic,
+            publish.delivery.qos() as u8,
+            u8::from(publish.retain)
+        )
     }
 
     /// The packet identifier of a PUBLISH of QoS 1 or 2.
     #[track_caller]
     pub(crate) fn publish_id(&self) -> PacketId {
-        self.publish().delivery.packet_id().expect("a PUBLISH of QoS 1 or 2")
+        self.publish()
+            .delivery
+            .packet_id()
+            .expect("a PUBLISH of QoS 1 or 2")
     }
 }
 
@@ -146,11 +168,26 @@ pub(crate) struct Client {
 impl Client {
     /// Opens a TCP connection and sends nothing; answers are read as those of `version`.
     pub(crate) fn open(broker: &Broker, version: Version) -> Self {
-        let stream = TcpStream::connect(broker.address()).expect("the broker accepts connections");
+        Self::open_at(broker.address(), version)
+    }
+
+    /// Opens a TCP connection to `address` and sends nothing.
+    pub(crate) fn open_at(address: SocketAddr, version: Version) -> Self {
+        let stream = TcpStream::connect(address).expect("the broker accepts connections");
         stream.set_nodelay(true).expect("TCP_NODELAY can be set");
-        stream.set_read_timeout(Some(PATIENCE)).expect("a time-out can be set");
-        stream.set_write_timeout(Some(PATIENCE)).expect("a time-out can be set");
-        Self { version, stream, buffer: Vec::new(), set_aside: VecDeque::new(), next_id: 1 }
+        stream
+            .set_read_timeout(Some(PATIENCE))
+            .expect("a time-out can be set");
+        stream
+            .set_write_timeout(Some(PATIENCE))
+            .expect("a time-out can be set");
+        Self {
+            version,
+            stream,
+            buffer: Vec::new(),
+            set_aside: VecDeque::new(),
+            next_id: 1,
+        }
     }
 
     /// Sends `connect` over a new connection and gives the CONNACK, whatever it says.
@@ -179,9 +216,18 @@ impl Client {
 
     /// Connects with a clean start, a subscription and nothing else.
     #[track_caller]
-    pub(crate) fn subscribed(broker: &Broker, version: Version, client_id: &str, filter: &str, qos: QoS) -> Self {
+    pub(crate) fn subscribed(
+        broker: &Broker,
+        version: Version,
+        client_id: &str,
+        filter: &str,
+        qos: QoS,
+    ) -> Self {
         let mut client = Self::connect(broker, version, client_id);
-        assert_eq!(client.subscribe(&[(filter, at(qos))]), [ReasonCode(qos as u8)]);
+        assert_eq!(
+            client.subscribe(&[(filter, at(qos))]),
+            [ReasonCode(qos as u8)]
+        );
         client
     }
 
@@ -215,7 +261,8 @@ impl Client {
     /// Waits for the next packet.
     #[track_caller]
     pub(crate) fn receive(&mut self) -> Frame {
-        self.receive_or_end().expect("a packet, but the broker has closed the connection")
+        self.receive_or_end()
+            .expect("a packet, but the broker has closed the connection")
     }
 
     /// Waits for the next packet, or for the end of the connection.
@@ -226,12 +273,25 @@ impl Client {
 
     /// Waits for the next packet that `wanted` accepts; others stay for later.
     #[track_caller]
-    pub(crate) fn receive_where(&mut self, what: &str, wanted: impl Fn(&FromServer<'_>) -> bool) -> Frame {
-        if let Some(index) = self.set_aside.iter().position(|frame| wanted(&frame.packet())) {
+    pub(crate) fn receive_where(
+        &mut self,
+        what: &str,
+        wanted: impl Fn(&FromServer<'_>) -> bool,
+    ) -> Frame {
+        if let Some(index) = self
+            .set_aside
+            .iter()
+            .position(|frame| wanted(&frame.packet()))
+        {
             return self.set_aside.remove(index).expect("just found there");
         }
         loop {
-            let Some(frame) = self.read() else { panic!("the broker closed the connection before {what}; {:?}", self.set_aside) };
+            let Some(frame) = self.read() else {
+                panic!(
+                    "the broker closed the connection before {what}; {:?}",
+                    self.set_aside
+                )
+            };
             if wanted(&frame.packet()) {
                 return frame;
             }
@@ -247,23 +307,46 @@ impl Client {
                 Ok(Decoded::Complete { len, .. }) => {
                     let rest = self.buffer.split_off(len);
                     let bytes = core::mem::replace(&mut self.buffer, rest);
-                    return Some(Frame { version: self.version, bytes });
+                    return Some(Frame {
+                        version: self.version,
+                        bytes,
+                    });
                 }
                 Ok(Decoded::NeedMore(_)) => {}
-                Err(error) => panic!("the broker sent {:02x?}: {error}", &self.buffer[..self.buffer.len().min(64)]),
+                Err(error) => panic!(
+                    "the broker sent {:02x?}: {error}",
+                    &self.buffer[..self.buffer.len().min(64)]
+                ),
             }
             let mut chunk = [0; 65_536];
             match self.stream.read(&mut chunk) {
                 Ok(0) => {
-                    assert!(self.buffer.is_empty(), "the broker closed in the middle of {:02x?}", self.buffer);
+                    assert!(
+                        self.buffer.is_empty(),
+                        "the broker closed in the middle of {:02x?}",
+                        self.buffer
+                    );
                     return None;
                 }
                 Ok(read) => self.buffer.extend_from_slice(&chunk[..read]),
-                Err(error) if matches!(error.kind(), ErrorKind::ConnectionReset | ErrorKind::BrokenPipe) => return None,
+                Err(error)
+                    if matches!(
+                        error.kind(),
+                        ErrorKind::ConnectionReset | ErrorKind::BrokenPipe
+                    ) =>
+                {
+                    return None;
+                }
                 Err(error) if error.kind() == ErrorKind::Interrupted => {}
-                Err(error) => panic!("nothing from the broker within {PATIENCE:?}: {error}; set aside: {:?}", self.set_aside),
+                Err(error) => panic!(
+                    "nothing from the broker within {PATIENCE:?}: {error}; set aside: {:?}",
+                    self.set_aside
+                ),
             }
-            assert!(Instant::now() < deadline, "no whole packet within {PATIENCE:?}");
+            assert!(
+                Instant::now() < deadline,
+                "no whole packet within {PATIENCE:?}"
+            );
         }
     }
 
@@ -292,6 +375,11 @@ impl Client {
         self.receive_where("PINGRESP", |packet| matches!(packet, FromServer::PingResp));
     }
 
+    /// The first packet that was set aside.
+    pub(crate) fn waiting(&mut self) -> Option<Frame> {
+        self.set_aside.pop_front()
+    }
+
     /// Shows that nothing came up to now.
     #[track_caller]
     pub(crate) fn expect_silence(&mut self) {
@@ -307,10 +395,21 @@ impl Client {
 
     /// Subscribes with properties and gives the codes of the SUBACK.
     #[track_caller]
-    pub(crate) fn subscribe_with(&mut self, filters: &[(&str, SubscriptionOptions)], properties: &[Property<'_>]) -> Vec<ReasonCode> {
+    pub(crate) fn subscribe_with(
+        &mut self,
+        filters: &[(&str, SubscriptionOptions)],
+        properties: &[Property<'_>],
+    ) -> Vec<ReasonCode> {
         let packet_id = self.fresh_id();
-        let filters: Vec<_> = filters.iter().map(|&(filter, options)| SubscribeFilter { filter, options }).collect();
-        self.send(&Subscribe { packet_id, properties: Properties::List(properties), filters: Filters::List(&filters) });
+        let filters: Vec<_> = filters
+            .iter()
+            .map(|&(filter, options)| SubscribeFilter { filter, options })
+            .collect();
+        self.send(&Subscribe {
+            packet_id,
+            properties: Properties::List(properties),
+            filters: Filters::List(&filters),
+        });
         let answer = self.receive_where("SUBACK", |packet| matches!(packet, FromServer::SubAck(_)));
         assert_eq!(answer.sub_ack().packet_id, packet_id);
         answer.sub_ack().codes.iter().collect()
@@ -320,8 +419,14 @@ impl Client {
     #[track_caller]
     pub(crate) fn unsubscribe(&mut self, filters: &[&str]) -> Vec<ReasonCode> {
         let packet_id = self.fresh_id();
-        self.send(&Unsubscribe { packet_id, properties: Properties::EMPTY, filters: UnsubscribeFilters::List(filters) });
-        let answer = self.receive_where("UNSUBACK", |packet| matches!(packet, FromServer::UnsubAck(_)));
+        self.send(&Unsubscribe {
+            packet_id,
+            properties: Properties::EMPTY,
+            filters: UnsubscribeFilters::List(filters),
+        });
+        let answer = self.receive_where("UNSUBACK", |packet| {
+            matches!(packet, FromServer::UnsubAck(_))
+        });
         assert_eq!(answer.unsub_ack().packet_id, packet_id);
         answer.unsub_ack().codes.iter().collect()
     }
@@ -342,17 +447,34 @@ impl Client {
             }
             QoS::AtLeastOnce => {
                 let id = self.fresh_id();
-                self.send(&Publish { delivery: Delivery::AtLeastOnce(id), ..*packet });
-                self.receive_where("PUBACK", |packet| matches!(packet, FromServer::PubAck(ack) if ack.packet_id == id)).pub_ack().reason
+                self.send(&Publish {
+                    delivery: Delivery::AtLeastOnce(id),
+                    ..*packet
+                });
+                self.receive_where(
+                    "PUBACK",
+                    |packet| matches!(packet, FromServer::PubAck(ack) if ack.packet_id == id),
+                )
+                .pub_ack()
+                .reason
             }
             QoS::ExactlyOnce => {
                 let id = self.fresh_id();
-                self.send(&Publish { delivery: Delivery::ExactlyOnce(id), ..*packet });
-                let received = self.receive_where("PUBREC", |packet| matches!(packet, FromServer::PubRec(ack) if ack.packet_id == id));
+                self.send(&Publish {
+                    delivery: Delivery::ExactlyOnce(id),
+                    ..*packet
+                });
+                let received = self.receive_where(
+                    "PUBREC",
+                    |packet| matches!(packet, FromServer::PubRec(ack) if ack.packet_id == id),
+                );
                 let reason = received.pub_rec().reason;
                 if !reason.is_error() {
                     self.send(&PubRel::new(id));
-                    self.receive_where("PUBCOMP", |packet| matches!(packet, FromServer::PubComp(ack) if ack.packet_id == id));
+                    self.receive_where(
+                        "PUBCOMP",
+                        |packet| matches!(packet, FromServer::PubComp(ack) if ack.packet_id == id),
+                    );
                 }
                 reason
             }
@@ -404,7 +526,10 @@ impl Client {
     #[track_caller]
     pub(crate) fn disconnect_with(mut self, packet: &Disconnect<'_>) {
         self.send(packet);
-        while self.receive_or_end().is_some_and(|frame| !matches!(frame.packet(), FromServer::Disconnect(_))) {}
+        while self
+            .receive_or_end()
+            .is_some_and(|frame| !matches!(frame.packet(), FromServer::Disconnect(_)))
+        {}
         self.expect_end();
     }
 
@@ -416,12 +541,30 @@ impl Client {
         let _ = self.stream.read_to_end(&mut rest);
     }
 
+    /// Everything up to `last` or the end of the connection, as bytes.
+    #[track_caller]
+    pub(crate) fn rest_until(&mut self, last: &[u8]) -> Vec<u8> {
+        let mut bytes = core::mem::take(&mut self.buffer);
+        let mut chunk = [0; 4096];
+        while !bytes.ends_with(last) {
+            match self.stream.read(&mut chunk) {
+                Ok(0) => break,
+                Ok(read) => bytes.extend_from_slice(&chunk[..read]),
+                Err(error) if error.kind() == ErrorKind::ConnectionReset => break,
+                Err(error) => panic!("not closed within {PATIENCE:?}: {error}; got {bytes:02x?}"),
+            }
+        }
+        bytes
+    }
+
     /// Everything up to the end of the connection, as bytes.
     #[track_caller]
     pub(crate) fn rest(&mut self) -> Vec<u8> {
         let mut bytes = core::mem::take(&mut self.buffer);
         match self.stream.read_to_end(&mut bytes) {
-            Err(error) if error.kind() != ErrorKind::ConnectionReset => panic!("not closed within {PATIENCE:?}: {error}; got {bytes:02x?}"),
+            Err(error) if error.kind() != ErrorKind::ConnectionReset => {
+                panic!("not closed within {PATIENCE:?}: {error}; got {bytes:02x?}")
+            }
             _ => bytes,
         }
     }
