@@ -7,7 +7,7 @@ use crate::packet::{
     PubComp, PubRec, PubRel, Publish, SubAck, Subscribe, UnsubAck, Unsubscribe,
 };
 use crate::varint;
-use crate::wire::Reader;
+use crate::wire::{Broken, Reader};
 use crate::{DecodeError, RuleId, Version};
 
 /// Everything the reading side has to know of a connection: the version and the limits.
@@ -203,7 +203,8 @@ impl Decoder {
             .get(usize::from(header.header_len)..)
             .unwrap_or_default();
         let mut reader = Reader::new(body, frame.len());
-        let publish = Publish::decode(&mut reader, header.flags, self.context(sender))?;
+        let publish = Publish::decode(&mut reader, header.flags, self.context(sender))
+            .map_err(|_| reader.error())?;
         let missing = (frame_len - frame.len()) as u32;
         Ok(Decoded::Complete {
             packet: PartialPublish { publish, missing },
@@ -212,12 +213,12 @@ impl Decoder {
     }
 
     /// Reads the frame at the front of `bytes` and hands it to `decode` when it is there in full.
-    #[inline]
+    #[inline(always)]
     fn packet<'a, T>(
         &self,
         bytes: &'a [u8],
         sender: Sender,
-        decode: impl FnOnce(Frame<'a>) -> Result<T, DecodeError>,
+        decode: impl FnOnce(&mut Frame<'a>) -> Result<T, Broken>,
     ) -> Result<Decoded<T>, DecodeError> {
         let header = match FixedHeader::decode(bytes)? {
             Decoded::NeedMore(bytes) => return Ok(Decoded::NeedMore(bytes)),
@@ -228,12 +229,15 @@ impl Decoder {
         let Some(body) = bytes.get(usize::from(header.header_len)..len) else {
             return Ok(Decoded::NeedMore(len));
         };
-        let frame = Frame {
+        let mut frame = Frame {
             header,
             body: Reader::new(body, len),
             cx: self.context(sender),
         };
-        decode(frame).map(|packet| Decoded::Complete { packet, len })
+        match decode(&mut frame) {
+            Ok(packet) => Ok(Decoded::Complete { packet, len }),
+            Err(_) => Err(frame.body.error()),
+        }
     }
 
     #[inline]

@@ -1,5 +1,7 @@
 //! Writing packets: measured first, then written in one pass that cannot fail.
 
+#[cfg(feature = "bytes")]
+use crate::wire::WriteTo;
 use crate::wire::{Count, Measure, Sink, Writer};
 use crate::{EncodeError, Version, varint};
 
@@ -85,6 +87,13 @@ struct Buffer<B>(B);
 impl<B: bytes::BufMut> Sink for Buffer<B> {
     fn bytes(&mut self, bytes: &[u8]) {
         self.0.put_slice(bytes);
+    }
+
+    fn with_len(&mut self, write: impl WriteTo) {
+        let mut count = Count::default();
+        write.write_to(&mut count);
+        self.varint(count.0);
+        write.write_to(self);
     }
 }
 

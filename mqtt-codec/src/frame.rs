@@ -5,8 +5,8 @@ use crate::packet::{DUP, Publish};
 use crate::place::{self, Places};
 use crate::property::{Limits, Properties};
 use crate::varint::{self, VarInt};
-use crate::wire::Reader;
-use crate::{DecodeError, RuleId, Version};
+use crate::wire::{Broken, Reader};
+use crate::{RuleId, Version};
 
 /// Who sent a packet, as far as the reader knows.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -86,7 +86,7 @@ impl Context {
         self,
         reader: &mut Reader<'a>,
         places: Places,
-    ) -> Result<Properties<'a>, DecodeError> {
+    ) -> Result<Properties<'a>, Broken> {
         if self.version.is_v5() {
             Properties::decode(reader, self.limits(places)).map(|(properties, _)| properties)
         } else {
@@ -103,36 +103,31 @@ pub(crate) struct Frame<'a> {
 }
 
 impl<'a> Frame<'a> {
-    /// Reads a body with `decode` and makes sure that nothing is left of it.
-    #[inline]
+    /// Reads the body with `decode` and makes sure that nothing is left of it.
+    #[inline(always)]
     pub(crate) fn read<T>(
-        self,
-        decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<T, DecodeError>,
-    ) -> Result<T, DecodeError> {
-        let mut body = self.body;
-        let packet = decode(&mut body, self.cx)?;
-        body.finish()?;
-        Ok(packet)
-    }
-
-    #[inline]
-    pub(crate) fn publish(mut self) -> Result<Publish<'a>, DecodeError> {
-        Publish::decode(&mut self.body, self.header.flags, self.cx)
-    }
-
-    #[inline]
-    pub(crate) fn ping<T>(self, packet: T) -> Result<T, DecodeError> {
+        &mut self,
+        decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<T, Broken>,
+    ) -> Result<T, Broken> {
+        let packet = decode(&mut self.body, self.cx)?;
         self.body.finish()?;
         Ok(packet)
     }
 
-    /// For the packets that `check_header` has refused already.
+    #[inline(always)]
+    pub(crate) fn publish(&mut self) -> Result<Publish<'a>, Broken> {
+        Publish::decode(&mut self.body, self.header.flags, self.cx)
+    }
+
+    #[inline(always)]
+    pub(crate) fn ping<T>(&mut self, packet: T) -> Result<T, Broken> {
+        self.body.finish().map(|()| packet)
+    }
+
+    /// For the packets that the check of the header has refused already.
     #[cold]
-    pub(crate) fn wrong_side<T>(self) -> Result<T, DecodeError> {
-        Err(DecodeError {
-            rule: RuleId::PacketFromWrongSide,
-            at: 0,
-        })
+    pub(crate) fn wrong_side<T>(&mut self) -> Result<T, Broken> {
+        Err(self.body.broken(RuleId::PacketFromWrongSide, 0))
     }
 }
 

@@ -3,21 +3,32 @@
 use crate::varint::{self, VarInt};
 use crate::{DecodeError, EncodeError, PacketId, RuleId};
 
+/// A rule was broken; which one, the reader knows. Without content, so that results stay small.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Broken(());
+
 /// Takes fields from the front of a packet and knows their offset in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
     /// Offset of the end of `rest` from the start of the packet.
     end: u32,
+    /// Says something only after a `Broken`.
+    error: DecodeError,
 }
 
 impl<'a> Reader<'a> {
     /// Reads `rest`, the last byte of which is followed by offset `end` of the packet.
     #[inline]
     pub(crate) fn new(rest: &'a [u8], end: usize) -> Self {
+        let error = DecodeError {
+            rule: RuleId::Truncated,
+            at: 0,
+        };
         Self {
             rest,
             end: end as u32,
+            error,
         }
     }
 
@@ -38,76 +49,93 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
+    /// The rule that was broken.
+    #[inline]
+    pub(crate) fn error(&self) -> DecodeError {
+        self.error
+    }
+
+    /// Notes the broken rule.
     #[cold]
-    fn truncated(&self) -> DecodeError {
-        DecodeError {
-            rule: RuleId::Truncated,
-            at: self.at(),
-        }
+    pub(crate) fn broken(&mut self, rule: RuleId, at: u32) -> Broken {
+        self.error = DecodeError { rule, at };
+        Broken(())
+    }
+
+    /// Notes the rule broken at the next byte.
+    #[cold]
+    pub(crate) fn broken_here(&mut self, rule: RuleId) -> Broken {
+        self.broken(rule, self.at())
     }
 
     #[inline]
-    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Broken> {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
-            return Err(self.truncated());
+            return Err(self.broken_here(RuleId::Truncated));
         };
         self.rest = rest;
         Ok(taken)
     }
 
+    /// A reader of the next `len` bytes alone, which a broken rule is to be adopted from.
     #[inline]
-    fn array<const N: usize>(&mut self) -> Result<[u8; N], DecodeError> {
+    pub(crate) fn part(&mut self, len: usize) -> Result<Self, Broken> {
+        let bytes = self.take(len)?;
+        Ok(Self::new(bytes, self.at() as usize))
+    }
+
+    /// Takes over the rule that was broken in a part.
+    #[cold]
+    pub(crate) fn adopt(&mut self, part: &Self) {
+        self.error = part.error;
+    }
+
+    #[inline]
+    fn array<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
         let Some((taken, rest)) = self.rest.split_first_chunk() else {
-            return Err(self.truncated());
+            return Err(self.broken_here(RuleId::Truncated));
         };
         self.rest = rest;
         Ok(*taken)
     }
 
     #[inline]
-    pub(crate) fn u8(&mut self) -> Result<u8, DecodeError> {
+    pub(crate) fn u8(&mut self) -> Result<u8, Broken> {
         let [byte] = self.array()?;
         Ok(byte)
     }
 
     #[inline]
-    pub(crate) fn u16(&mut self) -> Result<u16, DecodeError> {
+    pub(crate) fn u16(&mut self) -> Result<u16, Broken> {
         Ok(u16::from_be_bytes(self.array()?))
     }
 
     #[inline]
-    pub(crate) fn u32(&mut self) -> Result<u32, DecodeError> {
+    pub(crate) fn u32(&mut self) -> Result<u32, Broken> {
         Ok(u32::from_be_bytes(self.array()?))
     }
 
     /// A Variable Byte Integer in its shortest form.
     #[inline]
-    pub(crate) fn varint(&mut self) -> Result<u32, DecodeError> {
-        let rule = match varint::decode(self.rest) {
-            VarInt::Value(value, len) => {
-                self.take(len)?;
-                return Ok(value);
-            }
-            VarInt::Incomplete => return Err(self.truncated()),
-            VarInt::TooLong => RuleId::VarIntTooLong,
-            VarInt::NotShortest => RuleId::VarIntNotShortest,
-        };
-        Err(DecodeError {
-            rule,
-            at: self.at(),
-        })
+    pub(crate) fn varint(&mut self) -> Result<u32, Broken> {
+        match varint::decode(self.rest) {
+            VarInt::Value(value, len) => self.take(len).map(|_| value),
+            VarInt::Incomplete => Err(self.broken_here(RuleId::Truncated)),
+            VarInt::TooLong => Err(self.broken_here(RuleId::VarIntTooLong)),
+            VarInt::NotShortest => Err(self.broken_here(RuleId::VarIntNotShortest)),
+        }
     }
 
     /// Two bytes of length and as many bytes as they say.
     #[inline]
-    pub(crate) fn binary(&mut self) -> Result<&'a [u8], DecodeError> {
+    pub(crate) fn binary(&mut self) -> Result<&'a [u8], Broken> {
         let len = self.u16()?;
         self.take(usize::from(len))
     }
 
     /// A UTF-8 string without U+0000; anything else is kept as it is, a BOM included.
     #[inline]
-    pub(crate) fn string(&mut self) -> Result<&'a str, DecodeError> {
+    pub(crate) fn string(&mut self) -> Result<&'a str, Broken> {
         let bytes = self.binary()?;
         match core::str::from_utf8(bytes) {
             Ok(text) if !has_nul(bytes) => Ok(text),
@@ -115,56 +143,89 @@ impl<'a> Reader<'a> {
         }
     }
 
+    /// Checks a string that is read later.
+    #[inline]
+    pub(crate) fn skip_string(&mut self) -> Result<(), Broken> {
+        let bytes = self.binary()?;
+        if is_plain(bytes) {
+            Ok(())
+        } else {
+            self.check_string(bytes)
+        }
+    }
+
+    fn check_string(&mut self, bytes: &[u8]) -> Result<(), Broken> {
+        match core::str::from_utf8(bytes) {
+            Ok(_) if !has_nul(bytes) => Ok(()),
+            _ => Err(self.bad_string(bytes)),
+        }
+    }
+
     /// Which of the two rules the string just read breaks, and at which byte of it.
     #[cold]
-    fn bad_string(&self, bytes: &[u8]) -> DecodeError {
+    fn bad_string(&mut self, bytes: &[u8]) -> Broken {
         let (rule, offset) = match core::str::from_utf8(bytes) {
             Err(error) => (RuleId::Utf8Invalid, error.valid_up_to()),
             Ok(text) => (RuleId::NulInString, text.find('\0').unwrap_or(0)),
         };
         let behind = bytes.len().saturating_sub(offset) as u32;
-        DecodeError {
-            rule,
-            at: self.at().saturating_sub(behind),
-        }
+        self.broken(rule, self.at().saturating_sub(behind))
     }
 
     #[inline]
-    pub(crate) fn packet_id(&mut self) -> Result<PacketId, DecodeError> {
+    pub(crate) fn packet_id(&mut self) -> Result<PacketId, Broken> {
         let at = self.at();
-        PacketId::new(self.u16()?).ok_or(DecodeError {
-            rule: RuleId::PacketIdZero,
-            at,
-        })
+        match PacketId::new(self.u16()?) {
+            Some(id) => Ok(id),
+            None => Err(self.broken(RuleId::PacketIdZero, at)),
+        }
     }
 
     /// The packet must end here.
     #[inline]
-    pub(crate) fn finish(&self) -> Result<(), DecodeError> {
+    pub(crate) fn finish(&mut self) -> Result<(), Broken> {
         if self.rest.is_empty() {
             Ok(())
         } else {
-            Err(DecodeError {
-                rule: RuleId::TrailingBytes,
-                at: self.at(),
-            })
+            Err(self.broken_here(RuleId::TrailingBytes))
         }
     }
 }
 
-/// Whether a byte is zero; a word at a time, since strings are short and mostly have none.
+/// A one in each byte of a word.
+const LOW: usize = usize::MAX / 0xff;
+/// The highest bit of each byte of a word.
+const HIGH: usize = LOW << 7;
+
+/// Whether a byte is zero.
 #[inline]
 pub(crate) fn has_nul(bytes: &[u8]) -> bool {
+    any_word(bytes, |word| word.wrapping_sub(LOW) & !word & HIGH != 0)
+}
+
+/// Whether all bytes are ASCII and none is zero, as in most strings.
+#[inline]
+fn is_plain(bytes: &[u8]) -> bool {
+    !any_word(bytes, |word| (word.wrapping_sub(LOW) | word) & HIGH != 0)
+}
+
+/// Whether the test is true of a word of `bytes`, or of a few of them filled up with ones. Strings are
+/// short: the words at both ends overlap, and there is no loop over single bytes but below four.
+#[inline]
+fn any_word(bytes: &[u8], test: impl Fn(usize) -> bool) -> bool {
     const WORD: usize = size_of::<usize>();
-    const LOW: usize = usize::MAX / 0xff;
-    const HIGH: usize = LOW << 7;
-    let (words, tail) = bytes.as_chunks::<WORD>();
-    let mut found = 0;
-    for word in words {
-        let word = usize::from_ne_bytes(*word);
-        found |= word.wrapping_sub(LOW) & !word & HIGH;
+    if let Some(last) = bytes.last_chunk::<WORD>() {
+        let (words, _) = bytes.as_chunks::<WORD>();
+        return test(usize::from_ne_bytes(*last))
+            || words.iter().any(|word| test(usize::from_ne_bytes(*word)));
     }
-    found != 0 || tail.contains(&0)
+    let filled = |value: usize, mask: usize| test(value | (LOW & !mask));
+    match (bytes.first_chunk(), bytes.last_chunk()) {
+        (Some(first), Some(last)) => [first, last]
+            .iter()
+            .any(|half| filled(u32::from_ne_bytes(**half) as usize, u32::MAX as usize)),
+        _ => bytes.iter().any(|byte| filled(usize::from(*byte), 0xff)),
+    }
 }
 
 /// Where the fields of a packet go. The same code that writes a packet thus measures it.
@@ -207,6 +268,14 @@ pub(crate) trait Sink {
     fn string(&mut self, text: &str) {
         self.binary(text.as_bytes());
     }
+
+    /// What `write` writes, behind a Variable Byte Integer that is its length.
+    fn with_len(&mut self, write: impl WriteTo);
+}
+
+/// Something that goes to any sink.
+pub(crate) trait WriteTo {
+    fn write_to<S: Sink>(&self, sink: &mut S);
 }
 
 /// Counts.
@@ -222,6 +291,13 @@ impl Sink for Count {
     #[inline]
     fn varint(&mut self, value: usize) {
         self.0 = self.0.saturating_add(varint::len(value));
+    }
+
+    #[inline]
+    fn with_len(&mut self, write: impl WriteTo) {
+        let before = self.0;
+        write.write_to(self);
+        self.varint(self.0 - before);
     }
 }
 
@@ -269,29 +345,54 @@ impl Sink for Measure {
             self.fault.get_or_insert(EncodeError::NulInString);
         }
     }
+
+    #[inline]
+    fn with_len(&mut self, write: impl WriteTo) {
+        let before = self.count.0;
+        write.write_to(self);
+        self.count.varint(self.count.0 - before);
+    }
 }
 
 /// Writes to the front of a buffer that was measured before; what does not fit is dropped.
 pub(crate) struct Writer<'b> {
-    room: &'b mut [u8],
+    buffer: &'b mut [u8],
+    written: usize,
 }
 
 impl<'b> Writer<'b> {
     #[inline]
-    pub(crate) fn new(room: &'b mut [u8]) -> Self {
-        Self { room }
+    pub(crate) fn new(buffer: &'b mut [u8]) -> Self {
+        Self { buffer, written: 0 }
     }
 }
 
 impl Sink for Writer<'_> {
     #[inline]
     fn bytes(&mut self, bytes: &[u8]) {
-        if let Some((front, room)) =
-            core::mem::take(&mut self.room).split_at_mut_checked(bytes.len())
-        {
-            front.copy_from_slice(bytes);
-            self.room = room;
+        let end = self.written + bytes.len();
+        if let Some(room) = self.buffer.get_mut(self.written..end) {
+            room.copy_from_slice(bytes);
+            self.written = end;
         }
+    }
+
+    /// Guesses that the length takes one byte, and moves what was written when it takes more.
+    #[inline]
+    fn with_len(&mut self, write: impl WriteTo) {
+        let start = self.written;
+        self.u8(0);
+        write.write_to(self);
+        let len = self.written.saturating_sub(start + 1);
+        self.written = start;
+        if len > 0x7f {
+            let moved = start + varint::len(len);
+            if moved + len <= self.buffer.len() {
+                self.buffer.copy_within(start + 1..start + 1 + len, moved);
+            }
+        }
+        self.varint(len);
+        self.written += len;
     }
 }
 
@@ -300,7 +401,8 @@ mod tests {
     use super::*;
 
     fn string(bytes: &[u8]) -> Result<&str, DecodeError> {
-        Reader::new(bytes, bytes.len()).string()
+        let mut reader = Reader::new(bytes, bytes.len());
+        reader.string().map_err(|_| reader.error())
     }
 
     /// Strings are well-formed UTF-8 without surrogates [MQTT-1.5.4-1].
@@ -337,6 +439,25 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_kept() {
         assert_eq!(string("\0\x04\u{feff}a".as_bytes()), Ok("\u{feff}a"));
+    }
+
+    #[test]
+    fn plain_strings_are_ascii_without_nul() {
+        for len in 0..40 {
+            let mut bytes = [0x7f_u8; 40];
+            let bytes = bytes.get_mut(..len).expect("len is below 40");
+            for fine in [0x01, 0x7f] {
+                bytes.fill(fine);
+                assert!(is_plain(bytes));
+                for at in 0..len {
+                    for wrong in [0x00, 0x80, 0xff] {
+                        *bytes.get_mut(at).expect("at is below len") = wrong;
+                        assert!(!is_plain(bytes), "{len} {at}");
+                    }
+                    *bytes.get_mut(at).expect("at is below len") = fine;
+                }
+            }
+        }
     }
 
     #[test]

@@ -3,10 +3,8 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place::{self, Places};
-use crate::wire::{Reader, Sink};
-use crate::{
-    DecodeError, EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version,
-};
+use crate::wire::{Broken, Reader, Sink};
+use crate::{EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version};
 
 macro_rules! acks {
     ($($(#[$doc:meta])* $name:ident flags $flags:literal place $place:ident rule $rule:ident;)*) => {
@@ -32,7 +30,7 @@ macro_rules! acks {
                 }
 
                 #[inline]
-                pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+                pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
                     let packet_id = reader.packet_id()?;
                     if reader.is_empty() {
                         return Ok(Self::new(packet_id));
@@ -85,17 +83,14 @@ pub(super) fn decode_outcome<'a>(
     cx: Context,
     places: Places,
     rule: RuleId,
-) -> Result<(ReasonCode, Properties<'a>), DecodeError> {
+) -> Result<(ReasonCode, Properties<'a>), Broken> {
     let at = reader.at();
     if !cx.version.is_v5() {
-        return Err(DecodeError {
-            rule: RuleId::TrailingBytes,
-            at,
-        });
+        return Err(reader.broken(RuleId::TrailingBytes, at));
     }
     let reason = ReasonCode(reader.u8()?);
     if !reason.allowed_in(places) {
-        return Err(DecodeError { rule, at });
+        return Err(reader.broken(rule, at));
     }
     if reader.is_empty() {
         return Ok((reason, Properties::EMPTY));

@@ -4,8 +4,8 @@ use super::ack::{check_outcome, decode_outcome, write_outcome};
 use crate::encode::{Layout, impl_encode};
 use crate::frame::{Context, Sender};
 use crate::place;
-use crate::wire::{Reader, Sink};
-use crate::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
+use crate::wire::{Broken, Reader, Sink};
+use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
 
 /// AUTH: one step of enhanced authentication, MQTT 5.0 only.
 ///
@@ -21,7 +21,7 @@ pub struct Auth<'a> {
 
 impl<'a> Auth<'a> {
     #[inline]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let at = reader.at();
         let (reason, properties) = if reader.is_empty() {
             (ReasonCode::SUCCESS, Properties::EMPTY)
@@ -34,17 +34,11 @@ impl<'a> Auth<'a> {
             Sender::Either => false,
         };
         if wrong_side {
-            return Err(DecodeError {
-                rule: RuleId::AuthReason,
-                at,
-            });
+            return Err(reader.broken(RuleId::AuthReason, at));
         }
         let auth = Self { reason, properties };
         if auth.lacks_method() {
-            return Err(DecodeError {
-                rule: RuleId::AuthenticationMethodMissing,
-                at: reader.at(),
-            });
+            return Err(reader.broken_here(RuleId::AuthenticationMethodMissing));
         }
         Ok(auth)
     }

@@ -3,8 +3,8 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
-use crate::wire::{Reader, Sink};
-use crate::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
+use crate::wire::{Broken, Reader, Sink};
+use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
 
 /// CONNACK: the server's answer to CONNECT.
 ///
@@ -22,17 +22,14 @@ pub struct ConnAck<'a> {
 
 impl<'a> ConnAck<'a> {
     #[inline]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let flags_at = reader.at();
         let flags = reader.u8()?;
         let at = reader.at();
         let code = reader.u8()?;
         // MQTT 3.1 does not use the first byte.
         if flags > 1 && cx.version != Version::V31 {
-            return Err(DecodeError {
-                rule: RuleId::ConnAckFlags,
-                at: flags_at,
-            });
+            return Err(reader.broken(RuleId::ConnAckFlags, flags_at));
         }
         let session_present = flags == 1 && cx.version != Version::V31;
         let reason = if cx.version.is_v5() {
@@ -41,10 +38,7 @@ impl<'a> ConnAck<'a> {
             ReasonCode::from_connect_return_code(code)
         };
         let Some(reason) = reason else {
-            return Err(DecodeError {
-                rule: RuleId::ConnAckReason,
-                at,
-            });
+            return Err(reader.broken(RuleId::ConnAckReason, at));
         };
         let properties = if cx.version.is_v5() {
             Properties::decode(reader, cx.limits(place::CONNACK))?.0

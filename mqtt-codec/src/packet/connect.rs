@@ -6,8 +6,8 @@ use super::Will;
 use crate::encode::{self, Layout};
 use crate::frame::Context;
 use crate::place;
-use crate::wire::{Reader, Sink};
-use crate::{DecodeError, EncodeError, PacketType, Properties, QoS, RuleId, Version};
+use crate::wire::{Broken, Reader, Sink};
+use crate::{EncodeError, PacketType, Properties, QoS, RuleId, Version};
 
 const CLEAN_START: u8 = 0x02;
 const WILL: u8 = 0x04;
@@ -170,13 +170,13 @@ const _: () = assert!(size_of::<ConnectView<'_>>() <= 56);
 
 impl<'a> ConnectView<'a> {
     /// Reads what follows the fixed header; the version in the packet counts, not that of `cx`.
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let (version, bridge) = decode_protocol(reader)?;
         let cx = cx.with_version(version);
         let flags_at = reader.at();
         let flags = reader.u8()?;
         if let Some(rule) = broken_flags(flags, version) {
-            return Err(DecodeError { rule, at: flags_at });
+            return Err(reader.broken(rule, flags_at));
         }
         let keep_alive = reader.u16()?;
         let properties = match cx.properties(reader, place::CONNECT)? {
@@ -187,13 +187,13 @@ impl<'a> ConnectView<'a> {
         let rest = reader.rest();
         if flags & WILL != 0 {
             cx.properties(reader, place::WILL)?;
-            reader.string()?;
+            reader.skip_string()?;
             reader.binary()?;
         }
         // MQTT 3.1, section 3.1: the length of the packet takes precedence over these two flags.
         let optional = version == Version::V31;
         if flags & USER_NAME != 0 && !(optional && reader.is_empty()) {
-            reader.string()?;
+            reader.skip_string()?;
         }
         if flags & PASSWORD != 0 && !(optional && reader.is_empty()) {
             reader.binary()?;
@@ -323,14 +323,11 @@ impl fmt::Debug for ConnectView<'_> {
 }
 
 /// Protocol name and level: which version, and whether it is a bridge.
-fn decode_protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeError> {
+fn decode_protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), Broken> {
     let name_at = reader.at();
     let name = reader.binary()?;
     if name != b"MQTT" && name != b"MQIsdp" {
-        return Err(DecodeError {
-            rule: RuleId::ProtocolName,
-            at: name_at,
-        });
+        return Err(reader.broken(RuleId::ProtocolName, name_at));
     }
     let at = reader.at();
     let level = reader.u8()?;
@@ -341,10 +338,7 @@ fn decode_protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), DecodeErr
         {
             Ok((version, bridge))
         }
-        _ => Err(DecodeError {
-            rule: RuleId::ProtocolLevel,
-            at,
-        }),
+        _ => Err(reader.broken(RuleId::ProtocolLevel, at)),
     }
 }
 

@@ -4,8 +4,8 @@ use super::ack::{check_outcome, decode_outcome, write_outcome};
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
-use crate::wire::{Reader, Sink};
-use crate::{DecodeError, EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
+use crate::wire::{Broken, Reader, Sink};
+use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
 
 /// DISCONNECT: the last packet of a connection; from the server in MQTT 5.0 only.
 ///
@@ -29,7 +29,7 @@ impl<'a> Disconnect<'a> {
     }
 
     #[inline]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         if reader.is_empty() {
             return Ok(Self::new(ReasonCode::NORMAL_DISCONNECTION));
         }

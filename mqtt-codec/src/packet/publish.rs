@@ -3,8 +3,8 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
-use crate::wire::{Reader, Sink};
-use crate::{DecodeError, Delivery, EncodeError, PacketType, Properties, RuleId, Version};
+use crate::wire::{Broken, Reader, Sink};
+use crate::{Delivery, EncodeError, PacketType, Properties, RuleId, Version};
 
 /// The DUP flag of the fixed header.
 pub(crate) const DUP: u8 = 0x08;
@@ -37,12 +37,8 @@ pub struct PartialPublish<'a> {
 
 impl<'a> Publish<'a> {
     /// Reads what follows the fixed header. `flags` have been checked.
-    #[inline]
-    pub(crate) fn decode(
-        reader: &mut Reader<'a>,
-        flags: u8,
-        cx: Context,
-    ) -> Result<Self, DecodeError> {
+    #[inline(always)]
+    pub(crate) fn decode(reader: &mut Reader<'a>, flags: u8, cx: Context) -> Result<Self, Broken> {
         let topic_at = reader.at();
         let topic = reader.string()?;
         let delivery = match flags & 0x06 {
@@ -55,10 +51,7 @@ impl<'a> Publish<'a> {
             let seen;
             (properties, seen) = Properties::decode(reader, cx.limits(cx.sender.publish()))?;
             if topic.is_empty() && !seen.topic_alias() {
-                return Err(DecodeError {
-                    rule: RuleId::EmptyTopicWithoutAlias,
-                    at: topic_at,
-                });
+                return Err(reader.broken(RuleId::EmptyTopicWithoutAlias, topic_at));
             }
         }
         Ok(Self {

@@ -3,7 +3,7 @@
 use super::publish::first_byte;
 use crate::encode::{self, Layout, impl_encode};
 use crate::place;
-use crate::wire::{Count, Sink};
+use crate::wire::{Sink, WriteTo};
 use crate::{Delivery, EncodeError, Properties, Property, SubscriptionId, TopicAlias, Version};
 
 /// Everything of a PUBLISH but its payload, for a sender that writes the payload elsewhere: by a
@@ -40,20 +40,6 @@ impl PublishHead<'_> {
         encode::encoded_len(self, version).saturating_add(self.elsewhere())
     }
 
-    #[inline]
-    fn write_properties<S: Sink>(&self, sink: &mut S) {
-        if let Some(alias) = self.topic_alias {
-            Property::TopicAlias(alias).write(sink);
-        }
-        if let Some(seconds) = self.message_expiry {
-            Property::MessageExpiryInterval(seconds).write(sink);
-        }
-        for id in self.subscription_ids {
-            Property::SubscriptionIdentifier(*id).write(sink);
-        }
-        self.properties.write(sink);
-    }
-
     /// A list must not repeat what the head itself adds.
     fn check_list(&self) -> Result<(), EncodeError> {
         self.properties.check(place::PUBLISH)?;
@@ -70,6 +56,26 @@ impl PublishHead<'_> {
         } else {
             Ok(())
         }
+    }
+}
+
+/// What the head adds, and the rest.
+struct HeadProperties<'h>(&'h PublishHead<'h>);
+
+impl WriteTo for HeadProperties<'_> {
+    #[inline]
+    fn write_to<S: Sink>(&self, sink: &mut S) {
+        let head = self.0;
+        if let Some(alias) = head.topic_alias {
+            Property::TopicAlias(alias).write(sink);
+        }
+        if let Some(seconds) = head.message_expiry {
+            Property::MessageExpiryInterval(seconds).write(sink);
+        }
+        for id in head.subscription_ids {
+            Property::SubscriptionIdentifier(*id).write(sink);
+        }
+        head.properties.write(sink);
     }
 }
 
@@ -103,10 +109,7 @@ impl Layout for PublishHead<'_> {
             sink.u16(id.get());
         }
         if version.is_v5() {
-            let mut count = Count::default();
-            self.write_properties(&mut count);
-            sink.varint(count.0);
-            self.write_properties(sink);
+            sink.with_len(HeadProperties(self));
         }
     }
 

@@ -3,10 +3,8 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place::{self, Places};
-use crate::wire::{Reader, Sink};
-use crate::{
-    DecodeError, EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version,
-};
+use crate::wire::{Broken, Reader, Sink};
+use crate::{EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version};
 
 /// Reason codes in the order of the filters they answer, a byte each.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -90,24 +88,21 @@ fn decode_codes<'a>(
     empty: RuleId,
     rule: RuleId,
     allowed: impl Fn(ReasonCode) -> bool,
-) -> Result<ReasonCodes<'a>, DecodeError> {
+) -> Result<ReasonCodes<'a>, Broken> {
     let at = reader.at();
     let codes = ReasonCodes(reader.take(reader.rest().len())?);
     if codes.is_empty() {
-        return Err(DecodeError { rule: empty, at });
+        return Err(reader.broken(empty, at));
     }
     match codes.iter().position(|code| !allowed(code)) {
         None => Ok(codes),
-        Some(index) => Err(DecodeError {
-            rule,
-            at: at.saturating_add(index as u32),
-        }),
+        Some(index) => Err(reader.broken(rule, at.saturating_add(index as u32))),
     }
 }
 
 impl<'a> SubAck<'a> {
     #[inline]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, place::SUBACK)?;
         // MQTT 3.1 has no failure code, but servers of today send 0x80 to its clients as well.
@@ -158,7 +153,7 @@ impl Layout for SubAck<'_> {
 
 impl<'a> UnsubAck<'a> {
     #[inline]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, place::UNSUBACK)?;
         let mut codes = ReasonCodes::default();

@@ -5,8 +5,8 @@ use core::fmt;
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
-use crate::wire::{Reader, Sink};
-use crate::{DecodeError, EncodeError, PacketId, PacketType, Properties, QoS, RuleId, Version};
+use crate::wire::{Broken, Reader, Sink};
+use crate::{EncodeError, PacketId, PacketType, Properties, QoS, RuleId, Version};
 
 /// When retained messages are sent for a subscription, MQTT 5.0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -78,27 +78,26 @@ impl SubscriptionOptions {
         })
     }
 
-    fn decode(reader: &mut Reader<'_>, version: Version) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'_>, version: Version) -> Result<Self, Broken> {
         let at = reader.at();
         let byte = reader.u8()?;
         let reserved = if version.is_v5() { 0xc0 } else { 0xfc };
         match Self::from_byte(byte) {
             Some(options) if byte & reserved == 0 => Ok(options),
-            _ => Err(bad_options(byte, reserved, at)),
+            _ => Err(reader.broken(bad_options(byte, reserved), at)),
         }
     }
 }
 
 #[cold]
-fn bad_options(byte: u8, reserved: u8, at: u32) -> DecodeError {
-    let rule = if byte & reserved != 0 {
+fn bad_options(byte: u8, reserved: u8) -> RuleId {
+    if byte & reserved != 0 {
         RuleId::SubscriptionOptionsReserved
     } else if byte & 0x03 == 0x03 {
         RuleId::SubscriptionQoS
     } else {
         RuleId::RetainHandling
-    };
-    DecodeError { rule, at }
+    }
 }
 
 /// One filter of a SUBSCRIBE.
@@ -126,16 +125,13 @@ pub struct WireFilters<'a> {
 }
 
 impl<'a> WireFilters<'a> {
-    fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Broken> {
         if reader.is_empty() {
-            return Err(DecodeError {
-                rule: RuleId::SubscribeEmpty,
-                at: reader.at(),
-            });
+            return Err(reader.broken_here(RuleId::SubscribeEmpty));
         }
         let bytes = reader.rest();
         while !reader.is_empty() {
-            reader.string()?;
+            reader.skip_string()?;
             SubscriptionOptions::decode(reader, version)?;
         }
         Ok(Self { bytes })
@@ -216,7 +212,7 @@ pub struct Subscribe<'a> {
 
 impl<'a> Subscribe<'a> {
     #[inline]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, place::SUBSCRIBE)?;
         let filters = Filters::Wire(WireFilters::decode(reader, cx.version)?);

@@ -5,8 +5,8 @@ use core::fmt;
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
-use crate::wire::{Reader, Sink};
-use crate::{DecodeError, EncodeError, PacketId, PacketType, Properties, RuleId, Version};
+use crate::wire::{Broken, Reader, Sink};
+use crate::{EncodeError, PacketId, PacketType, Properties, RuleId, Version};
 
 /// The filters of an UNSUBSCRIBE. Both forms compare equal when they hold the same filters.
 #[derive(Clone, Copy)]
@@ -24,16 +24,13 @@ pub struct WireUnsubscribeFilters<'a> {
 }
 
 impl<'a> WireUnsubscribeFilters<'a> {
-    fn decode(reader: &mut Reader<'a>) -> Result<Self, DecodeError> {
+    fn decode(reader: &mut Reader<'a>) -> Result<Self, Broken> {
         if reader.is_empty() {
-            return Err(DecodeError {
-                rule: RuleId::UnsubscribeEmpty,
-                at: reader.at(),
-            });
+            return Err(reader.broken_here(RuleId::UnsubscribeEmpty));
         }
         let bytes = reader.rest();
         while !reader.is_empty() {
-            reader.string()?;
+            reader.skip_string()?;
         }
         Ok(Self { bytes })
     }
@@ -106,7 +103,7 @@ pub struct Unsubscribe<'a> {
 
 impl<'a> Unsubscribe<'a> {
     #[inline]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, place::UNSUBSCRIBE)?;
         let filters = UnsubscribeFilters::Wire(WireUnsubscribeFilters::decode(reader)?);

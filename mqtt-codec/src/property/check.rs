@@ -1,9 +1,9 @@
 //! Checks properties once, when they are read and when they are about to be written.
 
+use super::Properties;
 use super::table::{self, Kind, Row};
-use super::{Properties, WireProperties};
 use crate::place::{self, Places};
-use crate::wire::Reader;
+use crate::wire::{Broken, Reader};
 use crate::{DecodeError, EncodeError, RuleId};
 
 /// What the properties of a packet are checked against.
@@ -52,17 +52,20 @@ impl Seen {
 impl<'a> Properties<'a> {
     /// Reads the length of the properties and then the properties, and checks all of them.
     #[inline]
-    pub(crate) fn decode(
-        reader: &mut Reader<'a>,
-        limits: Limits,
-    ) -> Result<(Self, Seen), DecodeError> {
+    pub(crate) fn decode(reader: &mut Reader<'a>, limits: Limits) -> Result<(Self, Seen), Broken> {
         let len = reader.varint()?;
         if len == 0 {
             return Ok((Self::EMPTY, Seen::default()));
         }
-        let bytes = reader.take(len as usize)?;
-        let seen = check(Reader::new(bytes, reader.at() as usize), limits)?;
-        Ok((Self::Wire(WireProperties { bytes }), seen))
+        let mut part = reader.part(len as usize)?;
+        let properties = Self::stored(part.rest());
+        match check(&mut part, limits) {
+            Ok(seen) => Ok((properties, seen)),
+            Err(broken) => {
+                reader.adopt(&part);
+                Err(broken)
+            }
+        }
     }
 
     /// Checks bytes of unknown origin as the properties of a PUBLISH, the length in front left out.
@@ -74,8 +77,11 @@ impl<'a> Properties<'a> {
             places: place::PUBLISH,
             user_properties: u16::MAX,
         };
-        check(Reader::new(bytes, bytes.len()), limits)?;
-        Ok(Self::stored(bytes))
+        let mut reader = Reader::new(bytes, bytes.len());
+        match check(&mut reader, limits) {
+            Ok(_) => Ok(Self::stored(bytes)),
+            Err(_) => Err(reader.error()),
+        }
     }
 
     /// Whether a list may be written there; wire properties were checked when they were read.
@@ -98,7 +104,7 @@ impl<'a> Properties<'a> {
     }
 }
 
-fn check(mut reader: Reader<'_>, limits: Limits) -> Result<Seen, DecodeError> {
+fn check(reader: &mut Reader<'_>, limits: Limits) -> Result<Seen, Broken> {
     let mut seen = Seen::default();
     let mut user_properties = 0;
     let mut data_at = 0;
@@ -107,39 +113,30 @@ fn check(mut reader: Reader<'_>, limits: Limits) -> Result<Seen, DecodeError> {
         let id = reader.u8()?;
         let row = table::row(id);
         if row.places & limits.places == 0 {
-            return Err(misplaced(id, row, limits.places, at));
+            return Err(reader.broken(misplaced(id, row, limits.places), at));
         }
         if seen.again(id) && row.repeats & limits.places == 0 {
-            return Err(DecodeError {
-                rule: RuleId::PropertyRepeated,
-                at,
-            });
+            return Err(reader.broken(RuleId::PropertyRepeated, at));
         }
         if id == table::USER_PROPERTY {
             if user_properties == limits.user_properties {
-                return Err(DecodeError {
-                    rule: RuleId::TooManyUserProperties,
-                    at,
-                });
+                return Err(reader.broken(RuleId::TooManyUserProperties, at));
             }
             user_properties += 1;
         }
         if id == table::AUTHENTICATION_DATA {
             data_at = at;
         }
-        check_value(&mut reader, row.kind)?;
+        check_value(reader, row.kind)?;
     }
     if seen.authentication_data() && !seen.authentication_method() {
-        return Err(DecodeError {
-            rule: RuleId::AuthenticationDataAlone,
-            at: data_at,
-        });
+        return Err(reader.broken(RuleId::AuthenticationDataAlone, data_at));
     }
     Ok(seen)
 }
 
 #[inline]
-fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<(), DecodeError> {
+fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<(), Broken> {
     let at = reader.at();
     let broken = match kind {
         Kind::Bit => (reader.u8()? > 1).then_some(RuleId::PropertyByteRange),
@@ -149,28 +146,28 @@ fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<(), DecodeError> {
         Kind::TopicAlias => (reader.u16()? == 0).then_some(RuleId::TopicAliasZero),
         Kind::MaximumPacketSize => (reader.u32()? == 0).then_some(RuleId::MaximumPacketSizeZero),
         Kind::SubscriptionId => (reader.varint()? == 0).then_some(RuleId::SubscriptionIdZero),
-        Kind::String => reader.string().map(|_| None)?,
+        Kind::String => reader.skip_string().map(|()| None)?,
         Kind::Topic => match reader.string()? {
             "" => Some(RuleId::ResponseTopicEmpty),
             topic => table::has_wildcard(topic).then_some(RuleId::ResponseTopicWildcard),
         },
         Kind::Binary => reader.binary().map(|_| None)?,
         Kind::Pair => {
-            reader.string()?;
-            reader.string().map(|_| None)?
+            reader.skip_string()?;
+            reader.skip_string().map(|()| None)?
         }
         Kind::Unknown => Some(RuleId::PropertyUnknown),
     };
     match broken {
         None => Ok(()),
-        Some(rule) => Err(DecodeError { rule, at }),
+        Some(rule) => Err(reader.broken(rule, at)),
     }
 }
 
 /// Why a property may not stand where it does.
 #[cold]
-fn misplaced(id: u8, row: Row, places: Places, at: u32) -> DecodeError {
-    let rule = match id {
+fn misplaced(id: u8, row: Row, places: Places) -> RuleId {
+    match id {
         _ if row.kind == Kind::Unknown => RuleId::PropertyUnknown,
         table::SUBSCRIPTION_IDENTIFIER if places == place::PUBLISH_FROM_CLIENT => {
             RuleId::SubscriptionIdFromClient
@@ -179,6 +176,5 @@ fn misplaced(id: u8, row: Row, places: Places, at: u32) -> DecodeError {
             RuleId::SessionExpiryFromServer
         }
         _ => RuleId::PropertyNotAllowed,
-    };
-    DecodeError { rule, at }
+    }
 }

@@ -90,8 +90,9 @@ mod tests {
         let mut wire = [0; 99];
         let mut writer = Writer::new(&mut wire);
         Properties::List(&all).write(&mut writer);
-        let wire_len = Properties::List(&all).wire_len();
-        let wire = Properties::checked_publish(&wire[..wire_len]).expect("valid properties");
+        let mut count = Count::default();
+        Properties::List(&all).write(&mut count);
+        let wire = Properties::checked_publish(&wire[..count.0]).expect("valid properties");
         for properties in [Properties::List(&all), wire] {
             let mut stored = [0; 99];
             let len = properties

@@ -13,7 +13,7 @@ pub use iter::PropertyIter;
 pub use table::Property;
 pub use value::PayloadFormat;
 
-use crate::wire::{Count, Sink};
+use crate::wire::{Sink, WriteTo};
 
 /// The properties of a packet or will; always empty in MQTT 3.1 and 3.1.1.
 ///
@@ -65,24 +65,16 @@ impl<'a> Properties<'a> {
         }
     }
 
-    /// Bytes the properties take, without the length in front.
-    #[inline]
-    pub(crate) fn wire_len(&self) -> usize {
-        match self {
-            Self::Wire(WireProperties { bytes }) => bytes.len(),
-            Self::List(_) => {
-                let mut count = Count::default();
-                self.write(&mut count);
-                count.0
-            }
-        }
-    }
-
     /// Writes the length and the properties.
     #[inline]
     pub(crate) fn write_with_len<S: Sink>(&self, sink: &mut S) {
-        sink.varint(self.wire_len());
-        self.write(sink);
+        match self {
+            Self::Wire(WireProperties { bytes }) => {
+                sink.varint(bytes.len());
+                sink.bytes(bytes);
+            }
+            Self::List(_) => sink.with_len(*self),
+        }
     }
 
     /// Writes the properties alone.
@@ -92,6 +84,13 @@ impl<'a> Properties<'a> {
             Self::Wire(WireProperties { bytes }) => sink.bytes(bytes),
             Self::List(list) => list.iter().for_each(|property| property.write(sink)),
         }
+    }
+}
+
+impl WriteTo for Properties<'_> {
+    #[inline]
+    fn write_to<S: Sink>(&self, sink: &mut S) {
+        self.write(sink);
     }
 }
 
