@@ -377,6 +377,25 @@ impl Sink for Writer<'_> {
         }
     }
 
+    #[inline]
+    fn u8(&mut self, value: u8) {
+        if let Some(room) = self.buffer.get_mut(self.written) {
+            *room = value;
+            self.written += 1;
+        }
+    }
+
+    #[inline]
+    fn binary(&mut self, bytes: &[u8]) {
+        let end = self.written + 2 + bytes.len();
+        let room = self.buffer.get_mut(self.written..end);
+        if let Some((len, room)) = room.and_then(<[u8]>::split_first_chunk_mut) {
+            *len = (bytes.len() as u16).to_be_bytes();
+            room.copy_from_slice(bytes);
+            self.written = end;
+        }
+    }
+
     /// Guesses that the length takes one byte, and moves what was written when it takes more.
     #[inline]
     fn with_len(&mut self, write: impl WriteTo) {
