@@ -3,10 +3,10 @@
 mod support;
 
 use mqtt_codec::{
-    Connect, Delivery, FromServer, Properties, Property, PubRel, Publish, QoS, ReasonCode,
-    RetainHandling, SubscriptionOptions, Version,
+    Connect, Delivery, FromServer, PINGREQ, Properties, Property, PubComp, PubRec, PubRel, Publish,
+    QoS, ReasonCode, RetainHandling, SubscriptionOptions, Version,
 };
-use support::raw::{VERSIONS, at, packet_id, publish};
+use support::frame::{Encode, Frame, VERSIONS, at, packet_id, publish};
 use support::{Broker, Client, not_for_mosquitto};
 
 const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
@@ -245,11 +245,11 @@ fn pubrels_in_another_order_complete_their_messages() {
         }
         let waiting = [(); 3].map(|()| subscriber.receive().publish_id());
         for id in [waiting[2], waiting[0], waiting[1]] {
-            subscriber.send(&mqtt_codec::PubRec::new(id));
+            subscriber.send(&PubRec::new(id));
             assert_eq!(subscriber.receive().pub_rel().packet_id, id);
         }
         for id in waiting {
-            subscriber.send(&mqtt_codec::PubComp::new(id));
+            subscriber.send(&PubComp::new(id));
         }
         subscriber.expect_silence();
     }
@@ -280,7 +280,7 @@ fn duplicate_qos_2_publish_is_delivered_once() {
         let got: Vec<_> = subscriber
             .take_up_to_end()
             .iter()
-            .map(support::raw::Frame::text)
+            .map(Frame::text)
             .collect();
         assert_eq!(got, ["t|2|0|first", "t|2|0|second"], "{version}");
     }
@@ -309,9 +309,9 @@ fn pubrel_of_an_unknown_id_is_answered() {
 fn packets_need_not_align_with_segments() {
     let broker = Broker::start();
     for version in VERSIONS {
-        let mut bytes = support::raw::Encode::bytes(&Connect::new(version, "c"), version);
-        bytes.extend(support::raw::Encode::bytes(&publish("t", "m"), version));
-        bytes.extend(mqtt_codec::PINGREQ);
+        let mut bytes = Encode::bytes(&Connect::new(version, "c"), version);
+        bytes.extend(Encode::bytes(&publish("t", "m"), version));
+        bytes.extend(PINGREQ);
         let mut subscriber = Client::subscribed(&broker, version, "s", "t", QoS::AtMostOnce);
         for chunk in [bytes.len(), 1, 3] {
             let mut client = Client::open(&broker, version);

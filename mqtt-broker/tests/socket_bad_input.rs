@@ -2,78 +2,13 @@
 
 mod support;
 
-use core::time::Duration;
-use std::thread::JoinHandle;
-use std::time::Instant;
-
-use mqtt_codec::{Connect, QoS, ReasonCode, Version};
-use support::raw::{Encode as _, VERSIONS, at, let_pass, publish};
-use support::{Broker, Client, not_for_mosquitto};
-
-/// More than this may the broker's memory never grow while it is fed with nonsense.
-const GROWTH: u64 = 64 << 20;
-
-/// A well-behaved pair of clients, which exchange numbered messages all the while.
-struct Healthy {
-    subscriber: Client,
-    publisher: Client,
-    exchanged: u32,
-    slowest: Duration,
-    memory_at_start: u64,
-}
-
-impl Healthy {
-    fn start(broker: &Broker) -> Self {
-        let subscriber = Client::subscribed(
-            broker,
-            Version::V5,
-            "healthy-subscriber",
-            "healthy",
-            QoS::ExactlyOnce,
-        );
-        let publisher = Client::connect(broker, Version::V311, "healthy-publisher");
-        Self {
-            subscriber,
-            publisher,
-            exchanged: 0,
-            slowest: Duration::ZERO,
-            memory_at_start: broker.resident_bytes(),
-        }
-    }
-
-    /// Exchanges one message: it must arrive, and before long.
-    #[track_caller]
-    fn exchange(&mut self, broker: &mut Broker) {
-        broker.assert_running();
-        let since = Instant::now();
-        self.publisher
-            .publish("healthy", &self.exchanged.to_string(), QoS::AtLeastOnce);
-        assert_eq!(
-            self.subscriber.take_text(),
-            format!("healthy|1|0|{}", self.exchanged)
-        );
-        self.exchanged += 1;
-        self.slowest = self.slowest.max(since.elapsed());
-        let grown = broker.resident_bytes().saturating_sub(self.memory_at_start);
-        assert!(grown < GROWTH, "the broker has grown by {grown} bytes");
-    }
-
-    /// Shows that the pair was not disturbed.
-    #[track_caller]
-    fn finish(mut self, broker: &mut Broker) {
-        self.exchange(broker);
-        self.subscriber.expect_silence();
-        assert!(
-            self.slowest < Duration::from_secs(2),
-            "a healthy message took {:?}",
-            self.slowest
-        );
-        eprintln!(
-            "{} healthy messages, the slowest in {:?}",
-            self.exchanged, self.slowest
-        );
-    }
-}
+use mqtt_codec::{
+    Connect, Delivery, Filters, PINGREQ, Properties, PubRel, Publish, QoS, Subscribe,
+    SubscribeFilter, Version,
+};
+use support::frame::{Encode as _, VERSIONS, at, packet_id, publish};
+use support::healthy::Healthy;
+use support::{Broker, Client};
 
 /// Malformed packets after a CONNECT, with the versions they are malformed in.
 #[rustfmt::skip]
@@ -155,7 +90,7 @@ fn malformed_packets_end_their_own_connection_only() {
             let mut client = Client::connect(&broker, version, "bad");
             client.send_bytes(bytes);
             // A PINGREQ behind it would be answered if the broker went on.
-            let _ = client.try_send_bytes(&mqtt_codec::PINGREQ);
+            let _ = client.try_send_bytes(&PINGREQ);
             let answer = client.rest_until(&mqtt_codec::PINGRESP);
             if answer.ends_with(&mqtt_codec::PINGRESP) {
                 survivors.push(format!("{version}: {what}"));
@@ -257,7 +192,7 @@ fn malformed_connects_are_refused() {
     for (what, bytes) in cases {
         let mut client = Client::open(&broker, Version::V311);
         client.send_bytes(bytes);
-        let _ = client.try_send_bytes(&mqtt_codec::PINGREQ);
+        let _ = client.try_send_bytes(&PINGREQ);
         let answer = client.rest_until(&mqtt_codec::PINGRESP);
         if answer.ends_with(&mqtt_codec::PINGRESP) {
             survivors.push(*what);
@@ -348,28 +283,28 @@ fn mutated_packets_disturb_nobody() {
     for round in 0..300 {
         let version = VERSIONS[round % 3];
         let mut bytes = Connect::new(version, "mutant").bytes(version);
-        let id = support::raw::packet_id(7);
+        let id = packet_id(7);
         bytes.extend(
-            mqtt_codec::Publish {
-                delivery: mqtt_codec::Delivery::ExactlyOnce(id),
+            Publish {
+                delivery: Delivery::ExactlyOnce(id),
                 ..publish("mutant/topic", "payload")
             }
             .bytes(version),
         );
-        bytes.extend(mqtt_codec::PubRel::new(id).bytes(version));
-        let filters = [mqtt_codec::SubscribeFilter {
+        bytes.extend(PubRel::new(id).bytes(version));
+        let filters = [SubscribeFilter {
             filter: "mutant/+/x",
             options: at(QoS::AtLeastOnce),
         }];
         bytes.extend(
-            mqtt_codec::Subscribe {
+            Subscribe {
                 packet_id: id,
-                properties: mqtt_codec::Properties::EMPTY,
-                filters: mqtt_codec::Filters::List(&filters),
+                properties: Properties::EMPTY,
+                filters: Filters::List(&filters),
             }
             .bytes(version),
         );
-        bytes.extend(mqtt_codec::PINGREQ);
+        bytes.extend(PINGREQ);
         let place = random.below(bytes.len());
         match random.below(3) {
             0 => bytes[place] ^= 1 << random.below(8),
@@ -383,205 +318,5 @@ fn mutated_packets_disturb_nobody() {
             healthy.exchange(&mut broker);
         }
     }
-    healthy.finish(&mut broker);
-}
-
-/// A CONNECT that does not end is given up after its time-out (10 s), however slowly bytes trickle in, and so is silence; meanwhile
-/// others connect.
-#[test]
-fn slow_connect_is_closed_in_time() {
-    not_for_mosquitto!("2.0.11 waits for much longer");
-    let mut broker = Broker::start();
-    let mut healthy = Healthy::start(&broker);
-    let since = Instant::now();
-    let connect =
-        Connect::new(Version::V311, "a client id that takes its time").bytes(Version::V311);
-    let mut silent: Vec<Client> = (0..20)
-        .map(|_| Client::open(&broker, Version::V311))
-        .collect();
-    let mut slow: Vec<Client> = (0..20)
-        .map(|_| Client::open(&broker, Version::V311))
-        .collect();
-    for (n, byte) in connect.iter().enumerate().take(connect.len() - 1) {
-        for client in &mut slow {
-            // Once it is closed there is an error to expect.
-            let _ = client.try_send_bytes(&[*byte]);
-        }
-        healthy.exchange(&mut broker);
-        Client::connect(&broker, Version::V5, "quick").disconnect();
-        let_pass(Duration::from_millis(if n < 20 { 50 } else { 400 }));
-        if since.elapsed() > Duration::from_secs(11) {
-            break;
-        }
-    }
-    for client in silent.iter_mut().chain(&mut slow) {
-        assert_eq!(client.rest(), b"");
-    }
-    let elapsed = since.elapsed();
-    assert!(
-        elapsed > Duration::from_secs(8) && elapsed < Duration::from_secs(16),
-        "{elapsed:?}"
-    );
-    healthy.finish(&mut broker);
-}
-
-/// Declared sizes beyond the limit are refused when they are announced, without memory for them.
-#[test]
-fn oversized_packets_are_refused_when_announced() {
-    not_for_mosquitto!("2.0.11 has no limit by default");
-    let mut broker = Broker::start();
-    let mut healthy = Healthy::start(&broker);
-    for first in [0x10, 0x30, 0x82, 0x32, 0xa2, 0xe0, 0xf0] {
-        for version in VERSIONS {
-            let mut client = Client::open(&broker, version);
-            if first != 0x10 {
-                client.send(&Connect::new(version, "large"));
-                client.receive().conn_ack();
-            }
-            // 256 MB less one byte is announced.
-            client.send_bytes(&[first, 0xff, 0xff, 0xff, 0x7f]);
-            let answer = client.rest();
-            let refusal: &[u8] = if version.is_v5() && first != 0x10 {
-                &[0xe0]
-            } else {
-                &[]
-            };
-            assert!(
-                answer.starts_with(refusal) && answer.len() < 100,
-                "{version} {first:02x}: {answer:02x?}"
-            );
-        }
-        healthy.exchange(&mut broker);
-    }
-    healthy.finish(&mut broker);
-}
-
-/// Half-sent packets of many connections cost at most what has been sent.
-#[test]
-fn unfinished_packets_cost_only_what_was_sent() {
-    let mut broker = Broker::start();
-    let mut healthy = Healthy::start(&broker);
-    let mut clients: Vec<Client> = (0..200)
-        .map(|n| Client::connect(&broker, Version::V311, &format!("half-{n}")))
-        .collect();
-    for client in &mut clients {
-        // 1,000,000 bytes are announced, 1,000 come.
-        client.send_bytes(&[0x30, 0xc0, 0x84, 0x3d, 0x00, 0x01, b't']);
-        client.send_bytes(&[0; 1000]);
-    }
-    for _ in 0..20 {
-        healthy.exchange(&mut broker);
-    }
-    healthy.finish(&mut broker);
-}
-
-/// Runs `flood` in a thread of its own.
-fn flooding(flood: impl FnOnce() + Send + 'static) -> JoinHandle<()> {
-    std::thread::spawn(flood)
-}
-
-/// A flood of SUBSCRIBEs is answered or refused up to a limit on the subscriptions of a client. [MQTT-3.8.4-1]
-#[test]
-fn flood_of_subscribes_is_bounded() {
-    let mut broker = Broker::start();
-    let mut healthy = Healthy::start(&broker);
-    let mut client = Client::connect(&broker, Version::V5, "greedy");
-    let flood = flooding(move || {
-        let mut refused = 0;
-        for n in 0..300 {
-            let filters: Vec<String> = (0..100).map(|m| format!("greedy/{n}/{m}/+")).collect();
-            let filters: Vec<_> = filters
-                .iter()
-                .map(|filter| (filter.as_str(), at(QoS::AtMostOnce)))
-                .collect();
-            refused += client
-                .subscribe(&filters)
-                .iter()
-                .filter(|code| **code == ReasonCode::QUOTA_EXCEEDED)
-                .count();
-        }
-        if !support::broker::is_mosquitto() {
-            assert_eq!(refused, 30_000 - 10_000, "10,000 subscriptions are allowed");
-        }
-    });
-    while !flood.is_finished() {
-        healthy.exchange(&mut broker);
-    }
-    flood.join().expect("the flood is answered");
-    healthy.finish(&mut broker);
-}
-
-/// Connections that come and go, each with a session and a subscription, leave nothing behind.
-#[test]
-fn flood_of_connections_leaves_nothing_behind() {
-    let mut broker = Broker::start();
-    let mut healthy = Healthy::start(&broker);
-    let address = broker.address();
-    let flood = flooding(move || {
-        for n in 0..1500 {
-            let mut client = Client::open_at(address, Version::V311);
-            client.send(&Connect::new(Version::V311, &format!("flood-{}", n % 700)));
-            client.receive().conn_ack();
-            if n % 2 == 0 {
-                client.subscribe(&[(&format!("flood/{n}/#"), at(QoS::AtLeastOnce))]);
-            }
-        }
-    });
-    while !flood.is_finished() {
-        healthy.exchange(&mut broker);
-    }
-    flood.join().expect("every connection is served");
-    healthy.finish(&mut broker);
-}
-
-/// A subscriber that does not read costs no more than its limit: QoS 0 to it is dropped, and its publisher goes on.
-#[test]
-fn reader_that_does_not_read_is_bounded() {
-    not_for_mosquitto!("2.0.11 queues without a limit here");
-    let mut broker = Broker::start();
-    let mut healthy = Healthy::start(&broker);
-    let mut deaf = Client::subscribed(&broker, Version::V311, "deaf", "loud", QoS::AtMostOnce);
-    let mut publisher = Client::connect(&broker, Version::V311, "loud");
-    let payload = "x".repeat(10_000);
-    let flood = flooding(move || {
-        // 200 MB; the last message is acknowledged, so all were read.
-        for _ in 0..20_000 {
-            publisher.publish("loud", &payload, QoS::AtMostOnce);
-        }
-        publisher.publish("quiet", "", QoS::AtLeastOnce);
-    });
-    while !flood.is_finished() {
-        healthy.exchange(&mut broker);
-    }
-    flood.join().expect("the publisher is not held up");
-    // It still gets what fits, and is not disconnected.
-    assert_eq!(deaf.receive().publish().payload.len(), 10_000);
-    healthy.finish(&mut broker);
-}
-
-/// A queue of an absent client holds no more than its limit: 10,000 messages and 10 MB.
-#[test]
-fn offline_queue_is_bounded() {
-    not_for_mosquitto!("its limit is lifted for the other tests");
-    let mut broker = Broker::start();
-    let mut healthy = Healthy::start(&broker);
-    let (mut client, _) =
-        Client::connect_with(&broker, &support::raw::keeping(Version::V5, "away"));
-    client.subscribe(&[("q", at(QoS::AtLeastOnce))]);
-    client.disconnect();
-    let mut publisher = Client::connect(&broker, Version::V311, "p");
-    let payload = "x".repeat(100_000);
-    for _ in 0..400 {
-        publisher.publish("q", &payload, QoS::AtLeastOnce);
-    }
-    healthy.exchange(&mut broker);
-    let (mut client, _) =
-        Client::connect_with(&broker, &support::raw::keeping(Version::V5, "away"));
-    publisher.publish("q", "end", QoS::AtLeastOnce);
-    let kept = client.take_up_to_end().len();
-    assert!(
-        (90..=105).contains(&kept),
-        "{kept} messages of 100 kB in a queue of 10 MB"
-    );
     healthy.finish(&mut broker);
 }

@@ -4,8 +4,10 @@ mod support;
 
 use core::time::Duration;
 
-use mqtt_codec::{Connect, Disconnect, FromServer, Properties, Property, QoS, ReasonCode, Version};
-use support::raw::{Encode as _, VERSIONS, keeping};
+use mqtt_codec::{
+    Connect, Disconnect, FromServer, PINGREQ, Properties, Property, QoS, ReasonCode, Version,
+};
+use support::frame::{Encode as _, VERSIONS, keeping, publish};
 use support::{Broker, Client, not_for_mosquitto};
 
 /// 3.1, 3.1.1 and 5.0 share one port, and messages pass between them in every direction.
@@ -69,7 +71,7 @@ fn ping_is_answered() {
     for version in VERSIONS {
         let mut client = Client::connect(&broker, version, "c");
         for _ in 0..10 {
-            client.send_bytes(&mqtt_codec::PINGREQ);
+            client.send_bytes(&PINGREQ);
         }
         for _ in 0..10 {
             assert!(matches!(client.receive().packet(), FromServer::PingResp));
@@ -83,7 +85,7 @@ fn first_packet_must_be_connect() {
     let broker = Broker::start();
     for version in VERSIONS {
         for first in [
-            &mqtt_codec::PINGREQ[..],
+            &PINGREQ[..],
             &[0x30, 3, 0, 1, b't'],
             &[0x82, 6, 0, 1, 0, 1, b't', 0],
             &[0xe0, 0],
@@ -218,7 +220,7 @@ fn nothing_is_processed_after_disconnect() {
         let mut watcher = Client::subscribed(&broker, version, "w", "after", QoS::AtMostOnce);
         let mut client = Client::connect(&broker, version, "c");
         let mut bytes = Disconnect::new(ReasonCode::SUCCESS).bytes(version);
-        bytes.extend(support::raw::publish("after", "m").bytes(version));
+        bytes.extend(publish("after", "m").bytes(version));
         client.send_bytes(&bytes);
         client.expect_end();
         watcher.expect_silence();

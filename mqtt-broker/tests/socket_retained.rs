@@ -7,7 +7,8 @@ use core::time::Duration;
 use mqtt_codec::{
     Properties, Property, Publish, QoS, RetainHandling, SubscriptionOptions, Version,
 };
-use support::raw::{VERSIONS, at, let_pass, publish};
+use support::frame::{Frame, VERSIONS, at, publish};
+use support::raw::let_pass;
 use support::{Broker, Client, not_for_mosquitto};
 
 fn retained<'a>(topic: &'a str, payload: &'a str) -> Publish<'a> {
@@ -27,11 +28,7 @@ fn stored(broker: &Broker, version: Version, filter: &str) -> Vec<String> {
     ]);
     // Retained messages of a SUBSCRIBE are sent before what is published after its SUBACK.
     reader.publish("stored/end", "end", QoS::AtMostOnce);
-    let mut texts: Vec<String> = reader
-        .take_up_to_end()
-        .iter()
-        .map(support::raw::Frame::text)
-        .collect();
+    let mut texts: Vec<String> = reader.take_up_to_end().iter().map(Frame::text).collect();
     texts.sort();
     texts
 }

@@ -6,7 +6,8 @@ use core::time::Duration;
 use std::time::Instant;
 
 use mqtt_codec::{Connect, Disconnect, Properties, Property, QoS, ReasonCode, Version, Will};
-use support::raw::{VERSIONS, keeping, let_pass};
+use support::frame::{VERSIONS, keeping};
+use support::raw::let_pass;
 use support::{Broker, Client, not_for_mosquitto};
 
 const QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];

@@ -1,8 +1,9 @@
 //! The broker under test as a process of its own, on a free port, with a folder that goes away with it.
 
+use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
 use std::fs;
-use std::net::{Ipv4Addr, SocketAddr, TcpListener, TcpStream};
+use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::Command;
 use std::time::Instant;

@@ -14,6 +14,8 @@
 
 pub(crate) mod broker;
 pub(crate) mod foreign;
+pub(crate) mod frame;
+pub(crate) mod healthy;
 pub(crate) mod process;
 pub(crate) mod raw;
 
