@@ -7,7 +7,7 @@ use crate::packet::{
     PubComp, PubRec, PubRel, Publish, SubAck, Subscribe, UnsubAck, Unsubscribe,
 };
 use crate::varint;
-use crate::wire::{Broken, Reader};
+use crate::wire::{Broken, Reader, to_u32, to_usize};
 use crate::{DecodeError, RuleId, Version};
 
 /// Everything the reading side has to know of a connection: the version and the limits.
@@ -195,7 +195,7 @@ impl Decoder {
         let frame_len = header.frame_len();
         let (frame, _) = bytes.split_at_checked(frame_len).unwrap_or((bytes, &[]));
         // A head that claims to be longer than its packet is read, and refused, when the packet is there.
-        let needed = head_len(frame, header, self.version).min(frame_len);
+        let needed = to_usize(head_len(frame, header, self.version).min(header.total()));
         if frame.len() < needed {
             return Ok(Decoded::NeedMore(needed));
         }
@@ -205,7 +205,7 @@ impl Decoder {
         let mut reader = Reader::new(body, frame.len());
         let publish = Publish::decode(&mut reader, header.flags, self.context(sender))
             .map_err(|_| reader.error())?;
-        let missing = (frame_len - frame.len()) as u32;
+        let missing = header.total().saturating_sub(to_u32(frame.len()));
         Ok(Decoded::Complete {
             packet: PartialPublish { publish, missing },
             len: frame.len(),
@@ -252,7 +252,7 @@ impl Decoder {
     /// Refuses what can be refused before a byte behind the fixed header has arrived.
     #[inline]
     fn check_header(&self, header: FixedHeader, sender: Sender) -> Result<(), DecodeError> {
-        if header.frame_len() > self.maximum_packet_size as usize {
+        if header.total() > self.maximum_packet_size {
             return Err(DecodeError {
                 rule: RuleId::PacketTooLarge,
                 at: 1,

@@ -1,9 +1,9 @@
 //! Writing packets: measured first, then written in one pass that cannot fail.
 
 #[cfg(feature = "bytes")]
-use crate::wire::WriteTo;
-use crate::wire::{Count, Measure, Sink, Writer};
-use crate::{EncodeError, Version, varint};
+use crate::sink::WriteTo;
+use crate::sink::{Count, Measure, Sink, Writer};
+use crate::{EncodeError, Version, varint, wire};
 
 /// The bytes of a PINGREQ, the same in all versions.
 pub const PINGREQ: [u8; 2] = [0xc0, 0];
@@ -24,7 +24,7 @@ pub(crate) trait Layout {
 
     /// Bytes that belong to the packet and are written elsewhere.
     #[inline]
-    fn elsewhere(&self) -> usize {
+    fn elsewhere(&self) -> u32 {
         0
     }
 }
@@ -37,29 +37,41 @@ fn body_len(packet: &impl Layout, version: Version) -> usize {
     count.0
 }
 
+/// Bytes behind the fixed header, wherever they are written.
+#[inline]
+fn remaining_len(packet: &impl Layout, body: usize) -> u32 {
+    wire::to_u32(body).saturating_add(packet.elsewhere())
+}
+
+/// Bytes of the fixed header and the body.
+#[inline]
+fn frame_len(remaining: u32, body: usize) -> usize {
+    body.saturating_add(1 + varint::len(remaining))
+}
+
 /// Bytes that `encode` writes.
 #[inline]
 pub(crate) fn encoded_len(packet: &impl Layout, version: Version) -> usize {
     let body = body_len(packet, version);
-    1 + varint::len(body.saturating_add(packet.elsewhere())) + body
+    frame_len(remaining_len(packet, body), body)
 }
 
 /// Checks the packet, and gives its remaining length and the bytes to be written.
 #[inline]
-fn measure(packet: &impl Layout, version: Version) -> Result<(usize, usize), EncodeError> {
+fn measure(packet: &impl Layout, version: Version) -> Result<(u32, usize), EncodeError> {
     packet.check(version)?;
     let mut measure = Measure::default();
     packet.body(version, &mut measure);
     let body = measure.finish()?;
-    let remaining = body.saturating_add(packet.elsewhere());
-    if remaining > varint::MAX as usize {
+    let remaining = remaining_len(packet, body);
+    if remaining > varint::MAX {
         return Err(EncodeError::TooLong);
     }
-    Ok((remaining, 1 + varint::len(remaining) + body))
+    Ok((remaining, frame_len(remaining, body)))
 }
 
 #[inline]
-fn write<S: Sink>(packet: &impl Layout, version: Version, remaining: usize, sink: &mut S) {
+fn write<S: Sink>(packet: &impl Layout, version: Version, remaining: u32, sink: &mut S) {
     sink.u8(packet.first_byte());
     sink.varint(remaining);
     packet.body(version, sink);
@@ -92,7 +104,7 @@ impl<B: bytes::BufMut> Sink for Buffer<B> {
     fn with_len(&mut self, write: impl WriteTo) {
         let mut count = Count::default();
         write.write_to(&mut count);
-        self.varint(count.0);
+        self.varint(wire::to_u32(count.0));
         write.write_to(self);
     }
 }

@@ -5,7 +5,7 @@ use crate::packet::{DUP, Publish};
 use crate::place::{self, Places};
 use crate::property::{Limits, Properties};
 use crate::varint::{self, VarInt};
-use crate::wire::{Broken, Reader};
+use crate::wire::{Broken, Reader, to_u32, to_usize};
 use crate::{RuleId, Version};
 
 /// Who sent a packet, as far as the reader knows.
@@ -190,22 +190,23 @@ pub(crate) const fn longest_body(packet_type: PacketType, version: Version) -> O
 }
 
 /// Bytes up to the payload of a PUBLISH, or as many as are needed to say more.
-pub(crate) fn head_len(frame: &[u8], header: FixedHeader, version: Version) -> usize {
-    let mut len = usize::from(header.header_len);
-    let topic = frame.get(len..).unwrap_or_default();
+pub(crate) fn head_len(frame: &[u8], header: FixedHeader, version: Version) -> u32 {
+    let behind = |len| frame.get(to_usize(len)..).unwrap_or_default();
+    let mut len = u32::from(header.header_len);
+    let topic = behind(len);
     len += 2;
     let Some(topic_len) = topic.first_chunk() else {
         return len;
     };
-    len += usize::from(u16::from_be_bytes(*topic_len));
+    len += u32::from(u16::from_be_bytes(*topic_len));
     if header.flags & 0x06 != 0 {
         len += 2;
     }
     if version.is_v5() {
-        let properties = frame.get(len..).unwrap_or_default();
+        let properties = behind(len);
         match varint::decode(properties) {
-            VarInt::Value(properties, bytes) => len += bytes + properties as usize,
-            VarInt::Incomplete => len += properties.len() + 1,
+            VarInt::Value(value, bytes) => len += to_u32(bytes) + value,
+            VarInt::Incomplete => len += to_u32(properties.len()) + 1,
             VarInt::TooLong | VarInt::NotShortest => {}
         }
     }

@@ -1,6 +1,7 @@
 //! The fixed header: packet type, flags and length of a frame.
 
 use crate::varint::{self, VarInt};
+use crate::wire::to_usize;
 use crate::{DecodeError, Decoded, RuleId};
 
 /// The fifteen control packets; the discriminant is the number on the wire.
@@ -116,10 +117,17 @@ impl FixedHeader {
         Err(DecodeError { rule, at: 1 })
     }
 
-    /// Bytes of the whole packet, this header included: 2..=268,435,460.
+    /// Bytes of the whole packet, this header included: 2..=268,435,460, or `usize::MAX` where a
+    /// `usize` does not hold that.
     #[inline]
     pub const fn frame_len(&self) -> usize {
-        self.header_len as usize + self.remaining_length as usize
+        to_usize(self.total())
+    }
+
+    /// Bytes of the whole packet.
+    #[inline]
+    pub(crate) const fn total(&self) -> u32 {
+        self.remaining_length.saturating_add(self.header_len as u32)
     }
 }
 

@@ -124,6 +124,7 @@ mod property;
 mod qos;
 mod reason;
 mod rule;
+mod sink;
 mod value;
 mod varint;
 mod version;

@@ -47,7 +47,7 @@ fn decode_long(first: u32, bytes: &[u8]) -> VarInt {
 
 /// The length of `value` in bytes, 1..=4.
 #[inline]
-pub(crate) const fn len(value: usize) -> usize {
+pub(crate) const fn len(value: u32) -> usize {
     match value {
         0..=0x7f => 1,
         0x80..=0x3fff => 2,
@@ -75,7 +75,7 @@ mod tests {
         ];
         for (value, bytes) in table {
             assert_eq!(decode(bytes), VarInt::Value(value, bytes.len()));
-            assert_eq!(len(value as usize), bytes.len());
+            assert_eq!(len(value), bytes.len());
             for cut in 0..bytes.len() {
                 assert_eq!(decode(bytes.get(..cut).unwrap_or(&[])), VarInt::Incomplete);
             }

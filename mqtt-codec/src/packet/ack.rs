@@ -3,7 +3,8 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place::{self, Places};
-use crate::wire::{Broken, Reader, Sink};
+use crate::sink::Sink;
+use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version};
 
 macro_rules! acks {

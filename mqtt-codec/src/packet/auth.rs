@@ -4,7 +4,8 @@ use super::ack::{check_outcome, decode_outcome, write_outcome};
 use crate::encode::{Layout, impl_encode};
 use crate::frame::{Context, Sender};
 use crate::place;
-use crate::wire::{Broken, Reader, Sink};
+use crate::sink::Sink;
+use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
 
 /// AUTH: one step of enhanced authentication, MQTT 5.0 only.

@@ -6,7 +6,8 @@ use super::Will;
 use crate::encode::{self, Layout};
 use crate::frame::Context;
 use crate::place;
-use crate::wire::{Broken, Reader, Sink};
+use crate::sink::Sink;
+use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketType, Properties, QoS, RuleId, Version};
 
 const CLEAN_START: u8 = 0x02;
@@ -296,7 +297,7 @@ impl<'a> ConnectView<'a> {
         let mut properties = Properties::EMPTY;
         if self.version.is_v5() {
             let len = reader.varint().ok()?;
-            properties = Properties::stored(reader.take(len as usize).ok()?);
+            properties = Properties::stored(reader.part(len).ok()?.rest());
         }
         Some(Will {
             topic: reader.string().ok()?,

@@ -4,7 +4,8 @@ use super::ack::{check_outcome, decode_outcome, write_outcome};
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
-use crate::wire::{Broken, Reader, Sink};
+use crate::sink::Sink;
+use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
 
 /// DISCONNECT: the last packet of a connection; from the server in MQTT 5.0 only.

@@ -3,7 +3,8 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
-use crate::wire::{Broken, Reader, Sink};
+use crate::sink::Sink;
+use crate::wire::{Broken, Reader};
 use crate::{Delivery, EncodeError, PacketType, Properties, RuleId, Version};
 
 /// The DUP flag of the fixed header.

@@ -3,7 +3,8 @@
 use super::publish::first_byte;
 use crate::encode::{self, Layout, impl_encode};
 use crate::place;
-use crate::wire::{Sink, WriteTo};
+use crate::sink::{Sink, WriteTo};
+use crate::wire::to_usize;
 use crate::{Delivery, EncodeError, Properties, Property, SubscriptionId, TopicAlias, Version};
 
 /// Everything of a PUBLISH but its payload, for a sender that writes the payload elsewhere: by a
@@ -37,7 +38,7 @@ pub struct PublishHead<'a> {
 impl PublishHead<'_> {
     /// Bytes of the whole packet, the payload included.
     pub fn frame_len(&self, version: Version) -> usize {
-        encode::encoded_len(self, version).saturating_add(self.elsewhere())
+        encode::encoded_len(self, version).saturating_add(to_usize(self.payload_len))
     }
 
     /// A list must not repeat what the head itself adds.
@@ -114,8 +115,8 @@ impl Layout for PublishHead<'_> {
     }
 
     #[inline]
-    fn elsewhere(&self) -> usize {
-        self.payload_len as usize
+    fn elsewhere(&self) -> u32 {
+        self.payload_len
     }
 }
 

@@ -3,7 +3,8 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place::{self, Places};
-use crate::wire::{Broken, Reader, Sink};
+use crate::sink::Sink;
+use crate::wire::{Broken, Reader, to_u32};
 use crate::{EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version};
 
 /// Reason codes in the order of the filters they answer, a byte each.
@@ -96,7 +97,7 @@ fn decode_codes<'a>(
     }
     match codes.iter().position(|code| !allowed(code)) {
         None => Ok(codes),
-        Some(index) => Err(reader.broken(rule, at.saturating_add(index as u32))),
+        Some(index) => Err(reader.broken(rule, at.saturating_add(to_u32(index)))),
     }
 }
 

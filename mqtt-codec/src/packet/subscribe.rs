@@ -5,7 +5,8 @@ use core::fmt;
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
-use crate::wire::{Broken, Reader, Sink};
+use crate::sink::Sink;
+use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketId, PacketType, Properties, QoS, RuleId, Version};
 
 /// When retained messages are sent for a subscription, MQTT 5.0.

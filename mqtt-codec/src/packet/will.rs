@@ -1,7 +1,7 @@
 //! The will: a message the server publishes when its client is gone.
 
 use crate::place;
-use crate::wire::Sink;
+use crate::sink::Sink;
 use crate::{EncodeError, Properties, QoS, Version};
 
 /// A message the server publishes when its client is gone without a normal DISCONNECT.

@@ -57,7 +57,7 @@ impl<'a> Properties<'a> {
         if len == 0 {
             return Ok((Self::EMPTY, Seen::default()));
         }
-        let mut part = reader.part(len as usize)?;
+        let mut part = reader.part(len)?;
         let properties = Self::stored(part.rest());
         match check(&mut part, limits) {
             Ok(seen) => Ok((properties, seen)),

@@ -4,7 +4,7 @@ use super::iter::value_len;
 use super::table::Property;
 use super::{Properties, WireProperties};
 use crate::EncodeError;
-use crate::wire::{Count, Measure, Sink, Writer};
+use crate::sink::{Count, Measure, Sink, Writer};
 
 /// What a server keeps of the properties of a PUBLISH: payload format, content type, response topic,
 /// correlation data and user properties, unaltered and in their order ([MQTT-3.3.2-4],

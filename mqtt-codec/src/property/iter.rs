@@ -83,7 +83,10 @@ pub(super) fn find(bytes: &[u8], id: u8) -> Option<Reader<'_>> {
 /// The length of the value at the front of `bytes`, without a look at its content.
 #[inline]
 pub(super) fn value_len(id: u8, bytes: &[u8]) -> Option<usize> {
-    let text = |bytes: &[u8]| Some(2 + usize::from(u16::from_be_bytes(*bytes.first_chunk()?)));
+    let text = |bytes: &[u8]| {
+        let len = u16::from_be_bytes(*bytes.first_chunk()?);
+        Some(usize::from(len).saturating_add(2))
+    };
     match table::row(id).kind {
         Kind::Unknown => None,
         Kind::Bit => Some(1),
@@ -96,7 +99,7 @@ pub(super) fn value_len(id: u8, bytes: &[u8]) -> Option<usize> {
         Kind::String | Kind::Topic | Kind::Binary => text(bytes),
         Kind::Pair => {
             let name = text(bytes)?;
-            Some(name + text(bytes.get(name..)?)?)
+            Some(text(bytes.get(name..)?)?.saturating_add(name))
         }
     }
 }

@@ -13,7 +13,8 @@ pub use iter::PropertyIter;
 pub use table::Property;
 pub use value::PayloadFormat;
 
-use crate::wire::{Sink, WriteTo};
+use crate::sink::{Sink, WriteTo};
+use crate::wire;
 
 /// The properties of a packet or will; always empty in MQTT 3.1 and 3.1.1.
 ///
@@ -70,7 +71,7 @@ impl<'a> Properties<'a> {
     pub(crate) fn write_with_len<S: Sink>(&self, sink: &mut S) {
         match self {
             Self::Wire(WireProperties { bytes }) => {
-                sink.varint(bytes.len());
+                sink.varint(wire::to_u32(bytes.len()));
                 sink.bytes(bytes);
             }
             Self::List(_) => sink.with_len(*self),

@@ -6,7 +6,8 @@ use core::num::NonZeroU32;
 use super::value::{PayloadFormat, Value};
 use super::{Properties, WireProperties};
 use crate::place::{self, Places};
-use crate::wire::{Reader, Sink};
+use crate::sink::Sink;
+use crate::wire::Reader;
 use crate::{QoS, ReceiveMaximum, SubscriptionId, TopicAlias};
 
 /// What the bytes of a property have to look like.

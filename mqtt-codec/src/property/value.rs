@@ -2,7 +2,8 @@
 
 use core::num::NonZeroU32;
 
-use crate::wire::{Reader, Sink};
+use crate::sink::Sink;
+use crate::wire::Reader;
 use crate::{QoS, ReceiveMaximum, SubscriptionId, TopicAlias};
 
 /// Whether a payload is text.
@@ -126,7 +127,7 @@ impl Value<'_> for SubscriptionId {
 
     #[inline]
     fn write<S: Sink>(self, sink: &mut S) {
-        sink.varint(self.get() as usize);
+        sink.varint(self.get());
     }
 }
 
