@@ -216,6 +216,7 @@ fn clippy(ws: &Workspace) -> Result<Outcome> {
     let args = [
         "clippy",
         "--workspace",
+        "--keep-going",
         "--all-targets",
         "--all-features",
         "--",
@@ -261,8 +262,13 @@ fn features(ws: &Workspace) -> Result<Outcome> {
 }
 
 fn doc(ws: &Workspace) -> Result<Outcome> {
-    let program =
-        Program::cargo(&ws.root).args(["doc", "--workspace", "--no-deps", "--all-features"]);
+    let program = Program::cargo(&ws.root).args([
+        "doc",
+        "--workspace",
+        "--keep-going",
+        "--no-deps",
+        "--all-features",
+    ]);
     program.env("RUSTDOCFLAGS", "-D warnings").run()?;
     Ok(Outcome::Held)
 }
