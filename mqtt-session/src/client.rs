@@ -397,6 +397,12 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             .ok_or(Rule::UnknownSubAck)
     }
 
+    /// Whether the server takes Subscription Identifiers: 5.0, unless its CONNACK says no.
+    #[must_use]
+    pub fn subscription_ids_available(&self) -> bool {
+        self.link.v5() && self.link.role.subscription_ids_available
+    }
+
     /// Writes SUBSCRIBE; its answer comes as [`ClientEvent::Subscribed`] with the id that is returned.
     ///
     /// The answer is owed on this connection only: make the subscription again after a reconnect that finds no session.
