@@ -300,11 +300,12 @@ impl Driver {
         let Some(ending) = &mut self.ending else {
             return;
         };
-        let flushed = locked(&self.shared.outbox).len() == 0 && self.registry.is_idle();
-        if wire.goodbye
-            || self.session.is_closing()
-            || !(flushed || Instant::now() >= ending.deadline)
-        {
+        // Before CONNACK there is nobody to say goodbye to, and a connection that is just closed would bring the will about.
+        let flushed = self.session.is_connected()
+            && locked(&self.shared.outbox).len() == 0
+            && self.registry.is_idle();
+        let due = flushed || Instant::now() >= ending.deadline;
+        if wire.goodbye || self.session.is_closing() || !due {
             return;
         }
         let goodbye = &ending.goodbye;
@@ -324,7 +325,6 @@ impl Driver {
             Ok(()) => {}
             // What waits in the buffer goes first.
             Err(mqtt_session::Misuse::Full) if flushed => return,
-            // Before CONNACK there is nothing to say goodbye to.
             Err(mqtt_session::Misuse::NotNow) => self.session.disconnect(goodbye.reason),
             Err(misuse) => {
                 if !properties.is_empty() {

@@ -30,6 +30,8 @@ struct Filter {
     options: SubscriptionOptions,
     user_properties: Pairs,
     streams: Vec<u64>,
+    /// A SUBSCRIBE for it was sent, so that the server may have it.
+    asked: bool,
     granted: bool,
 }
 
@@ -128,6 +130,7 @@ impl Registry {
                 options,
                 user_properties: Arc::clone(&user_properties),
                 streams: Vec::new(),
+                asked: false,
                 granted: false,
             });
             filter.options = options;
@@ -228,7 +231,7 @@ impl Registry {
         Some(filter.text)
     }
 
-    /// Takes a stream out; gives the filters that nobody has any more.
+    /// Takes a stream out; gives the filters that nobody has any more, but perhaps the server.
     fn remove_stream(&mut self, stream: u64) -> Vec<Box<str>> {
         self.streams.remove(&stream);
         let mut orphans = Vec::new();
@@ -242,7 +245,10 @@ impl Registry {
         orphans.sort_unstable();
         orphans
             .into_iter()
-            .filter_map(|number| self.remove_filter(number))
+            .filter_map(|number| {
+                let asked = self.filters.get(&number).is_some_and(|filter| filter.asked);
+                self.remove_filter(number).filter(|_| asked)
+            })
             .collect()
     }
 
@@ -324,6 +330,11 @@ impl Registry {
             match sent {
                 Ok(id) => {
                     if let Some(request) = self.due.pop_front() {
+                        if let Kind::Subscribe(number) = request.kind
+                            && let Some(filter) = self.filters.get_mut(&number)
+                        {
+                            filter.asked = true;
+                        }
                         self.awaiting.insert(id, request);
                     }
                 }
