@@ -6,7 +6,7 @@ use crate::RuleId;
 
 /// Bytes that break a rule of the protocol: which rule, and where.
 ///
-/// Eight bytes and `Copy`. The sentence, the statement of the specification and the reason code to
+/// At most eight bytes and `Copy`. The sentence, the statement of the specification and the reason code to
 /// answer with are look-ups on [`rule`](Self::rule), linked only where they are used.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub struct DecodeError {
@@ -16,7 +16,7 @@ pub struct DecodeError {
     pub at: u32,
 }
 
-const _: () = assert!(size_of::<DecodeError>() == 8);
+const _: () = assert!(size_of::<DecodeError>() <= 8);
 
 impl fmt::Display for DecodeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
