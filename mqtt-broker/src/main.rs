@@ -1,3 +1,39 @@
-//! An MQTT broker to run or to embed.
+//! The program `mqtt-broker`: reads what it is told, runs a broker, stops it on a signal.
+#![expect(
+    clippy::print_stdout,
+    reason = "the addresses and the first steps are this program's answer to its user"
+)]
 
-fn main() {}
+mod cli;
+mod logging;
+mod signals;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+use mqtt_broker::Broker;
+
+use cli::{Cli, Failure};
+
+fn main() -> ExitCode {
+    match run(&Cli::parse()) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(failure) => failure.report(),
+    }
+}
+
+fn run(cli: &Cli) -> Result<(), Failure> {
+    let config = cli.config()?;
+    if cli.check_config {
+        println!("the configuration is valid");
+        return Ok(());
+    }
+    logging::start(config.log);
+    // Best effort: with fewer files there are fewer connections, and the log says so when it comes to that.
+    let _ = rlimit::increase_nofile_limit(u64::MAX);
+    let broker = Broker::builder().config(config).start_blocking()?;
+    signals::stop_on_signal(&broker)?;
+    cli::greet(broker.local_addrs());
+    broker.stopped_blocking()?;
+    Ok(())
+}

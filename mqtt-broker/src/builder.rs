@@ -1,0 +1,128 @@
+//! Puts a broker together.
+
+use std::net::TcpListener;
+use std::sync::Arc;
+use std::thread;
+
+use crate::broker::{self, BrokerHandle};
+use crate::config::Config;
+use crate::core::{Settings, WORKERS_MAX};
+use crate::error::BrokerError;
+use crate::hooks::{Hooks, NoHooks};
+use crate::listener::Wanted;
+
+/// The entry to the library: [`Broker::builder`].
+#[derive(Clone, Copy, Debug)]
+pub struct Broker;
+
+impl Broker {
+    /// A broker with defaults: loopback addresses, port 1883, one worker for each core.
+    pub fn builder() -> BrokerBuilder {
+        BrokerBuilder {
+            config: Config::default(),
+            sockets: Vec::new(),
+            hooks: None,
+        }
+    }
+}
+
+/// What a broker will be like; [`start`](Self::start) makes it run.
+#[must_use]
+pub struct BrokerBuilder {
+    config: Config,
+    sockets: Vec<TcpListener>,
+    hooks: Option<Arc<dyn Hooks>>,
+}
+
+impl core::fmt::Debug for BrokerBuilder {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("BrokerBuilder")
+            .field("config", &self.config)
+            .field("sockets", &self.sockets)
+            .field("hooks", &self.hooks.is_some())
+            .finish()
+    }
+}
+
+impl BrokerBuilder {
+    /// Replaces everything that was set so far but hooks and sockets.
+    pub fn config(mut self, config: Config) -> Self {
+        self.config = config;
+        self
+    }
+
+    /// Listens on an address, `HOST[:PORT]`; port 0 lets the system choose. May be called again.
+    pub fn listen(mut self, address: impl Into<String>) -> Self {
+        self.config.listen.push(address.into());
+        self
+    }
+
+    /// Listens on a socket that is bound already. May be called again.
+    pub fn listen_on(mut self, socket: TcpListener) -> Self {
+        self.sockets.push(socket);
+        self
+    }
+
+    /// Lets clients that do not authenticate come from other machines, too; default no.
+    pub const fn allow_anonymous(mut self, allow: bool) -> Self {
+        self.config.allow_anonymous = allow;
+        self
+    }
+
+    /// The number of worker threads; 0, the default, is one for each core that the process may use.
+    pub const fn workers(mut self, number: u16) -> Self {
+        self.config.workers = number;
+        self
+    }
+
+    /// Changes limits and defaults of the protocol.
+    pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
+        change(&mut self.config.settings);
+        self
+    }
+
+    /// Who may do what, and who wants to know of it. With hooks, any address is allowed: they say who may come.
+    pub fn hooks(mut self, hooks: impl Hooks) -> Self {
+        self.hooks = Some(Arc::new(hooks));
+        self
+    }
+
+    /// Starts the broker; its workers are threads of their own, and no async runtime is needed.
+    ///
+    /// # Errors
+    /// If an address is not one, is taken, or can be reached from other machines without anybody checking who comes; or if the
+    /// system refuses a thread.
+    #[expect(
+        clippy::unused_async,
+        reason = "a broker that first reads what it stored has to wait; callers are ready for it"
+    )]
+    pub async fn start(self) -> Result<BrokerHandle, BrokerError> {
+        self.launch()
+    }
+
+    /// [`start`](Self::start) for programs without async code.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start).
+    pub fn start_blocking(self) -> Result<BrokerHandle, BrokerError> {
+        self.launch()
+    }
+
+    fn launch(self) -> Result<BrokerHandle, BrokerError> {
+        let config = self.config;
+        let wanted = Wanted {
+            addresses: config.listen,
+            sockets: self.sockets,
+            open_to_all: config.allow_anonymous || self.hooks.is_some(),
+        };
+        let listeners = wanted.bind()?;
+        let workers = match config.workers {
+            0 => thread::available_parallelism()
+                .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(WORKERS_MAX)),
+            number => number,
+        };
+        let hooks = self.hooks.unwrap_or_else(|| Arc::new(NoHooks));
+        let workers = workers.min(WORKERS_MAX);
+        broker::launch(listeners, workers, config.settings, hooks)
+    }
+}

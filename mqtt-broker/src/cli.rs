@@ -1,0 +1,174 @@
+//! The command line, what is printed at the start, and how failures are reported.
+
+use core::net::SocketAddr;
+use std::io::{self, Write};
+use std::path::PathBuf;
+use std::process::ExitCode;
+
+use clap::Parser;
+use clap::builder::PossibleValuesParser;
+use mqtt_broker::{BrokerError, Config, ConfigError, LogLevel};
+
+/// An MQTT broker: versions 3.1, 3.1.1 and 5.0 on one port.
+///
+/// Without options it serves this machine only, on port 1883.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = keys())]
+pub(crate) struct Cli {
+    /// Listen on this address, HOST[:PORT], instead of those of the configuration; may be repeated
+    #[arg(short, long, value_name = "ADDR")]
+    listen: Vec<String>,
+
+    /// Read this configuration file (TOML; --help lists its keys)
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Only say whether the configuration is valid
+    #[arg(long)]
+    pub(crate) check_config: bool,
+
+    /// Let everybody who reaches an address publish and subscribe, on addresses that are not loopback too
+    #[arg(long)]
+    allow_anonymous: bool,
+
+    /// What is logged to standard error [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(LogLevel::NAMES))]
+    log: Option<String>,
+}
+
+fn keys() -> String {
+    let keys = Config::help(100);
+    format!("Keys of the configuration file, with their defaults:\n{keys}")
+}
+
+impl Cli {
+    /// The configuration file, with what the command line says on top.
+    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = match &self.config {
+            Some(path) => Config::from_file(path)?,
+            None => Config::default(),
+        };
+        if !self.listen.is_empty() {
+            config.listen.clone_from(&self.listen);
+        }
+        config.allow_anonymous |= self.allow_anonymous;
+        if let Some(level) = self.log.as_deref().and_then(LogLevel::named) {
+            config.log = level;
+        }
+        Ok(config)
+    }
+}
+
+/// Why the program ends with a status other than 0.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum Failure {
+    #[error(transparent)]
+    Config(#[from] ConfigError),
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    #[error("the signals of the system cannot be handled")]
+    Signals(#[from] io::Error),
+}
+
+impl Failure {
+    /// Tells the user, with every cause; status 2 is a mistake in what we were told.
+    pub(crate) fn report(&self) -> ExitCode {
+        let mut text = self.to_string();
+        let mut cause = core::error::Error::source(self);
+        while let Some(error) = cause {
+            text.push_str(&format!(": {error}"));
+            cause = error.source();
+        }
+        for line in text.lines() {
+            eprintln!("error: {line}");
+        }
+        match self {
+            Self::Config(_)
+            | Self::Broker(BrokerError::Address { .. } | BrokerError::Anonymous { .. }) => {
+                ExitCode::from(2)
+            }
+            _ => ExitCode::FAILURE,
+        }
+    }
+}
+
+/// Prints where the broker listens, and the first steps when it is there for this machine only.
+pub(crate) fn greet(addresses: &[SocketAddr]) {
+    // Somebody who closed our output does not want to read it.
+    let _ = io::stdout().write_all(greeting(addresses).as_bytes());
+}
+
+fn greeting(addresses: &[SocketAddr]) -> String {
+    let mut text = String::new();
+    for address in addresses {
+        text.push_str(&format!("listening on {address} (mqtt)\n"));
+    }
+    let Some(first) = addresses.first() else {
+        return text;
+    };
+    if !addresses.iter().all(|address| address.ip().is_loopback()) {
+        return text;
+    }
+    let mut options = String::new();
+    if first.ip().to_string() != "127.0.0.1" {
+        options.push_str(&format!("-h {} ", first.ip()));
+    }
+    if first.port() != 1883 {
+        options.push_str(&format!("-p {} ", first.port()));
+    }
+    text.push_str(&format!(
+        "Only this machine can connect; `--listen 0.0.0.0:{} --allow-anonymous` lets others in. Try in other terminals:\n\
+         \x20 mosquitto_sub {options}-t 'demo/#' -v\n\
+         \x20 mosquitto_pub {options}-t demo/hello -m 'hello, world'\n\
+         \x20 mosquitto_pub {options}-t demo/state -m 'kept for those who come later' -r\n\
+         The tool `mqtt` beside this broker takes the same options: mqtt sub, mqtt pub.\n",
+        first.port()
+    ));
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let cli = Cli::parse_from([
+            "mqtt-broker",
+            "--listen",
+            "1884",
+            "--listen",
+            "1885",
+            "--log",
+            "warn",
+        ]);
+        let config = cli.config().expect("no file, no error");
+        assert_eq!(config.listen, ["1884", "1885"]);
+        assert_eq!(config.log, LogLevel::Warn);
+        assert!(!config.allow_anonymous);
+    }
+
+    #[test]
+    fn loopback_is_greeted_with_first_steps() {
+        let usual = greeting(&[
+            "127.0.0.1:1883".parse().unwrap(),
+            "[::1]:1883".parse().unwrap(),
+        ]);
+        assert!(
+            usual.starts_with(
+                "listening on 127.0.0.1:1883 (mqtt)\nlistening on [::1]:1883 (mqtt)\n"
+            )
+        );
+        assert!(usual.contains("mosquitto_sub -t 'demo/#' -v"));
+        let other = greeting(&["127.0.0.1:1999".parse().unwrap()]);
+        assert_eq!(other.matches("-p 1999").count(), 3);
+        let open = greeting(&["0.0.0.0:1883".parse().unwrap()]);
+        assert_eq!(open, "listening on 0.0.0.0:1883 (mqtt)\n");
+    }
+}

@@ -1,0 +1,115 @@
+//! The driver's side of a connection: a socket, a few flags, and bytes of an unfinished packet only while there are some.
+
+use super::transport::Wire;
+use crate::core::ConnId;
+
+/// Bytes that were read and wait for the rest of their packet, or for the core to take them.
+#[derive(Debug, Default)]
+pub(super) struct Rest {
+    pub(super) bytes: Vec<u8>,
+}
+
+/// One connection; an idle one owns nothing else.
+#[derive(Debug, Default)]
+pub(super) struct Connection {
+    /// None: the slot is free.
+    pub(super) wire: Option<Wire>,
+    generation: u32,
+    pub(super) rest: Option<Box<Rest>>,
+    flags: u8,
+}
+
+// With debug assertions mio's sockets know their selector.
+#[cfg(not(debug_assertions))]
+const _: () = assert!(
+    size_of::<Connection>() <= 24,
+    "this is paid by every idle connection"
+);
+
+/// A state that a connection is in, or not.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Flag(u8);
+
+impl Flag {
+    /// The core takes nothing now: what comes stays in the socket.
+    pub(super) const PAUSED: Self = Self(1);
+    /// The core takes bytes again: what is kept goes first.
+    pub(super) const RESUMED: Self = Self(2);
+    /// There may be more to read, and no edge will tell again.
+    pub(super) const READABLE: Self = Self(4);
+    /// The peer has closed its side: read on until the end.
+    pub(super) const HUNG_UP: Self = Self(8);
+    /// The socket takes nothing more: its next edge tells when it does.
+    pub(super) const BLOCKED: Self = Self(16);
+    /// Input is ignored; the connection ends once its output is written.
+    pub(super) const CLOSING: Self = Self(32);
+    /// It is in the list of the next round.
+    pub(super) const LISTED: Self = Self(64);
+    /// Its last words are among what is written.
+    pub(super) const FAREWELL: Self = Self(128);
+}
+
+impl Connection {
+    pub(super) const fn is(&self, flag: Flag) -> bool {
+        self.flags & flag.0 != 0
+    }
+
+    pub(super) const fn set(&mut self, flag: Flag) {
+        self.flags |= flag.0;
+    }
+
+    pub(super) const fn clear(&mut self, flag: Flag) {
+        self.flags &= !flag.0;
+    }
+}
+
+/// All connections of a worker, under the dense slot numbers of the core.
+#[derive(Debug, Default)]
+pub(super) struct Table {
+    slots: Vec<Connection>,
+    used: usize,
+}
+
+impl Table {
+    pub(super) const fn is_empty(&self) -> bool {
+        self.used == 0
+    }
+
+    pub(super) fn insert(&mut self, conn: ConnId, wire: Wire) {
+        let slot = conn.slot as usize;
+        if slot >= self.slots.len() {
+            self.slots.resize_with(slot + 1, Connection::default);
+        }
+        if let Some(place) = self.slots.get_mut(slot) {
+            self.used += usize::from(place.wire.is_none());
+            *place = Connection {
+                wire: Some(wire),
+                generation: conn.generation,
+                ..Connection::default()
+            };
+        }
+    }
+
+    /// Frees the slot.
+    pub(super) fn remove(&mut self, conn: ConnId) -> Option<Connection> {
+        let connection = core::mem::take(self.get(conn)?);
+        self.used -= 1;
+        Some(connection)
+    }
+
+    /// The connection, unless its slot has been used anew since.
+    pub(super) fn get(&mut self, conn: ConnId) -> Option<&mut Connection> {
+        self.slots
+            .get_mut(conn.slot as usize)
+            .filter(|place| place.wire.is_some() && place.generation == conn.generation)
+    }
+
+    /// The connection that has this slot now.
+    pub(super) fn at(&self, slot: usize) -> Option<ConnId> {
+        let place = self.slots.get(slot).filter(|place| place.wire.is_some())?;
+        Some(ConnId {
+            slot: u32::try_from(slot).ok()?,
+            generation: place.generation,
+        })
+    }
+}

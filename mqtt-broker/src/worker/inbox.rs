@@ -1,0 +1,95 @@
+//! What other threads tell a worker: one queue, one wake-up when it was empty.
+
+use core::mem;
+use std::io;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use futures::channel::oneshot;
+use mio::{Registry, Token, Waker};
+
+use super::transport::Wire;
+use crate::core::{Batch, Decision, Message, QuestionId};
+
+/// Something for a worker.
+pub(crate) enum Item {
+    /// From another worker's core.
+    Batch(Batch),
+    /// From this process; its publisher is told once the message is routed and what it promises is durable.
+    Publish(Arc<Message>, oneshot::Sender<()>),
+    /// A connection whose session lives here, with what was read of it: at least its CONNECT.
+    Arrival(Arrival),
+    /// The answer of a hook to a CONNECT.
+    MayConnect(QuestionId, Decision),
+    /// The answer of a hook to a SUBSCRIBE, filter by filter.
+    MaySubscribe(QuestionId, Vec<Decision>),
+    /// Say goodbye to every client, then end.
+    Stop,
+}
+
+/// A connection on its way to its worker.
+pub(crate) struct Arrival {
+    pub(super) wire: Wire,
+    pub(super) bytes: Vec<u8>,
+}
+
+/// The queue of one worker.
+#[derive(Debug)]
+pub(crate) struct Inbox {
+    /// None: the worker has ended.
+    items: Mutex<Option<Vec<Item>>>,
+    waker: Waker,
+}
+
+impl core::fmt::Debug for Item {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.write_str(match self {
+            Self::Batch(_) => "Batch",
+            Self::Publish(..) => "Publish",
+            Self::Arrival(_) => "Arrival",
+            Self::MayConnect(..) => "MayConnect",
+            Self::MaySubscribe(..) => "MaySubscribe",
+            Self::Stop => "Stop",
+        })
+    }
+}
+
+impl Inbox {
+    pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
+        Ok(Self {
+            items: Mutex::new(Some(Vec::new())),
+            waker: Waker::new(registry, token)?,
+        })
+    }
+
+    /// Puts `item` at the end, and wakes the worker if nothing was waiting; drops it when the worker has ended.
+    pub(crate) fn send(&self, item: Item) {
+        let mut queue = self.lock();
+        let Some(items) = &mut *queue else {
+            return;
+        };
+        let first = items.is_empty();
+        items.push(item);
+        drop(queue);
+        if first && let Err(error) = self.waker.wake() {
+            tracing::error!(%error, "a worker cannot be woken");
+        }
+    }
+
+    /// Takes everything, in order; `empty` becomes the next queue.
+    pub(super) fn take(&self, empty: &mut Vec<Item>) {
+        if let Some(items) = &mut *self.lock() {
+            mem::swap(items, empty);
+        }
+    }
+
+    /// Drops what is there and what will come: whoever waits for an answer learns that there is none.
+    pub(crate) fn close(&self) {
+        let items = self.lock().take();
+        drop(items);
+    }
+
+    /// A sender that panicked between two lines here has left a whole queue behind.
+    fn lock(&self) -> MutexGuard<'_, Option<Vec<Item>>> {
+        self.items.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}

@@ -1,0 +1,330 @@
+//! A worker: an event loop that owns its sockets, sessions and timers, and turns in rounds.
+//!
+//! ```text
+//!   wait until something is ready or due          one epoll_wait
+//!     readable sockets    one read each ─────┐
+//!     batches of others, answers, new ones ──┼──▶ core   (decodes, decides, routes)
+//!     timers ────────────────────────────────┘     │
+//!   commit                                          │ the round's records become durable
+//!   connections with something to say  ◀────────────┘ one write each
+//!   what is for other workers                         one wake-up if their inbox was empty
+//! ```
+//!
+//! Sockets are registered once, for edges: no call to change what is waited for. What a full read or a spent share leaves is on a
+//! list, because no edge will tell again. Work per round and connection is bounded, and nothing spins.
+
+mod accept;
+mod clock;
+mod connection;
+mod end;
+mod farewell;
+mod inbox;
+mod input;
+mod output;
+mod transport;
+
+use core::mem;
+use core::time::Duration;
+use std::io;
+use std::sync::Arc;
+
+use futures::channel::oneshot;
+use mio::event::Event;
+use mio::{Events, Poll, Registry, Token};
+use mqtt_session::Instant;
+
+use self::accept::Doors;
+pub(crate) use self::clock::Clock;
+use self::connection::{Flag, Rest, Table};
+use self::end::End;
+use self::farewell::Farewells;
+pub(crate) use self::inbox::{Inbox, Item};
+use crate::core::{Batch, ConnId, Core, Effect};
+use crate::hooks::Policed;
+use crate::listener::Listener;
+use crate::local::Locals;
+
+/// Readiness reports taken from the kernel at once.
+const EVENTS: usize = 1024;
+/// The most that is read of one connection in a round, in bytes.
+const SCRATCH: usize = 64 * 1024;
+/// How long a stopping worker waits for clients to read their goodbye.
+const STOP_WAIT_MS: u64 = 5_000;
+
+/// The token of the inbox; those of doors and farewells lie below, connections have their slot.
+const WAKE: Token = Token(usize::MAX);
+
+/// A worker before its core exists: the others need its inbox first.
+#[derive(Debug)]
+pub(crate) struct Site {
+    poll: Poll,
+    pub(crate) inbox: Arc<Inbox>,
+}
+
+impl Site {
+    pub(crate) fn new() -> io::Result<Self> {
+        let poll = Poll::new()?;
+        let inbox = Arc::new(Inbox::new(poll.registry(), WAKE)?);
+        Ok(Self { poll, inbox })
+    }
+}
+
+/// What a worker shares with the rest of the broker.
+pub(crate) struct Surroundings {
+    /// The inboxes of all workers, by number.
+    pub(crate) inboxes: Arc<[Arc<Inbox>]>,
+    pub(crate) clock: Clock,
+    /// Where questions go that take time.
+    pub(crate) hooks: Arc<Policed>,
+    /// Who subscribes inside this process.
+    pub(crate) locals: Arc<Locals>,
+}
+
+/// One worker.
+pub(crate) struct Worker {
+    poll: Poll,
+    events: Events,
+    driver: Driver,
+}
+
+struct Driver {
+    core: Core,
+    registry: Registry,
+    table: Table,
+    scratch: Box<[u8]>,
+    /// Buffers for unfinished packets that nobody needs now.
+    #[expect(
+        clippy::vec_box,
+        reason = "they move into connections and back, where a pointer is all that there is room for"
+    )]
+    spare: Vec<Box<Rest>>,
+    /// Connections to read in the next round, whatever the kernel says.
+    ready: Vec<ConnId>,
+    /// Connections to write to that the core has not named.
+    writable: Vec<ConnId>,
+    doors: Doors,
+    farewells: Farewells,
+    inbox: Arc<Inbox>,
+    items: Vec<Item>,
+    /// Publishers inside this process that wait for the end of the round.
+    published: Vec<oneshot::Sender<()>>,
+    surroundings: Surroundings,
+    /// The time of this round.
+    now: Instant,
+    /// When a stopping worker ends in any case.
+    stop: Option<Instant>,
+    /// A connection ended while the round was writing.
+    ended_late: bool,
+}
+
+impl Worker {
+    pub(crate) fn new(
+        site: Site,
+        core: Core,
+        listeners: Vec<Listener>,
+        surroundings: Surroundings,
+    ) -> io::Result<Self> {
+        let registry = site.poll.registry().try_clone()?;
+        let driver = Driver {
+            core,
+            doors: Doors::open(listeners, &registry)?,
+            registry,
+            table: Table::default(),
+            scratch: vec![0; SCRATCH].into_boxed_slice(),
+            spare: Vec::new(),
+            ready: Vec::new(),
+            writable: Vec::new(),
+            farewells: Farewells::default(),
+            inbox: site.inbox,
+            items: Vec::new(),
+            published: Vec::new(),
+            now: surroundings.clock.now(),
+            surroundings,
+            stop: None,
+            ended_late: false,
+        };
+        Ok(Self {
+            poll: site.poll,
+            events: Events::with_capacity(EVENTS),
+            driver,
+        })
+    }
+
+    /// Turns until the broker is stopped.
+    ///
+    /// # Errors
+    /// If the kernel refuses to wait: nothing can be served then.
+    pub(crate) fn run(mut self) -> io::Result<()> {
+        while self.round()? {}
+        Ok(())
+    }
+
+    /// Waits, then does everything that is ready or due; false when there is nothing left to do.
+    fn round(&mut self) -> io::Result<bool> {
+        let timeout = self.driver.timeout();
+        match self.poll.poll(&mut self.events, timeout) {
+            Err(error) if error.kind() == io::ErrorKind::Interrupted => self.events.clear(),
+            other => other?,
+        }
+        self.driver.now = self.driver.surroundings.clock.now();
+        let ready = mem::take(&mut self.driver.ready);
+        for event in &self.events {
+            self.driver.readiness(event);
+        }
+        for conn in &ready {
+            self.driver.read_on(*conn);
+        }
+        self.driver.keep_list(ready);
+        self.driver.take_items();
+        self.driver.accept();
+        self.driver.be_on_time();
+        self.driver.write_all();
+        Ok(!self.driver.is_over())
+    }
+}
+
+impl Driver {
+    /// How long to wait when nothing happens; forever without a deadline.
+    fn timeout(&self) -> Option<Duration> {
+        if !self.ready.is_empty() || !self.writable.is_empty() || self.doors.are_ready() {
+            return Some(Duration::ZERO);
+        }
+        let deadlines = [
+            self.core.deadline(),
+            self.farewells.deadline(),
+            self.doors.deadline(),
+            self.stop,
+        ];
+        let next = deadlines.into_iter().flatten().min()?;
+        Some(clock::until(next, self.now))
+    }
+
+    fn readiness(&mut self, event: &Event) {
+        let token = event.token();
+        if token == WAKE {
+            // The inbox is looked at in every round.
+        } else if self.doors.knock(token) {
+            // They are accepted after the clients that are already there.
+        } else if let Some(place) = Farewells::place(token) {
+            self.farewells.read(place);
+        } else if let Some(conn) = self.table.at(token.0) {
+            let Some(connection) = self.table.get(conn) else {
+                return;
+            };
+            if event.is_writable() && connection.is(Flag::BLOCKED) {
+                connection.clear(Flag::BLOCKED);
+                self.writable.push(conn);
+            }
+            if event.is_read_closed() || event.is_error() {
+                connection.set(Flag::HUNG_UP);
+                connection.set(Flag::READABLE);
+            } else if event.is_readable() {
+                connection.set(Flag::READABLE);
+            }
+            if connection.is(Flag::READABLE) && !connection.is(Flag::LISTED) {
+                self.read(conn);
+            }
+        }
+    }
+
+    /// Reuses the allocation of a list that is done.
+    fn keep_list(&mut self, mut done: Vec<ConnId>) {
+        if self.ready.is_empty() {
+            done.clear();
+            self.ready = done;
+        }
+    }
+
+    fn take_items(&mut self) {
+        let mut items = mem::take(&mut self.items);
+        self.inbox.take(&mut items);
+        for item in items.drain(..) {
+            match item {
+                Item::Batch(batch) => self.core.inbox(batch, self.now),
+                Item::Arrival(arrival) => self.arrive(arrival),
+                Item::Publish(message, done) => {
+                    self.core.inbox(Batch::publish(message), self.now);
+                    self.published.push(done);
+                }
+                Item::MayConnect(question, decision) => {
+                    self.core.answer_connect(question, decision, self.now);
+                }
+                Item::MaySubscribe(question, decisions) => {
+                    self.core.answer_subscribe(question, &decisions, self.now);
+                }
+                Item::Stop => self.stop(),
+            }
+        }
+        self.items = items;
+    }
+
+    fn stop(&mut self) {
+        if self.stop.is_none() {
+            self.stop = Some(self.now.plus_millis(STOP_WAIT_MS));
+            self.doors.shut();
+            self.core.shutdown(self.now);
+        }
+    }
+
+    fn be_on_time(&mut self) {
+        if self.core.deadline().is_some_and(|due| due <= self.now) {
+            self.core.tick(self.now);
+        }
+        for conn in self.farewells.overdue(self.now) {
+            self.end(conn, &End::Unread);
+        }
+    }
+
+    /// Makes the round durable, writes what it brought, and sends what is for others.
+    fn write_all(&mut self) {
+        let mut writable = mem::take(&mut self.writable);
+        loop {
+            self.ended_late = false;
+            self.core.commit();
+            for conn in writable.drain(..) {
+                self.flush(conn);
+            }
+            while let Some(conn) = self.core.next_touched() {
+                self.flush(conn);
+            }
+            // The end of a connection can concern others: its will, its share of a group.
+            if !self.ended_late {
+                break;
+            }
+        }
+        if self.writable.is_empty() {
+            self.writable = writable;
+        }
+        for done in self.published.drain(..) {
+            // Whoever asked may have stopped waiting.
+            let _ = done.send(());
+        }
+        for effect in self.core.effects() {
+            match effect {
+                Effect::ToWorker { worker, batch } => {
+                    if let Some(inbox) = self.surroundings.inboxes.get(usize::from(worker)) {
+                        inbox.send(Item::Batch(batch));
+                    }
+                }
+                Effect::Ask(id, question) => {
+                    self.surroundings.hooks.ask(&self.inbox, id, question);
+                }
+                Effect::Local {
+                    subscriber,
+                    message,
+                    qos,
+                    retain,
+                } => {
+                    let locals = &self.surroundings.locals;
+                    locals.deliver(subscriber, message, qos, retain);
+                }
+            }
+        }
+    }
+
+    fn is_over(&self) -> bool {
+        self.stop.is_some_and(|limit| {
+            limit <= self.now || (self.table.is_empty() && self.farewells.is_empty())
+        })
+    }
+}
