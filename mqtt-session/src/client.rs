@@ -13,7 +13,7 @@ use crate::link::{Answer, Phase};
 use crate::owner::Owner;
 use crate::profile::Profile;
 use crate::receive::Payload;
-use crate::sealed;
+use crate::sealed::{self, Quiet};
 use crate::session::{Role, Session, put};
 use crate::storage::{Deque, Storage};
 use crate::time::Instant;
@@ -45,6 +45,8 @@ pub struct ClientLink<S: Storage> {
     sent: Instant,
     /// When PINGRESP must have come.
     pong_due: Option<Instant>,
+    /// AUTH 0x19 was sent and its end has not come.
+    reauthenticating: bool,
     /// What the server's CONNACK allows.
     maximum_qos: QoS,
     retain_available: bool,
@@ -59,12 +61,20 @@ impl<S: Storage> Default for ClientLink<S> {
             requests: Default::default(),
             sent: Instant::ZERO,
             pong_due: None,
+            reauthenticating: false,
             maximum_qos: QoS::ExactlyOnce,
             retain_available: true,
             wildcards_available: true,
             subscription_ids_available: true,
             shared_available: true,
         }
+    }
+}
+
+impl<S: Storage> ClientLink<S> {
+    /// When the next packet must have been sent [MQTT-3.1.2-20].
+    fn ping_at(&self, keep_alive: u16) -> Option<Instant> {
+        (keep_alive != 0).then(|| self.sent.plus_seconds(u32::from(keep_alive)))
     }
 }
 
@@ -90,21 +100,47 @@ impl sealed::Role for Client {
             .min()
     }
 
-    fn deadline<S: Storage>(link: &ClientLink<S>, keep_alive: u16) -> Option<Instant> {
-        link.pong_due
-            .or_else(|| (keep_alive != 0).then(|| link.sent.plus_seconds(u32::from(keep_alive))))
+    fn deadline<S: Storage>(
+        link: &ClientLink<S>,
+        keep_alive: u16,
+        paused: bool,
+    ) -> Option<Instant> {
+        // PINGRESP may lie unread: its clock stands still meanwhile. The server's does not, so pings go on.
+        let pong = link.pong_due.filter(|_| !paused);
+        match (pong, link.ping_at(keep_alive)) {
+            (Some(pong), Some(ping)) => Some(pong.min(ping)),
+            (pong, ping) => pong.or(ping),
+        }
     }
 
     fn time_to_ping<S: Storage>(
         link: &mut ClientLink<S>,
         now: Instant,
+        quiet: Quiet,
         limits: &Limits,
-    ) -> Result<(), Rule> {
-        if link.pong_due.is_some() {
-            return Err(Rule::PingTimeout);
+    ) -> Result<bool, Rule> {
+        let timeout = u64::from(limits.ping_timeout_ms);
+        if !quiet.paused && link.pong_due.is_some_and(|due| due <= now) {
+            // Whatever came meanwhile shows that the server is there: PINGRESP may stand behind it.
+            let due = quiet.heard.plus_millis(timeout);
+            if due <= now {
+                return Err(Rule::PingTimeout);
+            }
+            link.pong_due = Some(due);
         }
-        link.pong_due = Some(now.plus_millis(u64::from(limits.ping_timeout_ms)));
-        Ok(())
+        if link.ping_at(quiet.keep_alive).is_none_or(|at| at > now) {
+            return Ok(false);
+        }
+        if link.pong_due.is_none() {
+            link.pong_due = Some(now.plus_millis(timeout));
+        }
+        Ok(true)
+    }
+
+    fn resumed<S: Storage>(link: &mut ClientLink<S>, now: Instant, limits: &Limits) {
+        if link.pong_due.is_some() {
+            link.pong_due = Some(now.plus_millis(u64::from(limits.ping_timeout_ms)));
+        }
     }
 
     fn wrote<S: Storage>(link: &mut ClientLink<S>, now: Instant) {
@@ -153,6 +189,14 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         {
             return Err(Misuse::Topic);
         }
+        // An id of no characters is the server's to replace; it cannot name a session that was kept [3.1.1: MQTT-3.1.3-7].
+        if connect.client_id.is_empty()
+            && (connect.version == Version::V31
+                || (connect.version == Version::V311 && !connect.clean_start))
+        {
+            return Err(Misuse::NotSupported);
+        }
+        let capacity = <S::Inbound<()> as Deque<()>>::CAPACITY;
         let limits = owner.limits();
         let v5 = connect.version.is_v5();
         let receive_maximum = if v5 {
@@ -161,9 +205,8 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
                 .receive_maximum()
                 .map_or(u16::MAX, |maximum| maximum.get())
         } else {
-            limits.receive_maximum
+            limits.held_to(capacity)
         };
-        let capacity = <S::Inbound<()> as Deque<()>>::CAPACITY;
         if v5 && usize::from(receive_maximum) > capacity {
             return Err(Misuse::NotSupported);
         }
@@ -182,7 +225,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             return Err(Misuse::NotSupported);
         }
         let (send_maximum, alias_send_maximum, timeout) = (
-            limits.send_maximum,
+            limits.send_maximum.max(1),
             limits.topic_alias_send_maximum,
             limits.connect_timeout_ms,
         );
@@ -200,12 +243,14 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         self.link.phase = Phase::AwaitConnAck;
         self.link.clock = now.plus_millis(u64::from(timeout));
         self.link.role.sent = now;
+        // A 3.1 server does not tell that a session has ended with its connection.
+        let ended = connect.version == Version::V31 && self.state.session_expiry == 0;
         self.state.session_expiry = match (v5, connect.clean_start) {
             (true, _) => connect.properties.session_expiry_interval().unwrap_or(0),
             (false, true) => 0,
             (false, false) => u32::MAX,
         };
-        if connect.clean_start {
+        if connect.clean_start || ended {
             self.state.forget_peer(owner);
         }
         Ok(())
@@ -221,6 +266,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         now: Instant,
         owner: &mut O,
     ) -> Result<ClientEvent<'p>, Violation> {
+        self.heard(now);
         self.dispatch(packet, Payload::Whole, now, owner)
             .map_err(|rule| self.fail(rule.into()))
     }
@@ -236,6 +282,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         now: Instant,
         owner: &mut O,
     ) -> Result<ClientEvent<'p>, Violation> {
+        self.heard(now);
         let payload = if part.missing == 0 {
             Payload::Whole
         } else {
@@ -375,8 +422,8 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         }
         let connected = self.link.phase == Phase::Connected;
         let step_fits = match packet.reason {
-            ReasonCode::CONTINUE_AUTHENTICATION => true,
-            ReasonCode::SUCCESS => connected,
+            ReasonCode::CONTINUE_AUTHENTICATION => !connected || self.link.role.reauthenticating,
+            ReasonCode::SUCCESS => connected && self.link.role.reauthenticating,
             _ => false,
         };
         if !step_fits {
@@ -385,6 +432,9 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         if packet.properties.authentication_method() != owner.handshake_text().authentication_method
         {
             return Err(Rule::AuthMethodChanged);
+        }
+        if packet.reason == ReasonCode::SUCCESS {
+            self.link.role.reauthenticating = false;
         }
         Ok(ClientEvent::Auth(packet))
     }
@@ -424,6 +474,9 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             if (shared && !role.shared_available)
                 || (parsed.filter.has_wildcards() && !role.wildcards_available)
             {
+                return Err(Misuse::NotSupported);
+            }
+            if entry.options.qos > P::MAX_QOS {
                 return Err(Misuse::NotSupported);
             }
             if shared && entry.options.no_local && self.link.v5() {
@@ -502,8 +555,12 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         if self.link.role.requests.len() >= <S::Answers<Answer<P::Gate>> as Deque<_>>::CAPACITY {
             return Err(Misuse::Exhausted);
         }
+        let ids = self.state.ids;
         let id = self.take_packet_id().ok_or(Misuse::Exhausted)?;
-        write(id, tx, self.link.maximum_packet_size as usize)?;
+        if let Err(misuse) = write(id, tx, self.link.maximum_packet_size as usize) {
+            self.state.ids = ids;
+            return Err(misuse);
+        }
         let request = Request {
             id: id.get(),
             count,
@@ -521,7 +578,8 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
     /// Writes AUTH: 0x18 to go on with an exchange [MQTT-4.12.0-3], 0x19 to start a re-authentication; the properties repeat the method.
     ///
     /// # Errors
-    /// [`Misuse::NotNow`] when CONNECT named no method [MQTT-4.12.0-7], [`Misuse::Full`], [`Misuse::TooLarge`], [`Misuse::Encode`].
+    /// [`Misuse::NotNow`] when CONNECT named no method [MQTT-4.12.0-7] or this step does not fit the exchange, [`Misuse::Full`],
+    /// [`Misuse::TooLarge`], [`Misuse::Encode`].
     pub fn authenticate<T: Tx>(
         &mut self,
         reason: ReasonCode,
@@ -529,10 +587,15 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         tx: &mut T,
         now: Instant,
     ) -> Result<(), Misuse> {
-        if !P::AUTH
-            || !self.link.authenticating
-            || !matches!(self.link.phase, Phase::Connected | Phase::AwaitConnAck)
-        {
+        let step_fits = match (self.link.phase, reason) {
+            (Phase::AwaitConnAck, ReasonCode::CONTINUE_AUTHENTICATION) => true,
+            (Phase::Connected, ReasonCode::CONTINUE_AUTHENTICATION) => {
+                self.link.role.reauthenticating
+            }
+            (Phase::Connected, ReasonCode::RE_AUTHENTICATE) => !self.link.role.reauthenticating,
+            _ => false,
+        };
+        if !P::AUTH || !self.link.authenticating || !step_fits {
             return Err(Misuse::NotNow);
         }
         let packet = Auth { reason, properties };
@@ -541,6 +604,9 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             return Err(Misuse::TooLarge);
         }
         put(tx, len, |room| packet.encode(self.link.version, room))?;
+        if self.link.phase == Phase::Connected {
+            self.link.role.reauthenticating = true;
+        }
         self.link.role.sent = now;
         Ok(())
     }

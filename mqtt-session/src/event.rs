@@ -92,7 +92,7 @@ pub enum ClientEvent<'p> {
 pub enum Output {
     /// Nothing to write now.
     Idle,
-    /// One packet was written; there may be more.
+    /// One packet was written, or messages that cannot be sent were ended; there may be more to do.
     Wrote,
     /// The head of a PUBLISH was written: append the payload of message `seq` before the next call.
     Publish {

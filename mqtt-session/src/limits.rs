@@ -45,6 +45,14 @@ impl Limits {
     };
 }
 
+impl Limits {
+    /// The Receive Maximum that a table of `capacity` places can stand by.
+    pub(crate) fn held_to(&self, capacity: usize) -> u16 {
+        let capacity = u16::try_from(capacity).unwrap_or(u16::MAX);
+        self.receive_maximum.max(1).min(capacity)
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self::DEFAULT

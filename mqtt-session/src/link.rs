@@ -123,8 +123,7 @@ pub(crate) struct Link<R: Role, P: Profile, S: Storage> {
     pub(crate) maximum_packet_size: u32,
     /// In seconds; 0 switches it off.
     pub(crate) keep_alive: u16,
-    /// QoS 1 and QoS 2 messages that may still be sent, and how many at the start [MQTT-4.9.0-1].
-    pub(crate) quota: u16,
+    /// QoS 1 and QoS 2 messages that may be unacknowledged at once [MQTT-4.9.0-1].
     pub(crate) send_maximum: u16,
     /// Unacknowledged messages allowed to the peer.
     pub(crate) receive_maximum: u16,
@@ -161,7 +160,6 @@ impl<R: Role, P: Profile, S: Storage> Default for Link<R, P, S> {
             question: Question::None,
             maximum_packet_size: u32::MAX,
             keep_alive: 0,
-            quota: 0,
             send_maximum: 0,
             receive_maximum: 0,
             owed_qos1: 0,
@@ -186,7 +184,6 @@ impl<R: Role, P: Profile, S: Storage> Debug for Link<R, P, S> {
             .field("phase", &self.phase)
             .field("version", &self.version)
             .field("question", &self.question)
-            .field("quota", &self.quota)
             .field("owing", &self.owing)
             .finish_non_exhaustive()
     }

@@ -8,7 +8,7 @@ use mqtt_codec::{
 use crate::alias::Plan;
 use crate::event::Output;
 use crate::inflight::inbound::Status;
-use crate::inflight::outbound::Sending;
+use crate::inflight::outbound::{Releasing, Sending};
 use crate::link::{Answer, AnswerKind, Phase, UNDECIDED};
 use crate::owner::{Change, Gate, Outcome, OutgoingMessage, Owner};
 use crate::profile::Profile;
@@ -17,6 +17,27 @@ use crate::storage::{ByteQueue, Deque, Part, Storage};
 use crate::time::Instant;
 use crate::tx::Tx;
 use crate::violation::Misuse;
+
+/// Messages that one call ends without sending them: expired, dropped or refused ones.
+const MOST_SKIPPED: u32 = 32;
+
+/// What came of one call.
+enum Polled {
+    Idle,
+    /// Nothing was written, and there is more to do than one call may.
+    Again,
+    Did(Output),
+}
+
+impl Polled {
+    const fn wrote(wrote: bool) -> Self {
+        if wrote {
+            Self::Did(Output::Wrote)
+        } else {
+            Self::Idle
+        }
+    }
+}
 
 impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     /// Writes at most one packet into `tx`; call it until it says [`Output::Idle`].
@@ -30,13 +51,15 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         owner: &mut O,
     ) -> Output {
         if self.link.paused && self.wants_input() {
+            // The clock that stood still starts afresh: it must not fire at once.
             self.link.paused = false;
             self.link.clock = now;
+            R::resumed(&mut self.link.role, now, owner.limits());
         }
         let written = match self.link.phase {
             Phase::Connected => self.poll_connected(tx, now, owner),
             Phase::Accepted | Phase::Refused => {
-                R::poll_handshake(self, tx, now, owner).map(|wrote| wrote.then_some(Output::Wrote))
+                R::poll_handshake(self, tx, now, owner).map(Polled::wrote)
             }
             Phase::Failing => self.poll_disconnect(tx),
             Phase::Closing => return Output::Close,
@@ -47,7 +70,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             | Phase::AwaitConnAck => return Output::Idle,
         };
         let output = match written {
-            Ok(output) => output.unwrap_or(Output::Idle),
+            Ok(Polled::Idle) => Output::Idle,
+            Ok(Polled::Again) => return Output::Wrote,
+            Ok(Polled::Did(output)) => output,
             Err(Misuse::Full) => Output::Full,
             // A packet that the peer does not take, or that cannot be written, must not be left out silently.
             Err(_) => {
@@ -70,13 +95,13 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         tx: &mut T,
         now: Instant,
         owner: &mut O,
-    ) -> Result<Option<Output>, Misuse> {
+    ) -> Result<Polled, Misuse> {
         if self.poll_answer(tx, owner)?
             || self.poll_release(tx, owner)?
             || self.poll_ping(tx)?
             || self.poll_acknowledgement(tx, owner)?
         {
-            return Ok(Some(Output::Wrote));
+            return Ok(Polled::Did(Output::Wrote));
         }
         self.poll_publish(tx, now, owner)
     }
@@ -259,7 +284,20 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             };
             let v5 = self.link.v5();
             let properties = Properties::EMPTY;
-            if P::MAX_QOS == QoS::ExactlyOnce && owed.exactly_once {
+            if P::MAX_QOS == QoS::ExactlyOnce && owed.exactly_once && owed.verdict != UNDECIDED {
+                // A refusal: the sender may use the id anew [MQTT-4.3.3-9] once it is durable that it is free here.
+                if !owed.gate.is_open(owner.committed()) {
+                    return Ok(false);
+                }
+                let packet = PubRec {
+                    packet_id,
+                    reason: ReasonCode(owed.verdict),
+                    properties,
+                };
+                self.write(tx, packet.encoded_len(self.link.version), |v, room| {
+                    packet.encode(v, room)
+                })?;
+            } else if P::MAX_QOS == QoS::ExactlyOnce && owed.exactly_once {
                 let entry = self
                     .state
                     .inbound
@@ -274,25 +312,28 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 let Status::Settled(verdict) = entry.status else {
                     return Ok(false);
                 };
+                if v5 && verdict.is_error() {
+                    if let Some(inbound) = self.state.inbound.get_mut() {
+                        inbound.remove(owed.id);
+                    }
+                    let gate = self.state.record(owner, Change::Released(packet_id));
+                    if let Some(owed) = self.link.owing.make().acks.get_mut(0) {
+                        owed.verdict = verdict.0;
+                        owed.gate = gate.and(entry.gate);
+                    }
+                    continue;
+                }
                 if !entry.gate.is_open(owner.committed()) {
                     return Ok(false);
                 }
-                let reason = if v5 { verdict } else { ReasonCode::SUCCESS };
                 let packet = PubRec {
                     packet_id,
-                    reason,
+                    reason: if v5 { verdict } else { ReasonCode::SUCCESS },
                     properties,
                 };
                 self.write(tx, packet.encoded_len(self.link.version), |v, room| {
                     packet.encode(v, room)
                 })?;
-                if reason.is_error() {
-                    // The sender forgets the message, so the id is free [MQTT-4.3.3-9].
-                    if let Some(inbound) = self.state.inbound.get_mut() {
-                        inbound.remove(owed.id);
-                    }
-                    self.state.record(owner, Change::Released(packet_id));
-                }
             } else {
                 if owed.verdict == UNDECIDED || !owed.gate.is_open(owner.committed()) {
                     return Ok(false);
@@ -324,46 +365,52 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     }
 
     /// First what is due again, then what the outbox has, while the window is open.
+    ///
+    /// What is due and waits for a commit does not keep later messages from getting their ids: one commit then serves them all.
     fn poll_publish<T: Tx, O: Owner<Gate = P::Gate>>(
         &mut self,
         tx: &mut T,
         now: Instant,
         owner: &mut O,
-    ) -> Result<Option<Output>, Misuse> {
-        loop {
-            if let Some(due) = self
-                .state
-                .outbound
-                .get()
-                .and_then(|outbound| outbound.due_publish())
-            {
-                if self.link.quota == 0 || !due.gate.is_open(owner.committed()) {
-                    return Ok(None);
+    ) -> Result<Polled, Misuse> {
+        let most = usize::from(self.link.send_maximum);
+        for _ in 0..MOST_SKIPPED {
+            let outbound = self.state.outbound.get();
+            let due = outbound.and_then(|outbound| outbound.due_publish());
+            if let Some(due) = due {
+                if outbound.is_some_and(|outbound| outbound.unacknowledged() >= most) {
+                    return Ok(Polled::Idle);
                 }
-                if let Some(output) = self.send_due(due, tx, now, owner)? {
-                    return Ok(Some(output));
+                if due.gate.is_open(owner.committed()) {
+                    if let Some(output) = self.send_due(due, tx, now, owner)? {
+                        return Ok(Polled::Did(output));
+                    }
+                    continue;
                 }
-                continue;
             }
             let Some(seq) = owner.next(self.state.cursor) else {
-                return Ok(None);
+                return Ok(Polled::Idle);
             };
             self.state.cursor = seq;
+            if outbound.is_some_and(|outbound| outbound.holds(seq)) {
+                self.state.cursor = seq.next();
+                continue;
+            }
             let Some(message) = owner.message(seq) else {
                 self.state.cursor = seq.next();
                 continue;
             };
-            if message.expires.is_some_and(|expires| expires <= now) {
+            let qos = message.qos;
+            if let Some(outcome) = self.not_to_send(&message, qos, true, now) {
                 self.state.cursor = seq.next();
-                owner.done(seq, Outcome::Expired);
+                owner.done(seq, outcome);
                 continue;
             }
-            if let Some(reason) = R::refuses(&self.link.role, message.qos, message.retain) {
-                self.state.cursor = seq.next();
-                owner.done(seq, Outcome::Refused(reason));
-                continue;
-            }
-            if message.qos == QoS::AtMostOnce {
+            if qos == QoS::AtMostOnce {
+                if due.is_some() {
+                    // Its turn comes after what is due.
+                    return Ok(Polled::Idle);
+                }
                 let written = self.write_head(&message, Delivery::AtMostOnce, false, tx, now);
                 if written == Err(Misuse::Full) {
                     return Err(Misuse::Full);
@@ -373,24 +420,18 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                     owner.done(seq, Outcome::TooLarge);
                     continue;
                 }
-                return Ok(Some(Output::Publish {
+                return Ok(Polled::Did(Output::Publish {
                     seq,
                     last_use: true,
                 }));
             }
-            let exactly_once = message.qos == QoS::ExactlyOnce;
-            if self.link.quota == 0
-                || self
-                    .state
-                    .outbound
-                    .get()
-                    .is_some_and(|outbound| !outbound.has_room())
-            {
-                return Ok(None);
+            if outbound.is_some_and(|outbound| !outbound.has_room(most)) {
+                return Ok(Polled::Idle);
             }
             let Some(id) = self.take_packet_id() else {
-                return Ok(None);
+                return Ok(Polled::Idle);
             };
+            let exactly_once = qos == QoS::ExactlyOnce;
             let gate = if exactly_once {
                 self.state.record(owner, Change::Sent(seq, id))
             } else {
@@ -407,6 +448,24 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             let _ = self.state.outbound.make().push(entry);
             self.state.cursor = seq.next();
         }
+        Ok(Polled::Again)
+    }
+
+    /// Why this message is not sent to this peer, if so; one whose delivery has begun does not expire any more [MQTT-4.3.3-7].
+    fn not_to_send(
+        &self,
+        message: &OutgoingMessage<'_>,
+        qos: QoS,
+        new: bool,
+        now: Instant,
+    ) -> Option<Outcome> {
+        if new && message.expires.is_some_and(|expires| expires <= now) {
+            return Some(Outcome::Expired);
+        }
+        if qos > P::MAX_QOS {
+            return Some(Outcome::Refused(ReasonCode::QOS_NOT_SUPPORTED));
+        }
+        R::refuses(&self.link.role, qos, message.retain).map(Outcome::Refused)
     }
 
     /// Sends a message that has its packet id; `None` when it turns out that it cannot be sent.
@@ -425,34 +484,45 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         } else {
             Delivery::AtLeastOnce(id)
         };
-        let written = match owner.message(due.seq) {
-            Some(message) => self.write_head(&message, delivery, due.dup, tx, now),
-            None => Err(Misuse::NotNow),
-        };
-        let Some(outbound) = self.state.outbound.get_mut() else {
-            return Ok(None);
-        };
-        match written {
-            Ok(()) => {
-                outbound.publish_written();
-                self.link.quota -= 1;
-                Ok(Some(Output::Publish {
-                    seq: due.seq,
-                    last_use: false,
-                }))
+        let ended = if let Some(message) = owner.message(due.seq) {
+            match self.not_to_send(&message, delivery.qos(), !due.dup, now) {
+                Some(outcome) => Some(outcome),
+                None => match self.write_head(&message, delivery, due.dup, tx, now) {
+                    Ok(()) => {
+                        if let Some(outbound) = self.state.outbound.get_mut() {
+                            outbound.publish_written();
+                        }
+                        return Ok(Some(Output::Publish {
+                            seq: due.seq,
+                            last_use: false,
+                        }));
+                    }
+                    Err(Misuse::Full) => return Err(Misuse::Full),
+                    Err(_) => Some(Outcome::TooLarge),
+                },
             }
-            Err(Misuse::Full) => Err(Misuse::Full),
-            Err(why) => {
-                outbound.drop_due_publish();
-                if due.exactly_once {
-                    self.state.record(owner, Change::Completed(id));
-                }
-                if why != Misuse::NotNow {
-                    owner.done(due.seq, Outcome::TooLarge);
-                }
-                Ok(None)
-            }
+        } else {
+            None
+        };
+        if let Some(outbound) = self.state.outbound.get_mut() {
+            outbound.drop_due_publish();
         }
+        if due.exactly_once && due.dup {
+            // The peer may hold the id from an earlier connection and would swallow the next message that gets it: PUBREL frees it there.
+            let gate = self.state.record(owner, Change::PeerReceived(due.seq, id));
+            // The place that the PUBLISH had is free.
+            let _ = self.state.outbound.make().release(Releasing {
+                seq: due.seq,
+                gate,
+                id: due.id,
+            });
+        } else if due.exactly_once {
+            self.state.record(owner, Change::Completed(id));
+        }
+        if let Some(outcome) = ended {
+            owner.done(due.seq, outcome);
+        }
+        Ok(None)
     }
 
     /// Writes the head of a PUBLISH, by alias where the peer takes them.
@@ -472,16 +542,15 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         } else {
             Plan::Topic
         };
-        let topic = if matches!(plan, Plan::Known(_)) {
-            ""
-        } else {
-            message.topic
-        };
-        let head = PublishHead {
+        let mut head = PublishHead {
             dup,
             retain: message.retain,
             delivery,
-            topic,
+            topic: if matches!(plan, Plan::Known(_)) {
+                ""
+            } else {
+                message.topic
+            },
             topic_alias: plan.alias(),
             // What has waited is taken off [MQTT-3.3.2-6].
             message_expiry: if self.link.v5() {
@@ -489,11 +558,22 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             } else {
                 None
             },
-            subscription_ids: message.subscription_ids,
+            // A client has none to tell [MQTT-3.3.4-6].
+            subscription_ids: if R::SERVER {
+                message.subscription_ids
+            } else {
+                &[]
+            },
             properties: message.properties,
             payload_len: message.payload_len,
         };
         let version = self.link.version;
+        let mut plan = plan;
+        if matches!(plan, Plan::New(_)) && !self.link.takes(head.frame_len(version)) {
+            // The alias is what makes it too large.
+            plan = Plan::Topic;
+            head.topic_alias = None;
+        }
         if !self.link.takes(head.frame_len(version)) {
             return Err(Misuse::TooLarge);
         }
@@ -528,7 +608,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         Ok(())
     }
 
-    fn poll_disconnect<T: Tx>(&mut self, tx: &mut T) -> Result<Option<Output>, Misuse> {
+    fn poll_disconnect<T: Tx>(&mut self, tx: &mut T) -> Result<Polled, Misuse> {
         let reason = ReasonCode(self.link.reason);
         let sentence = if P::REASON_STRINGS && self.link.problem_information {
             self.sentence()
@@ -558,10 +638,10 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         if self.link.takes(len) {
             put(tx, len, |room| packet.encode(version, room))?;
             self.link.phase = Phase::Closing;
-            return Ok(Some(Output::Wrote));
+            return Ok(Polled::Did(Output::Wrote));
         }
         self.link.phase = Phase::Closing;
-        Ok(Some(Output::Close))
+        Ok(Polled::Did(Output::Close))
     }
 
     /// What the violated rule says.

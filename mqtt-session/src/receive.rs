@@ -59,11 +59,12 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
 
     /// The topic of a PUBLISH: in full, or the alias that stands for it.
     fn resolve<'p>(&mut self, packet: &Publish<'p>, limits: &Limits) -> Result<Topic<'p>, Rule> {
-        let alias = if self.aliases_in_use() {
+        let alias = if self.link.v5() {
             packet.properties.topic_alias()
         } else {
             None
         };
+        // The maximum is 0 where aliases are not spoken.
         if let Some(alias) = alias
             && alias.get() > self.link.alias_maximum
         {
@@ -105,7 +106,8 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     }
 
     fn owe_puback(&mut self, id: u16) -> Result<DeliveryId, Rule> {
-        if self.unacknowledged() >= usize::from(self.link.receive_maximum) {
+        // Before 5.0 nobody was told a maximum: whoever sends more is not read, see `wants_input`.
+        if self.link.v5() && self.unacknowledged() >= usize::from(self.link.receive_maximum) {
             return Err(Rule::ReceiveMaximumExceeded);
         }
         let number = self.state.next_number();
@@ -145,7 +147,15 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         let number = match known {
             Some(entry) => entry.number,
             None => {
-                if self.unacknowledged() >= usize::from(self.link.receive_maximum) {
+                // Before 5.0 only what must be remembered counts: there a client cannot know how much that may be.
+                let held = if self.link.v5() {
+                    self.unacknowledged()
+                } else {
+                    self.state.received()
+                };
+                if held >= usize::from(self.link.receive_maximum)
+                    || !self.state.inbound.make().has_room()
+                {
                     return Err(Rule::ReceiveMaximumExceeded);
                 }
                 let number = self.state.next_number();
@@ -230,14 +240,6 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         }
     }
 
-    /// A QoS 1 or QoS 2 message has left the window.
-    const fn refill(&mut self) {
-        // Never above the start [MQTT-4.9.0-1]: a PUBREL that was replayed has not spent anything here.
-        if self.link.quota < self.link.send_maximum {
-            self.link.quota += 1;
-        }
-    }
-
     pub(crate) fn puback<O: Owner<Gate = P::Gate>>(
         &mut self,
         packet: &PubAck<'_>,
@@ -249,12 +251,13 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         match outbound.find(packet.packet_id) {
             Found::AwaitPubAck(at) => {
                 if let Some(entry) = outbound.acknowledged(at) {
-                    self.refill();
                     owner.done(entry.seq, outcome(packet.reason, Outcome::Acknowledged));
                 }
                 Ok(())
             }
-            Found::AwaitPubRec(_) | Found::AwaitPubComp(_) => Err(Rule::WrongAcknowledgement),
+            Found::AwaitPubRec(_) | Found::AwaitPubComp(_) | Found::DuePubRel => {
+                Err(Rule::WrongAcknowledgement)
+            }
             // An id from before a lost session: nothing waits for it.
             Found::Nothing => Ok(()),
         }
@@ -285,7 +288,6 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                     return Ok(());
                 };
                 if packet.reason.is_error() {
-                    self.refill();
                     self.state.record(owner, Change::Completed(id));
                     owner.done(entry.seq, Outcome::Refused(packet.reason));
                 } else {
@@ -308,6 +310,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 }
                 Ok(())
             }
+            Found::DuePubRel => Ok(()),
             Found::AwaitPubAck(_) => Err(Rule::WrongAcknowledgement),
             Found::Nothing if packet.reason.is_error() => Ok(()),
             Found::Nothing => self.owe(
@@ -334,15 +337,26 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             .inbound
             .get()
             .and_then(|inbound| inbound.find(id));
+        // A sender that has dropped the message asks no more for PUBREC; only one that is owed on this connection has to come first.
+        let owed = known.is_some_and(|entry| {
+            entry.status == Status::Unsettled
+                && self.link.owing.get().is_some_and(|owing| {
+                    owing
+                        .acks
+                        .position(|owed| owed.exactly_once && owed.number == entry.number)
+                        .is_some()
+                })
+        });
         match known.map(|entry| entry.status) {
-            Some(Status::Settled(_)) => {
+            Some(Status::Arriving) => Err(Rule::ReleaseTooEarly),
+            Some(Status::Unsettled) if owed => Err(Rule::ReleaseTooEarly),
+            Some(Status::Unsettled | Status::Settled(_)) => {
                 if let Some(inbound) = self.state.inbound.get_mut() {
                     inbound.remove(id.get());
                 }
                 let gate = self.state.record(owner, Change::Released(id));
                 self.owe(AnswerKind::PubComp, id, ReasonCode::SUCCESS, 0, gate)
             }
-            Some(Status::Unsettled | Status::Arriving) => Err(Rule::ReleaseTooEarly),
             // Its release may have been recorded and not yet be durable.
             None => self.owe(
                 AnswerKind::PubComp,
@@ -365,7 +379,6 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         match outbound.find(packet.packet_id) {
             Found::AwaitPubComp(at) => {
                 if let Some(entry) = outbound.completed(at) {
-                    self.refill();
                     self.state
                         .record(owner, Change::Completed(packet.packet_id));
                     owner.complete(entry.seq, packet.reason);
@@ -373,7 +386,8 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 Ok(())
             }
             Found::AwaitPubAck(_) | Found::AwaitPubRec(_) => Err(Rule::WrongAcknowledgement),
-            Found::Nothing => Ok(()),
+            // The PUBREL that is due will be answered again.
+            Found::DuePubRel | Found::Nothing => Ok(()),
         }
     }
 

@@ -13,6 +13,18 @@ use crate::time::Instant;
 use crate::tx::Tx;
 use crate::violation::{Misuse, Rule};
 
+/// How quiet a connection is.
+#[derive(Clone, Copy, Debug)]
+#[expect(unnameable_types, reason = "part of a sealed trait")]
+pub struct Quiet {
+    /// When the peer last gave a sign of life.
+    pub heard: Instant,
+    /// In seconds; 0 for none.
+    pub keep_alive: u16,
+    /// Nothing is read.
+    pub paused: bool,
+}
+
 /// The hooks of a role; nothing outside can implement it.
 #[expect(
     unnameable_types,
@@ -39,19 +51,27 @@ pub trait Role: Sized + Debug {
         None
     }
 
-    /// The deadline of a connection that is up.
-    fn deadline<S: Storage>(_link: &Self::Link<S>, _keep_alive: u16) -> Option<Instant> {
+    /// The deadline of a connection that is up; `keep_alive` in seconds, 0 for none.
+    fn deadline<S: Storage>(
+        _link: &Self::Link<S>,
+        _keep_alive: u16,
+        _paused: bool,
+    ) -> Option<Instant> {
         None
     }
 
-    /// The deadline has come: a ping is due, or the peer is gone.
+    /// The deadline has come: says whether a ping is due, or that the peer is gone.
     fn time_to_ping<S: Storage>(
         _link: &mut Self::Link<S>,
         _now: Instant,
+        _quiet: Quiet,
         _limits: &Limits,
-    ) -> Result<(), Rule> {
-        Ok(())
+    ) -> Result<bool, Rule> {
+        Ok(false)
     }
+
+    /// Reading goes on after it had stopped.
+    fn resumed<S: Storage>(_link: &mut Self::Link<S>, _now: Instant, _limits: &Limits) {}
 
     /// A packet was written.
     fn wrote<S: Storage>(_link: &mut Self::Link<S>, _now: Instant) {}

@@ -13,8 +13,8 @@ use crate::owner::{Gate, HandshakeText, Owner};
 use crate::profile::Profile;
 use crate::receive::Payload;
 use crate::sealed;
-use crate::session::{Role, Session, put};
-use crate::storage::{ByteQueue, Part, Storage};
+use crate::session::{Role, Session, most_filters, put};
+use crate::storage::{ByteQueue, Deque, Part, Storage, Topics};
 use crate::time::Instant;
 use crate::tx::Tx;
 use crate::violation::{Misuse, Rule, Violation};
@@ -38,6 +38,8 @@ pub struct ServerLink {
     has_will: bool,
     /// CONNECT was accepted: the will counts.
     accepted: bool,
+    /// AUTH 0x19 came and the exchange is not over.
+    reauthenticating: bool,
     /// The client wants Response Information [MQTT-3.1.2-28].
     response_information: bool,
     /// CONNACK says so: the value differs from what the client asked for.
@@ -207,18 +209,18 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         }
         self.link.clean_start = clean_start;
         self.link.keep_alive = connect.keep_alive();
-        self.link.receive_maximum = limits.receive_maximum;
-        self.link.send_maximum = limits.send_maximum;
+        self.link.receive_maximum = limits.held_to(<S::Inbound<()> as Deque<()>>::CAPACITY);
+        self.link.send_maximum = limits.send_maximum.max(1);
         if self.link.v5() {
             self.link.role.session_expiry = properties.session_expiry_interval().unwrap_or(0);
             if let Some(maximum) = properties.receive_maximum() {
-                self.link.send_maximum = limits.send_maximum.min(maximum.get());
+                self.link.send_maximum = self.link.send_maximum.min(maximum.get());
             }
             if let Some(maximum) = properties.maximum_packet_size() {
                 self.link.maximum_packet_size = maximum.get();
             }
             if P::ALIASES {
-                self.link.alias_maximum = limits.topic_alias_maximum;
+                self.link.alias_maximum = limits.topic_alias_maximum.min(S::Topics::CAPACITY);
                 self.link.alias_send_maximum = limits
                     .topic_alias_send_maximum
                     .min(properties.topic_alias_maximum().unwrap_or(0));
@@ -246,8 +248,8 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         }
         let connected = self.link.phase == Phase::Connected;
         let step_fits = match packet.reason {
-            ReasonCode::CONTINUE_AUTHENTICATION => true,
-            ReasonCode::RE_AUTHENTICATE => connected,
+            ReasonCode::CONTINUE_AUTHENTICATION => !connected || self.link.role.reauthenticating,
+            ReasonCode::RE_AUTHENTICATE => connected && !self.link.role.reauthenticating,
             _ => false,
         };
         if !step_fits {
@@ -259,6 +261,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         }
         if connected {
             self.link.question = Question::Reauthenticate;
+            self.link.role.reauthenticating = true;
         } else {
             self.link.phase = Phase::Deciding;
         }
@@ -287,13 +290,13 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         packet: Subscribe<'p>,
         limits: &Limits,
     ) -> Result<ServerEvent<'p>, Rule> {
-        let mut count = 0_u16;
+        let mut count = 0;
         for entry in packet.filters.iter() {
             let parsed = valid_filter(entry.filter, limits)?;
             if parsed.share.is_some() && entry.options.no_local && self.link.v5() {
                 return Err(Rule::NoLocalOnShared);
             }
-            count = count.saturating_add(1);
+            count = one_more::<S>(count)?;
         }
         self.link.question = Question::Subscribe {
             id: packet.packet_id.get(),
@@ -307,10 +310,10 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         packet: Unsubscribe<'p>,
         limits: &Limits,
     ) -> Result<ServerEvent<'p>, Rule> {
-        let mut count = 0_u16;
+        let mut count = 0;
         for filter in packet.filters.iter() {
             valid_filter(filter, limits)?;
-            count = count.saturating_add(1);
+            count = one_more::<S>(count)?;
         }
         self.link.question = Question::Unsubscribe {
             id: packet.packet_id.get(),
@@ -331,6 +334,10 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             return Err(Misuse::NotNow);
         }
         self.link.session_present = accept.session_present && !self.link.clean_start;
+        if !self.link.session_present {
+            // A new session begins with nothing [MQTT-3.1.2-4].
+            self.state.restart();
+        }
         self.link.gate = accept.kept;
         if let Some(keep_alive) = accept.server_keep_alive {
             self.link.role.says_keep_alive = keep_alive != self.link.keep_alive;
@@ -349,8 +356,11 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
     /// A reason that 3.1.1 cannot tell closes without CONNACK [3.1.1: MQTT-3.2.2-6].
     ///
     /// # Errors
-    /// [`Misuse::NotNow`] when nothing was asked.
+    /// [`Misuse::NotNow`] when nothing was asked, [`Misuse::NotSupported`] for a reason below 0x80, which refuses nothing.
     pub fn refuse(&mut self, reason: ReasonCode) -> Result<(), Misuse> {
+        if !reason.is_error() {
+            return Err(Misuse::NotSupported);
+        }
         self.link.phase = match self.link.phase {
             Phase::Deciding
                 if self.link.v5() || reason.connect_return_code().is_some_and(|code| code != 0) =>
@@ -405,6 +415,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             return Err(Misuse::NotNow);
         }
         self.write_auth(tx, ReasonCode::SUCCESS, text)?;
+        self.link.role.reauthenticating = false;
         self.link.question = Question::None;
         Ok(())
     }
@@ -510,9 +521,15 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             owing.codes.truncate(before);
             return Err(Misuse::Count);
         }
+        if self
+            .owe(kind, id, ReasonCode::SUCCESS, count, kept)
+            .is_err()
+        {
+            self.link.owing.make().codes.truncate(before);
+            return Err(Misuse::Exhausted);
+        }
         self.link.question = Question::None;
-        self.owe(kind, id, ReasonCode::SUCCESS, count, kept)
-            .map_err(|_| Misuse::Exhausted)
+        Ok(())
     }
 
     fn poll_connack<T: Tx, O: Owner<Gate = P::Gate>>(
@@ -589,8 +606,8 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
                 .then_some(Property::SessionExpiryInterval(self.state.session_expiry)),
         );
         list.add(
-            (limits.receive_maximum != u16::MAX)
-                .then(|| mqtt_codec::ReceiveMaximum::new(limits.receive_maximum))
+            (self.link.receive_maximum != u16::MAX)
+                .then(|| mqtt_codec::ReceiveMaximum::new(self.link.receive_maximum))
                 .flatten()
                 .map(Property::ReceiveMaximum),
         );
@@ -625,6 +642,15 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             );
             list.add(text.authentication_data.map(Property::AuthenticationData));
         }
+    }
+}
+
+/// Counts a filter, as long as its reason code has room.
+fn one_more<S: Storage>(count: u16) -> Result<u16, Rule> {
+    if usize::from(count) < most_filters::<S>() {
+        Ok(count + 1)
+    } else {
+        Err(Rule::TooManyAnswers)
     }
 }
 

@@ -14,6 +14,7 @@ use crate::limits::Limits;
 use crate::link::{Link, Phase, Question, UNDECIDED};
 use crate::owner::{Change, Gate, Owner, Seq};
 use crate::profile::Profile;
+use crate::sealed::Quiet;
 use crate::storage::{ByteQueue, Deque, Part, Storage, Topics};
 use crate::time::{Instant, millis};
 use crate::tx::Tx;
@@ -100,12 +101,21 @@ impl<P: Profile, S: Storage> SessionState<P, S> {
 
     /// Replays a change that was recorded earlier; a received message counts as settled with success.
     ///
+    /// A state that had no [expiry](Self::set_session_expiry) never expires from then on.
+    ///
+    /// The place in the outbox needs no restoring: pulling starts at the front of what the outbox still has, and what has its packet id
+    /// already is not pulled twice.
+    ///
     /// # Errors
     /// [`Misuse::Exhausted`] when a fixed table has no room for it.
     pub fn restore(&mut self, change: Change) -> Result<(), Misuse> {
         use crate::inflight::inbound::Received;
         use crate::inflight::outbound::{Releasing, Sending};
         let full = |_| Misuse::Exhausted;
+        if self.session_expiry == 0 {
+            // What was recorded outlived a connection.
+            self.session_expiry = NEVER;
+        }
         match change {
             Change::Received(id) => {
                 let number = self.next_number();
@@ -122,7 +132,6 @@ impl<P: Profile, S: Storage> SessionState<P, S> {
             }
             Change::Sent(seq, id) => {
                 self.ids.taken(id);
-                self.cursor = self.cursor.max(seq.next());
                 let entry = Sending {
                     seq,
                     gate: P::Gate::default(),
@@ -148,12 +157,31 @@ impl<P: Profile, S: Storage> SessionState<P, S> {
                 outbound.drop_publish(id);
                 outbound.drop_release(id);
             }
-            Change::Reset => {
-                self.outbound.drop_part();
-                self.inbound.drop_part();
-            }
+            Change::Reset => self.restart(),
         }
         Ok(())
+    }
+
+    /// The changes that lead from nothing to this state, for a store that starts a new log with them.
+    ///
+    /// They are what [`restore`](Self::restore) takes. QoS 1 messages in flight are not among them: they start anew after a restart.
+    pub fn changes(&self) -> impl Iterator<Item = Change> + '_ {
+        let received = self.inbound.get().into_iter().flat_map(Inbound::ids);
+        let sent = self.outbound.get().into_iter().flat_map(Outbound::sending);
+        let released = self
+            .outbound
+            .get()
+            .into_iter()
+            .flat_map(Outbound::releasing);
+        received
+            .filter_map(|id| PacketId::new(id).map(Change::Received))
+            .chain(
+                sent.filter(|entry| entry.exactly_once)
+                    .filter_map(|entry| Some(Change::Sent(entry.seq, PacketId::new(entry.id)?))),
+            )
+            .chain(released.filter_map(|entry| {
+                Some(Change::PeerReceived(entry.seq, PacketId::new(entry.id)?))
+            }))
     }
 
     pub(crate) fn next_number(&mut self) -> u32 {
@@ -173,16 +201,21 @@ impl<P: Profile, S: Storage> SessionState<P, S> {
 
     /// The peer has no session: what was in flight will be sent as new, and what was received is forgotten.
     pub(crate) fn forget_peer<O: Owner<Gate = P::Gate>>(&mut self, owner: &mut O) {
+        if !self.is_quiet() {
+            self.record(owner, Change::Reset);
+        }
         if let Some(outbound) = self.outbound.get_mut() {
-            if let Some(first) = outbound.first_seq() {
-                self.cursor = first;
-            }
             while let Some(entry) = outbound.pop_released() {
                 owner.complete(entry.seq, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND);
             }
         }
-        if !self.is_quiet() {
-            self.record(owner, Change::Reset);
+        self.restart();
+    }
+
+    /// All ids are free, and what was in flight will be sent as new.
+    pub(crate) fn restart(&mut self) {
+        if let Some(first) = self.outbound.get().and_then(Outbound::first_seq) {
+            self.cursor = self.cursor.min(first);
         }
         self.outbound.drop_part();
         self.inbound.drop_part();
@@ -283,7 +316,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                     && self.link.owing.get().is_none_or(|owing| {
                         owing.answers.len() < most_answers::<P::Gate, S>()
                             && owing.acks.len() < self.most_owed()
-                            && owing.codes.len() < S::Codes::CAPACITY
+                            && has_room_for_codes(&owing.codes)
                     })
             }
             Phase::Closed
@@ -311,6 +344,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     }
 
     /// Bytes of the peer came in, whether or not they complete a packet: it is alive.
+    ///
+    /// A client may also tell so that the transport took bytes of its output: a PINGREQ that waits behind a long payload is then not
+    /// given up.
     pub fn heard(&mut self, now: Instant) {
         if self.link.phase == Phase::Connected {
             self.link.clock = now;
@@ -379,7 +415,11 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     pub fn disconnect(&mut self, reason: ReasonCode) {
         self.link.phase = match self.link.phase {
             Phase::Closed | Phase::Refused | Phase::Failing | Phase::Closing => return,
-            Phase::Connected if self.link.v5() || !R::SERVER => Phase::Failing,
+            Phase::Connected if self.link.v5() => Phase::Failing,
+            // Before 5.0 only a client says goodbye, and only in peace: it takes the will back [3.1.1: MQTT-3.14.4-3].
+            Phase::Connected if !R::SERVER && reason == ReasonCode::NORMAL_DISCONNECTION => {
+                Phase::Failing
+            }
             // [MQTT-3.14.0-1]: no DISCONNECT before CONNACK.
             _ => Phase::Closing,
         };
@@ -392,14 +432,21 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         match self.link.phase {
             Phase::AwaitConnect | Phase::AwaitAuth | Phase::AwaitConnAck => Some(self.link.clock),
             Phase::Connected if R::SERVER => {
-                if self.link.keep_alive == 0 || self.link.paused || !self.wants_input() {
+                if self.link.keep_alive == 0 || self.is_paused() {
                     return None;
                 }
                 // One and a half times [MQTT-3.1.2-22].
                 let span = millis(u32::from(self.link.keep_alive));
                 Some(self.link.clock.plus_millis(span + (span >> 1)))
             }
-            Phase::Connected => R::deadline(&self.link.role, self.link.keep_alive),
+            Phase::Connected => {
+                // A ping that is due already is not due again.
+                let keep_alive = match self.link.pings_due {
+                    0 => self.link.keep_alive,
+                    _ => 0,
+                };
+                R::deadline(&self.link.role, keep_alive, self.is_paused())
+            }
             Phase::Closed
             | Phase::Deciding
             | Phase::Accepted
@@ -407,6 +454,11 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             | Phase::Failing
             | Phase::Closing => None,
         }
+    }
+
+    /// Whether the peer's silence counts for nothing, since it may be ours: its bytes are not read.
+    fn is_paused(&self) -> bool {
+        self.link.paused || !self.wants_input()
     }
 
     /// Time has passed: acts on the deadline if it has come, else does nothing.
@@ -419,13 +471,22 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         }
         let rule = match self.link.phase {
             Phase::Connected if R::SERVER => Rule::KeepAliveTimeout,
-            Phase::Connected => match R::time_to_ping(&mut self.link.role, now, limits) {
-                Ok(()) => {
-                    self.link.pings_due = 1;
-                    return Ok(());
+            Phase::Connected => {
+                let quiet = Quiet {
+                    heard: self.link.clock,
+                    keep_alive: self.link.keep_alive,
+                    paused: self.is_paused(),
+                };
+                match R::time_to_ping(&mut self.link.role, now, quiet, limits) {
+                    Ok(due) => {
+                        if due {
+                            self.link.pings_due = 1;
+                        }
+                        return Ok(());
+                    }
+                    Err(rule) => rule,
                 }
-                Err(rule) => rule,
-            },
+            }
             _ => {
                 self.link.phase = Phase::Closing;
                 return Err(Violation::Rule(Rule::ConnectTimeout));
@@ -493,6 +554,10 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
 
     /// The peer broke a rule: decides how the connection ends.
     pub(crate) fn fail(&mut self, violation: Violation) -> Violation {
+        if self.is_closing() {
+            // What is being said already is said.
+            return violation;
+        }
         let reason = violation.reason_code();
         self.link.phase = match self.link.phase {
             Phase::Connected if self.link.v5() => Phase::Failing,
@@ -501,7 +566,6 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             {
                 Phase::Refused
             }
-            phase @ (Phase::Refused | Phase::Failing) => phase,
             _ => Phase::Closing,
         };
         self.link.reason = reason.0;
@@ -513,8 +577,8 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
 
     /// Whether a CONNACK can tell this reason; before 5.0 many cannot be told [3.1.1: MQTT-3.2.2-6].
     fn can_refuse(&self, reason: ReasonCode) -> bool {
-        if self.link.v5() {
-            self.link.phase != Phase::AwaitConnect
+        if self.link.v5() && self.link.phase != Phase::AwaitConnect {
+            true
         } else {
             reason.connect_return_code().is_some_and(|code| code != 0)
         }
@@ -524,7 +588,6 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     pub(crate) fn connected(&mut self, now: Instant) {
         self.link.phase = Phase::Connected;
         self.link.clock = now;
-        self.link.quota = self.link.send_maximum;
     }
 
     pub(crate) fn aliases_in_use(&self) -> bool {
@@ -547,6 +610,17 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
 /// Short answers that fit.
 fn most_answers<G: Gate, S: Storage>() -> usize {
     <S::Answers<crate::link::Answer<G>> as Deque<_>>::CAPACITY.min(ANSWERS)
+}
+
+/// Whether the codes of one more SUBSCRIBE have room, however many it asks for within what [`most_filters`] allows.
+fn has_room_for_codes<C: ByteQueue>(codes: &C) -> bool {
+    codes.is_empty()
+        || (codes.len() <= ANSWERS && C::CAPACITY - codes.len() >= usize::from(u16::MAX))
+}
+
+/// Most filters that a SUBSCRIBE or UNSUBSCRIBE may have: one code each must fit.
+pub(crate) fn most_filters<S: Storage>() -> usize {
+    S::Codes::CAPACITY.min(usize::from(u16::MAX))
 }
 
 /// Writes a packet whose length is known.

@@ -58,6 +58,18 @@ impl<G: Gate, S: Storage> Inbound<G, S> {
         self.0.get_mut(at)
     }
 
+    /// The ids that survive the connection, in the order of arrival.
+    pub(crate) fn ids(&self) -> impl Iterator<Item = u16> + '_ {
+        (0..self.0.len())
+            .filter_map(|at| self.0.get(at))
+            .filter(|entry| entry.status != Status::Arriving)
+            .map(|entry| entry.id)
+    }
+
+    pub(crate) fn has_room(&self) -> bool {
+        self.0.len() < <S::Inbound<Received<G>> as Deque<_>>::CAPACITY
+    }
+
     pub(crate) fn push(&mut self, entry: Received<G>) -> Result<(), NoRoom> {
         self.0.push(entry)
     }

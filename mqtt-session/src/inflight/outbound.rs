@@ -34,6 +34,8 @@ pub(crate) struct Outbound<G: Gate, S: Storage> {
     sent: usize,
     released: S::Window<Releasing<G>>,
     released_sent: usize,
+    /// The latest message that ever entered: after a restart the outbox still has messages that stand here already.
+    newest: Seq,
 }
 
 impl<G: Gate, S: Storage> Default for Outbound<G, S> {
@@ -43,6 +45,7 @@ impl<G: Gate, S: Storage> Default for Outbound<G, S> {
             sent: 0,
             released: Default::default(),
             released_sent: 0,
+            newest: Seq::default(),
         }
     }
 }
@@ -53,7 +56,9 @@ pub(crate) enum Found {
     AwaitPubAck(usize),
     AwaitPubRec(usize),
     AwaitPubComp(usize),
-    /// Nothing that was sent on this connection has this id.
+    /// Its PUBREL is due on this connection.
+    DuePubRel,
+    /// Nothing waits for this.
     Nothing,
 }
 
@@ -63,9 +68,21 @@ impl<G: Gate, S: Storage> Outbound<G, S> {
         self.window.len() + self.released.len()
     }
 
-    /// Whether the tables could hold one more message until its end.
-    pub(crate) fn has_room(&self) -> bool {
-        self.len() < <S::Window<Sending<G>> as Deque<_>>::CAPACITY
+    /// Messages that the peer counts against its Receive Maximum: sent on this connection, or held there from an earlier one.
+    pub(crate) fn unacknowledged(&self) -> usize {
+        self.sent + self.released.len()
+    }
+
+    /// Whether the tables could hold one more message until its end, in a window of `most`.
+    pub(crate) fn has_room(&self, most: usize) -> bool {
+        self.len() < <S::Window<Sending<G>> as Deque<_>>::CAPACITY.min(most)
+    }
+
+    /// Whether this message of the outbox has its packet id already.
+    pub(crate) fn holds(&self, seq: Seq) -> bool {
+        seq <= self.newest
+            && (self.window.position(|entry| entry.seq == seq).is_some()
+                || self.released.position(|entry| entry.seq == seq).is_some())
     }
 
     /// A new connection: everything is due again, in its order [MQTT-4.4.0-1], [MQTT-4.6.0-1].
@@ -77,28 +94,26 @@ impl<G: Gate, S: Storage> Outbound<G, S> {
     pub(crate) fn find(&self, id: PacketId) -> Found {
         let id = id.get();
         if let Some(at) = self.window.position(|entry| entry.id == id) {
-            if at >= self.sent {
-                return Found::Nothing;
-            }
             return match self.window.get(at) {
-                Some(entry) if entry.exactly_once => Found::AwaitPubRec(at),
-                _ => Found::AwaitPubAck(at),
+                // A peer may tell by itself that it holds a message of an earlier connection: sent again, it would be a new one.
+                Some(entry) if entry.exactly_once && (at < self.sent || entry.dup) => {
+                    Found::AwaitPubRec(at)
+                }
+                Some(entry) if !entry.exactly_once && at < self.sent => Found::AwaitPubAck(at),
+                _ => Found::Nothing,
             };
         }
         match self.released.position(|entry| entry.id == id) {
             Some(at) if at < self.released_sent => Found::AwaitPubComp(at),
-            _ => Found::Nothing,
+            Some(_) => Found::DuePubRel,
+            None => Found::Nothing,
         }
     }
 
     /// The smallest ring distance from `from` to an id in use.
     pub(crate) fn nearest(&self, from: u16) -> Option<u16> {
-        let window = (0..self.window.len())
-            .filter_map(|i| self.window.get(i))
-            .map(|entry| entry.id);
-        let released = (0..self.released.len())
-            .filter_map(|i| self.released.get(i))
-            .map(|entry| entry.id);
+        let window = self.sending().map(|entry| entry.id);
+        let released = self.releasing().map(|entry| entry.id);
         window.chain(released).map(|id| distance(from, id)).min()
     }
 
@@ -122,6 +137,7 @@ impl<G: Gate, S: Storage> Outbound<G, S> {
 
     /// Appends a message that is due.
     pub(crate) fn push(&mut self, entry: Sending<G>) -> Result<(), NoRoom> {
+        self.newest = self.newest.max(entry.seq);
         self.window.push(entry)
     }
 
@@ -136,6 +152,7 @@ impl<G: Gate, S: Storage> Outbound<G, S> {
 
     /// PUBREC came: its PUBREL is due after those of earlier PUBRECs [MQTT-4.6.0-4].
     pub(crate) fn release(&mut self, entry: Releasing<G>) -> Result<(), NoRoom> {
+        self.newest = self.newest.max(entry.seq);
         self.released.push(entry)
     }
 
@@ -180,10 +197,20 @@ impl<G: Gate, S: Storage> Outbound<G, S> {
         }
     }
 
-    /// The first message in the window, if any: what is sent anew when the peer has lost its session.
+    /// The earliest message in the window, if any: from there on all is sent anew when the peer has lost its session.
     pub(crate) fn first_seq(&self) -> Option<Seq> {
-        // Replays keep the order of sending, so the front is the oldest.
-        self.window.front().map(|entry| entry.seq)
+        // Not always the front: after a restart the ids that were recorded come before the messages that were not.
+        self.sending().map(|entry| entry.seq).min()
+    }
+
+    /// The PUBLISH packets that await their acknowledgement, in the order of sending.
+    pub(crate) fn sending(&self) -> impl Iterator<Item = Sending<G>> + '_ {
+        (0..self.window.len()).filter_map(|at| self.window.get(at).copied())
+    }
+
+    /// The PUBREL packets that await PUBCOMP, in the order of PUBREC.
+    pub(crate) fn releasing(&self) -> impl Iterator<Item = Releasing<G>> + '_ {
+        (0..self.released.len()).filter_map(|at| self.released.get(at).copied())
     }
 
     /// Takes the PUBRELs out, one a call.
