@@ -7,9 +7,10 @@ use mqtt_session::{Accept, Instant, Misuse};
 
 use super::connection::Handshake;
 use super::effect::{Effect, Question, QuestionId};
-use super::ids::{ConnId, SessionKey, Subscriber};
+use super::ids::{ConnId, SessionKey};
 use super::message::Message;
 use super::policy::{Decision, Identity};
+use super::routing::is_reserved;
 use super::store::Record;
 use super::{Core, connection};
 
@@ -26,7 +27,16 @@ impl Core {
         let response_information = settings
             .response_prefix
             .as_ref()
+            .filter(|_| properties.request_response_information() == Some(true))
             .map(|prefix| format!("{prefix}{client_id}").into_boxed_str());
+        let session_expiry = if connect.version().is_v5() {
+            properties.session_expiry_interval().unwrap_or(0)
+        } else if connect.clean_start() {
+            0
+        } else {
+            // Before 5.0 there is no word for how long.
+            u32::MAX
+        };
         let Some(handshake) = self
             .conns
             .get_mut(id.slot, id.generation)
@@ -48,10 +58,10 @@ impl Core {
             bridge: connect.is_bridge(),
             assigned,
             keep_alive: connect.keep_alive(),
-            session_expiry: properties.session_expiry_interval().unwrap_or(0),
+            session_expiry,
             will: connect.will().map(|will| Arc::new(will_message(&will))),
             response_information,
-            challenge: None,
+            last_data: None,
             question: 0,
         };
         self.decide(id, now);
@@ -86,15 +96,12 @@ impl Core {
     fn apply(&mut self, id: ConnId, decision: Decision, now: Instant) {
         self.touch(id);
         match decision {
-            Decision::Accept => self.accept(id, now),
-            Decision::Refuse(reason) => {
-                self.tally.refused_connections += 1;
-                self.with_machine(id, |machine, _| machine.refuse(reason));
-            }
-            Decision::Challenge(data) => self.challenge(id, data, now),
+            Decision::Accept => self.accept(id, None, now),
+            Decision::AcceptWith(data) => self.accept(id, Some(data), now),
+            Decision::Refuse(reason) => self.refuse(id, reason),
+            Decision::Challenge(data) => self.challenge(id, &data, now),
             Decision::Ask => {
-                self.questions = self.questions.wrapping_add(1);
-                let number = self.questions;
+                let number = self.next_question();
                 let Some(handshake) = self
                     .conns
                     .get_mut(id.slot, id.generation)
@@ -115,17 +122,45 @@ impl Core {
     /// The answer to [`Question::Connect`]. A late answer, to a connection that has gone meanwhile, does nothing.
     pub fn answer_connect(&mut self, question: QuestionId, decision: Decision, now: Instant) {
         let id = question.conn;
-        let open = self
+        let Some(handshake) = self
             .conns
-            .get(id.slot, id.generation)
-            .and_then(|conn| conn.handshake.as_ref())
-            .is_some_and(|handshake| handshake.question == question.number);
-        if open && decision != Decision::Ask {
-            self.apply(id, decision, now);
-        }
+            .get_mut(id.slot, id.generation)
+            .and_then(|conn| conn.handshake.as_mut())
+            .filter(|handshake| handshake.question == question.number)
+        else {
+            return;
+        };
+        // Whoever was asked passes the question on: nobody is left to ask.
+        let decision = match decision {
+            Decision::Ask => Decision::Refuse(ReasonCode::SERVER_UNAVAILABLE),
+            decision => decision,
+        };
+        // One answer each.
+        handshake.question = 0;
+        self.apply(id, decision, now);
     }
 
-    fn challenge(&mut self, id: ConnId, data: Box<[u8]>, now: Instant) {
+    pub(super) const fn next_question(&mut self) -> u32 {
+        self.questions = match self.questions.wrapping_add(1) {
+            0 => 1,
+            number => number,
+        };
+        self.questions
+    }
+
+    fn refuse(&mut self, id: ConnId, reason: ReasonCode) {
+        self.tally.refused_connections += 1;
+        // A refusal that says "success" would leave the client in the belief that it is connected.
+        let reason = if reason.is_error() {
+            reason
+        } else {
+            ReasonCode::NOT_AUTHORIZED
+        };
+        self.with_machine(id, |machine, _| machine.refuse(reason));
+        self.touch(id);
+    }
+
+    fn challenge(&mut self, id: ConnId, data: &[u8], now: Instant) {
         let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
             return;
         };
@@ -134,31 +169,48 @@ impl Core {
         };
         let text = mqtt_session::HandshakeText {
             authentication_method: handshake.request.authentication_method.as_deref(),
-            authentication_data: Some(&data),
+            authentication_data: Some(data),
             ..Default::default()
         };
         let output = conn.output.get_or_insert_with(|| self.pool.take());
-        if let Err(Misuse::TooLarge | Misuse::Encode | Misuse::Full) =
-            conn.machine
-                .challenge(&mut **output, now, &self.shared.settings().limits, text)
+        match conn
+            .machine
+            .challenge(&mut **output, now, &self.shared.settings().limits, text)
         {
+            Ok(()) => self.arm(id, now),
+            // The client named no method: AUTH means nothing to it [MQTT-4.12.0-6].
+            Err(Misuse::NotNow) => self.refuse(id, ReasonCode::BAD_AUTHENTICATION_METHOD),
             // It cannot be told: nothing is left but to end it.
-            conn.machine.disconnect(ReasonCode::PACKET_TOO_LARGE);
+            Err(_) => conn.machine.disconnect(ReasonCode::PACKET_TOO_LARGE),
         }
-        self.arm(id);
     }
 
-    fn accept(&mut self, id: ConnId, now: Instant) {
+    fn accept(&mut self, id: ConnId, data: Option<Box<[u8]>>, now: Instant) {
         let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
             return;
         };
         if conn.machine.is_connected() {
-            self.reauthenticated(id);
+            self.reauthenticated(id, data.as_deref());
             return;
         }
-        let Some(handshake) = conn.handshake.as_ref() else {
+        let Some(handshake) = conn.handshake.as_mut() else {
             return;
         };
+        handshake.last_data = data;
+        if let Some(will) = &handshake.will {
+            let client = Identity {
+                client_id: &handshake.request.client_id,
+                user_name: handshake.request.user_name.as_deref(),
+            };
+            // A will is a publication like any other, and the client should learn now that it would come to nothing.
+            if is_reserved(will.topic())
+                || !self
+                    .policy
+                    .publish(client, will.topic(), will.qos, will.retain)
+            {
+                return self.refuse(id, ReasonCode::NOT_AUTHORIZED);
+            }
+        }
         let (client_id, clean_start) = (handshake.request.client_id.clone(), handshake.clean_start);
         let resumed = self
             .find_session(&client_id)
@@ -173,10 +225,7 @@ impl Core {
                 });
                 return;
             }
-            None => (
-                self.add_session(client_id, None),
-                connection::State::default(),
-            ),
+            None => (self.add_session(client_id), connection::State::default()),
         };
         self.attach(id, key, state, session_present, now);
     }
@@ -196,26 +245,18 @@ impl Core {
             let (state, closed) = conn.machine.detach(now);
             conn.machine.disconnect(ReasonCode::SESSION_TAKEN_OVER);
             conn.session = None;
-            let backlog = conn.backlog.take();
             self.touch(old);
-            self.session_closed(key, state, closed, backlog, now);
+            self.session_closed(key, state, closed, now);
         }
-        let session = self.sessions.get_mut(key.slot, key.generation)?;
-        let state = session.offline.take()?.state;
         if clean_start {
             // [MQTT-3.1.2-4]
-            self.end_session(key, &state, now);
+            self.end_session(key, now);
             return None;
         }
+        let session = self.sessions.get_mut(key.slot, key.generation)?;
         // Resumed in time: a will that was delayed is not published [MQTT-3.1.3-9].
-        if let Some(will) = session.will.take() {
-            self.store.record(&Record::Will {
-                session: key,
-                message: &will,
-                due: None,
-            });
-        }
-        Some((key, state))
+        session.will = None;
+        Some((key, session.offline.take()?.state))
     }
 
     /// Gives a session to a connection, and answers CONNECT.
@@ -228,6 +269,7 @@ impl Core {
         now: Instant,
     ) {
         let settings = self.shared.settings();
+        let who = self.subscriber(key);
         let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
             return;
         };
@@ -252,26 +294,36 @@ impl Core {
                 copy.expires = will.expires;
                 copy
             });
-            will.publisher = Subscriber::session(self.worker, key);
+            will.publisher = who;
             Arc::new(will)
         });
         handshake.request.password = None;
         let most = settings.keep_alive_maximum;
-        let server_keep_alive = (most != 0
+        // Before 5.0 a client cannot be told, and must not be cut off for keeping its own word.
+        let server_keep_alive = (handshake.request.version.is_v5()
+            && most != 0
             && (handshake.keep_alive == 0 || handshake.keep_alive > most))
             .then_some(most);
         let asked = handshake.session_expiry;
-        let session_expiry = (handshake.request.version.is_v5()
-            && asked > settings.session_expiry_maximum)
-            .then_some(settings.session_expiry_maximum);
+        let session_expiry =
+            (asked > settings.session_expiry_maximum).then_some(settings.session_expiry_maximum);
         let peer = handshake.request.peer.clone();
         conn.session = Some(key);
         conn.machine.replace_state(state);
-        let kept = self.store.record(&Record::Session {
-            session: key,
+        let mut kept = self.store.record(&Record::Session {
+            session: who,
             client_id: &session.client_id,
+            user_name: session.user_name.as_deref(),
             expiry: session_expiry.unwrap_or(asked),
+            bridge: session.bridge,
         });
+        if let Some(message) = &session.will {
+            kept = self.store.record(&Record::Will {
+                session: who,
+                message,
+                due: None,
+            });
+        }
         let accepted = conn.machine.accept(Accept {
             session_present,
             server_keep_alive,
@@ -280,17 +332,11 @@ impl Core {
         });
         debug_assert_eq!(accepted, Ok(()), "CONNECT was being decided");
         self.tally.clients_connected += 1;
-        self.policy.connected(
-            Identity {
-                client_id: &session.client_id,
-                user_name: session.user_name.as_deref(),
-            },
-            &peer,
-        );
+        self.policy.connected(session.identity(), &peer);
         self.join_groups(key, now);
     }
 
-    fn reauthenticated(&mut self, id: ConnId) {
+    fn reauthenticated(&mut self, id: ConnId, data: Option<&[u8]>) {
         let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
             return;
         };
@@ -299,6 +345,7 @@ impl Core {
         };
         let text = mqtt_session::HandshakeText {
             authentication_method: handshake.request.authentication_method.as_deref(),
+            authentication_data: data,
             ..Default::default()
         };
         let output = conn.output.get_or_insert_with(|| self.pool.take());
@@ -324,9 +371,9 @@ impl Core {
     fn new_client_id(&mut self) -> Box<str> {
         loop {
             let id = format!(
-                "auto-{:016x}{:04x}",
+                "auto-{:016x}{:08x}",
                 self.next_random(),
-                self.next_random() as u16
+                self.next_random() as u32
             );
             if self.shared.home(&id) == self.worker && self.find_session(&id).is_none() {
                 return id.into();

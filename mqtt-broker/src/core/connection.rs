@@ -7,11 +7,9 @@ use mqtt_session::{
     Change, Commit, HandshakeText, Instant, Limits, Outbox, Outcome, OutgoingMessage, Owner, Seq,
     ServerSession, SessionState, Violation,
 };
-use mqtt_topic::RetainedWalk;
 
 use super::counters::Tally;
 use super::ids::{GroupId, SessionKey, Subscriber};
-use super::message::Ids;
 use super::output::Output;
 use super::policy::{ConnectRequest, Peer};
 use super::queue::Queue;
@@ -35,8 +33,6 @@ pub(super) struct Conn {
     pub(super) handshake: Option<Box<Handshake>>,
     /// A SUBSCRIBE that somebody else was asked about.
     pub(super) asked: Option<Box<Asked>>,
-    /// Retained messages that new subscriptions still have to get.
-    pub(super) backlog: Option<Box<Backlog>>,
     /// When its timer fires.
     pub(super) armed: Instant,
     /// The rule that the client broke.
@@ -47,6 +43,8 @@ pub(super) struct Conn {
     pub(super) paused: bool,
     /// There is more to write than one round takes.
     pub(super) more: bool,
+    /// It stands in the list of those to be looked at when the store has come further.
+    pub(super) withheld: bool,
 }
 
 /// What CONNECT said, until it is answered.
@@ -61,30 +59,19 @@ pub(super) struct Handshake {
     pub(super) session_expiry: u32,
     pub(super) will: Option<std::sync::Arc<super::message::Message>>,
     pub(super) response_information: Option<Box<str>>,
-    /// Data for the client: of the next AUTH, or of CONNACK.
-    pub(super) challenge: Option<Box<[u8]>>,
-    /// The number of the open question.
+    /// Data of enhanced authentication that CONNACK brings.
+    pub(super) last_data: Option<Box<[u8]>>,
+    /// The number of the open question; 0 is none.
     pub(super) question: u32,
 }
 
 /// A SUBSCRIBE that waits for somebody's verdict.
 #[derive(Debug)]
 pub(super) struct Asked {
+    /// 0 while nobody was asked.
     pub(super) question: u32,
     pub(super) filters: Vec<(Box<str>, mqtt_codec::SubscriptionOptions)>,
     pub(super) id: Option<SubscriptionId>,
-}
-
-/// New subscriptions that still have to get retained messages.
-#[derive(Debug, Default)]
-pub(super) struct Backlog(pub(super) Vec<Walk>);
-
-/// Retained messages on their way to a new subscription.
-#[derive(Debug)]
-pub(super) struct Walk {
-    pub(super) walk: RetainedWalk,
-    pub(super) qos: QoS,
-    pub(super) ids: Ids,
 }
 
 impl Conn {
@@ -113,7 +100,7 @@ impl Conn {
             session_expiry: 0,
             will: None,
             response_information: None,
-            challenge: None,
+            last_data: None,
             question: 0,
         };
         Self {
@@ -122,25 +109,33 @@ impl Conn {
             output: None,
             handshake: Some(Box::new(handshake)),
             asked: None,
-            backlog: None,
             armed,
             why: None,
             touched: false,
             paused: false,
             more: false,
+            withheld: false,
         }
     }
 
-    /// Whether packets are taken. Output that the client leaves unread does not stop it: what may pile up behind that is bounded by the
-    /// session's own tables, and a slow link must get its pings through.
+    /// Whether nothing has come yet.
+    pub(super) fn awaits_connect(&self) -> bool {
+        // CONNECT gives everyone a client id, its own or one that is assigned.
+        self.handshake
+            .as_ref()
+            .is_some_and(|handshake| handshake.request.client_id.is_empty())
+    }
+
+    /// Whether packets are taken. Output that the client leaves unread does not stop it, nor do retained messages that it still has to
+    /// get: what may pile up is bounded by the session's own tables, a slow link must get its pings through, and acknowledgements are what
+    /// opens the window again.
     pub(super) fn takes_input(&self) -> bool {
-        self.machine.wants_input() && self.backlog.is_none()
+        self.machine.wants_input()
     }
 }
 
 /// The owner of a session while its machine is called.
 pub(super) struct Keeper<'a> {
-    pub(super) key: SessionKey,
     pub(super) who: Subscriber,
     pub(super) queue: &'a mut Option<Box<Queue>>,
     pub(super) store: &'a mut dyn Store,
@@ -172,8 +167,8 @@ impl Keeper<'_> {
             self.tally.queued -= 1;
             if queued.qos != QoS::AtMostOnce {
                 self.store.record(&Record::Done {
-                    session: self.key,
-                    seq,
+                    receiver: self.who,
+                    copy: queued.copy,
                 });
                 if let Some(group) = queued.group {
                     self.ended.push((group, self.who));
@@ -212,9 +207,18 @@ impl Owner for Keeper<'_> {
     type Gate = Commit;
 
     fn record(&mut self, change: Change) -> Commit {
+        let copy = match change {
+            Change::Sent(seq, _) | Change::PeerReceived(seq, _) => self
+                .queue
+                .as_ref()
+                .and_then(|queue| queue.get(seq))
+                .map(|queued| queued.copy),
+            _ => None,
+        };
         self.store.record(&Record::Handshake {
-            session: self.key,
+            session: self.who,
             change,
+            copy: copy.unwrap_or_default(),
         })
     }
 
@@ -234,7 +238,7 @@ impl Owner for Keeper<'_> {
             assigned_client_id: handshake.assigned.then_some(self.client_id),
             response_information: handshake.response_information.as_deref(),
             authentication_method: handshake.request.authentication_method.as_deref(),
-            authentication_data: handshake.challenge.as_deref(),
+            authentication_data: handshake.last_data.as_deref(),
             server_reference: None,
             reason_string: None,
         }

@@ -26,20 +26,15 @@ pub(super) struct Terms {
 }
 
 impl Terms {
-    fn add(this: Option<Self>, grant: Grant) -> Self {
-        let (qos, retain_as_published) = (grant.options.qos, grant.options.retain_as_published);
-        match this {
-            None => Self {
-                qos,
-                retain_as_published,
-                ids: Ids::None.with(grant.id),
-            },
-            Some(terms) => Self {
-                qos: terms.qos.max(qos),
-                retain_as_published: terms.retain_as_published || retain_as_published,
-                ids: terms.ids.with(grant.id),
-            },
-        }
+    /// The terms of all these subscriptions together; `None` without any.
+    fn of(grants: impl Iterator<Item = Grant> + Clone) -> Option<Self> {
+        Some(Self {
+            qos: grants.clone().map(|grant| grant.options.qos).max()?,
+            retain_as_published: grants
+                .clone()
+                .any(|grant| grant.options.retain_as_published),
+            ids: grants.filter_map(|grant| grant.id).collect(),
+        })
     }
 }
 
@@ -76,23 +71,14 @@ pub(super) fn gather(index: &SubscriptionIndex<Subscriber, Grant>, name: &TopicN
         let Some(&(to, _)) = same.first() else {
             continue;
         };
-        let fold = |grants: &mut dyn Iterator<Item = Grant>| {
-            grants.fold(None, |terms, grant| Some(Terms::add(terms, grant)))
-        };
-        let Some(terms) = fold(&mut same.iter().map(|&(_, grant)| grant)) else {
+        let grants = same.iter().map(|&(_, grant)| grant);
+        let Some(terms) = Terms::of(grants.clone()) else {
             continue;
         };
-        let own = same
-            .iter()
-            .any(|(_, grant)| grant.options.no_local)
-            .then(|| {
-                Box::new(fold(
-                    &mut same
-                        .iter()
-                        .map(|&(_, grant)| grant)
-                        .filter(|grant| !grant.options.no_local),
-                ))
-            });
+        let own = grants
+            .clone()
+            .any(|grant| grant.options.no_local)
+            .then(|| Box::new(Terms::of(grants.filter(|grant| !grant.options.no_local))));
         routes.push(Route { to, terms, own });
     }
     routes
@@ -108,6 +94,8 @@ pub(super) struct Cache {
 impl Cache {
     const TOPICS: usize = 8_192;
     const ROUTES: usize = 262_144;
+    /// Longer topics are looked up each time: clients choose them, and the cache must not grow by them.
+    const TOPIC_BYTES: usize = 512;
 
     /// The fan-out that was gathered under this generation.
     pub(super) fn get(&self, topic: &str, generation: u64) -> Option<Arc<FanOut>> {
@@ -116,8 +104,11 @@ impl Cache {
     }
 
     pub(super) fn put(&mut self, topic: &str, generation: u64, fan_out: &Arc<FanOut>) {
+        if topic.len() > Self::TOPIC_BYTES {
+            return;
+        }
         if self.topics.len() >= Self::TOPICS || self.routes >= Self::ROUTES {
-            self.topics.clear();
+            self.topics = HashMap::new();
             self.routes = 0;
         }
         self.routes += fan_out.len();
@@ -211,5 +202,17 @@ mod tests {
         assert!(cache.get("t", 7).is_some());
         assert!(cache.get("t", 8).is_none());
         assert!(cache.get("u", 7).is_none());
+    }
+
+    /// Topics of 64 kB, each published to once, filled the cache with half a gigabyte.
+    #[test]
+    fn the_cache_is_bounded_in_topics_routes_and_bytes() {
+        let mut cache = Cache::default();
+        cache.put(&"t".repeat(60_000), 1, &Arc::new(FanOut::new()));
+        assert!(cache.topics.is_empty());
+        for number in 0..3 * Cache::TOPICS {
+            cache.put(&number.to_string(), 1, &Arc::new(FanOut::new()));
+            assert!(cache.topics.len() <= Cache::TOPICS);
+        }
     }
 }

@@ -4,9 +4,11 @@ use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
+use mqtt_session::{Commit, Instant};
 
-use super::ids::{GroupId, Subscriber};
+use super::ids::{GROUP_GENERATIONS, GroupId, Subscriber};
 use super::message::Message;
+use super::slab::Slab;
 
 /// A session in a group.
 #[derive(Clone, Copy, Debug)]
@@ -19,16 +21,30 @@ pub(super) struct Member {
     outstanding: u32,
 }
 
-/// The members of one share name and filter.
+/// A message that waits for any member.
 #[derive(Debug)]
+pub(super) struct Waiting {
+    pub(super) message: Arc<Message>,
+    /// The number of its record in the store.
+    pub(super) copy: Commit,
+}
+
+/// The members of one share name and filter.
+#[derive(Debug, Default)]
 struct Group {
-    /// `$share/name/filter`.
-    filter: Box<str>,
     members: Vec<Member>,
     /// QoS 1 and 2 messages that came while nobody was connected.
-    waiting: VecDeque<Arc<Message>>,
+    waiting: VecDeque<Waiting>,
+    waiting_bytes: u64,
     /// Where the search for a member begins: round robin among equals.
     turn: usize,
+}
+
+/// What a group may have waiting.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Most {
+    pub(super) messages: usize,
+    pub(super) bytes: u64,
 }
 
 /// What becomes of a message for a group.
@@ -36,86 +52,103 @@ struct Group {
 pub(super) enum Choice {
     /// This member gets it.
     Member(Member),
-    /// It waits for the first member that comes back.
-    Waits,
-    /// Nobody is there and it does not wait, or too many wait already.
-    Dropped,
+    /// Nobody is connected: it has to [wait](Groups::wait).
+    Nobody,
+    /// The group has ended.
+    Ended,
 }
 
 /// All groups.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(super) struct Groups {
     by_filter: HashMap<Box<str>, GroupId>,
-    groups: Vec<Option<Group>>,
-    free: Vec<u32>,
+    groups: Slab<Group>,
+}
+
+impl Default for Groups {
+    fn default() -> Self {
+        Self {
+            by_filter: HashMap::new(),
+            groups: Slab::new(GROUP_GENERATIONS),
+        }
+    }
+}
+
+/// What [`Groups::join`] did.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Joined {
+    pub(super) group: GroupId,
+    pub(super) new_group: bool,
+}
+
+/// What [`Groups::leave`] did.
+#[derive(Debug)]
+pub(super) struct Left {
+    pub(super) group: GroupId,
+    /// The last member has left: what waited ends with the group.
+    pub(super) ended: Option<VecDeque<Waiting>>,
 }
 
 impl Groups {
-    /// Makes `who` a member, or changes its terms. Says the group, whether it is new, and whether the member is.
+    /// Makes `who` a member, or changes its terms.
     pub(super) fn join(
         &mut self,
         filter: &str,
         who: Subscriber,
         options: SubscriptionOptions,
         id: Option<SubscriptionId>,
-    ) -> (GroupId, bool, bool) {
+    ) -> Joined {
         let known = self.by_filter.get(filter).copied();
         let group_id = known.unwrap_or_else(|| {
-            let group = Group {
-                filter: filter.into(),
-                members: Vec::new(),
-                waiting: VecDeque::new(),
-                turn: 0,
-            };
-            let slot = self.free.pop().unwrap_or(self.groups.len() as u32);
-            if slot as usize == self.groups.len() {
-                self.groups.push(Some(group));
-            } else {
-                self.groups[slot as usize] = Some(group);
-            }
-            self.by_filter.insert(filter.into(), GroupId(slot));
-            GroupId(slot)
+            let (slot, generation) = self.groups.insert(Group::default());
+            let id = GroupId { slot, generation };
+            self.by_filter.insert(filter.into(), id);
+            id
         });
-        let Some(group) = self.groups[group_id.0 as usize].as_mut() else {
-            return (group_id, false, false);
+        let joined = Joined {
+            group: group_id,
+            new_group: known.is_none(),
         };
-        let new_member = match group.members.iter_mut().find(|member| member.who == who) {
-            Some(member) => {
-                (member.options, member.id) = (options, id);
-                false
-            }
-            None => {
-                group.members.push(Member {
-                    who,
-                    options,
-                    id,
-                    connected: true,
-                    outstanding: 0,
-                });
-                true
-            }
+        let Some(group) = self.group(group_id) else {
+            return joined;
         };
-        (group_id, known.is_none(), new_member)
+        match group.members.iter_mut().find(|member| member.who == who) {
+            Some(member) => (member.options, member.id) = (options, id),
+            None => group.members.push(Member {
+                who,
+                options,
+                id,
+                connected: true,
+                outstanding: 0,
+            }),
+        }
+        joined
     }
 
-    /// Takes `who` out of a group. `Some` when it was a member; then says whether the group has ended.
-    pub(super) fn leave(&mut self, filter: &str, who: Subscriber) -> Option<(GroupId, bool)> {
-        let id = *self.by_filter.get(filter)?;
-        let slot = self.groups.get_mut(id.0 as usize)?;
-        let group = slot.as_mut()?;
+    /// Takes `who` out of a group, if it was a member.
+    pub(super) fn leave(&mut self, filter: &str, who: Subscriber) -> Option<Left> {
+        let id = self.find(filter)?;
+        let group = self.group(id)?;
         let at = group.members.iter().position(|member| member.who == who)?;
         group.members.remove(at);
-        let ended = group.members.is_empty();
-        if ended {
-            self.by_filter.remove(&group.filter);
-            *slot = None;
-            self.free.push(id.0);
+        let mut ended = None;
+        if group.members.is_empty() {
+            self.by_filter.remove(filter);
+            ended = self
+                .groups
+                .remove(id.slot, id.generation)
+                .map(|group| group.waiting);
         }
-        Some((id, ended))
+        Some(Left { group: id, ended })
     }
 
     fn group(&mut self, id: GroupId) -> Option<&mut Group> {
-        self.groups.get_mut(id.0 as usize)?.as_mut()
+        self.groups.get_mut(id.slot, id.generation)
+    }
+
+    fn member(&mut self, id: GroupId, who: Subscriber) -> Option<&mut Member> {
+        let group = self.group(id)?;
+        group.members.iter_mut().find(|member| member.who == who)
     }
 
     /// The group of a filter with its share name.
@@ -125,63 +158,84 @@ impl Groups {
 
     /// Tells a group that a member has come or gone.
     pub(super) fn set_connected(&mut self, id: GroupId, who: Subscriber, connected: bool) {
-        if let Some(member) = self
-            .group(id)
-            .and_then(|group| group.members.iter_mut().find(|member| member.who == who))
-        {
+        if let Some(member) = self.member(id, who) {
             member.connected = connected;
         }
     }
 
     /// Chooses who gets a message: among connected members the one with the fewest outstanding, then in turn.
-    pub(super) fn choose(
-        &mut self,
-        id: GroupId,
-        message_qos: QoS,
-        most_waiting: usize,
-        message: impl FnOnce() -> Arc<Message>,
-    ) -> Choice {
+    pub(super) fn choose(&mut self, id: GroupId, message_qos: QoS) -> Choice {
         let Some(group) = self.group(id) else {
-            return Choice::Dropped;
+            return Choice::Ended;
         };
         let count = group.members.len();
         let best = (0..count)
             .map(|step| (group.turn + step) % count)
             .filter(|&at| group.members[at].connected)
             .min_by_key(|&at| group.members[at].outstanding);
-        match best {
-            Some(at) => {
-                group.turn = at + 1;
-                let member = &mut group.members[at];
-                if message_qos.min(member.options.qos) != QoS::AtMostOnce {
-                    member.outstanding += 1;
-                }
-                Choice::Member(*member)
+        let Some(at) = best else {
+            return Choice::Nobody;
+        };
+        group.turn = at + 1;
+        let member = &mut group.members[at];
+        if message_qos.min(member.options.qos) != QoS::AtMostOnce {
+            member.outstanding += 1;
+        }
+        Choice::Member(*member)
+    }
+
+    /// Whether one more message may wait; what has expired goes first, and is handed to `expired`.
+    pub(super) fn has_room(
+        &mut self,
+        id: GroupId,
+        size: u64,
+        most: Most,
+        now: Instant,
+        mut expired: impl FnMut(Waiting),
+    ) -> bool {
+        let Some(group) = self.group(id) else {
+            return false;
+        };
+        // In the order of their coming, so that a full queue is not searched for every message that it cannot take.
+        while group.waiting.len() >= most.messages || group.waiting_bytes + size > most.bytes {
+            if !group
+                .waiting
+                .front()
+                .is_some_and(|first| first.message.expired(now))
+            {
+                return false;
             }
-            None if message_qos == QoS::AtMostOnce || group.waiting.len() >= most_waiting => {
-                Choice::Dropped
-            }
-            None => {
-                group.waiting.push_back(message());
-                Choice::Waits
-            }
+            let Some(first) = group.waiting.pop_front() else {
+                return false;
+            };
+            group.waiting_bytes -= first.message.size() as u64;
+            expired(first);
+        }
+        true
+    }
+
+    /// Lets a message wait for the first member that comes back.
+    pub(super) fn wait(&mut self, id: GroupId, waiting: Waiting) {
+        if let Some(group) = self.group(id) {
+            group.waiting_bytes += waiting.message.size() as u64;
+            group.waiting.push_back(waiting);
         }
     }
 
     /// A member is done with one message.
     pub(super) fn done(&mut self, id: GroupId, who: Subscriber) {
-        if let Some(member) = self
-            .group(id)
-            .and_then(|group| group.members.iter_mut().find(|member| member.who == who))
-        {
+        if let Some(member) = self.member(id, who) {
             member.outstanding = member.outstanding.saturating_sub(1);
         }
     }
 
     /// The messages that waited, for the first member that is back.
-    pub(super) fn take_waiting(&mut self, id: GroupId) -> VecDeque<Arc<Message>> {
+    pub(super) fn take_waiting(&mut self, id: GroupId) -> VecDeque<Waiting> {
         self.group(id)
-            .map(|group| core::mem::take(&mut group.waiting))
+            .map(|group| {
+                group.waiting_bytes = 0;
+                core::mem::take(&mut group.waiting)
+            })
             .unwrap_or_default()
     }
 }
@@ -190,6 +244,8 @@ impl Groups {
 mod tests {
     use super::super::ids::SessionKey;
     use super::*;
+
+    const NOW: Instant = Instant::from_millis(5);
 
     fn who(slot: u32) -> Subscriber {
         Subscriber::session(
@@ -201,32 +257,40 @@ mod tests {
         )
     }
 
-    fn options(qos: QoS) -> SubscriptionOptions {
-        SubscriptionOptions {
-            qos,
+    fn join(groups: &mut Groups, filter: &str, slot: u32) -> Joined {
+        let options = SubscriptionOptions {
+            qos: QoS::AtLeastOnce,
             ..SubscriptionOptions::default()
+        };
+        groups.join(filter, who(slot), options, None)
+    }
+
+    fn waiting(expires: Option<u64>) -> Waiting {
+        let mut message = Message::new("t", &[], b"", QoS::AtLeastOnce, false);
+        message.expires = expires.map(Instant::from_millis);
+        Waiting {
+            message: Arc::new(message),
+            copy: Commit(0),
         }
     }
 
-    fn message() -> Arc<Message> {
-        Arc::new(Message::new("t", &[], b"", QoS::AtLeastOnce, false))
-    }
-
     fn chosen(groups: &mut Groups, id: GroupId) -> Option<Subscriber> {
-        match groups.choose(id, QoS::AtLeastOnce, 2, message) {
+        match groups.choose(id, QoS::AtLeastOnce) {
             Choice::Member(member) => Some(member.who),
-            Choice::Waits | Choice::Dropped => None,
+            Choice::Nobody | Choice::Ended => None,
         }
     }
 
     #[test]
     fn the_member_with_the_fewest_outstanding_gets_it_then_in_turn() {
         let mut groups = Groups::default();
-        let (id, new, _) = groups.join("$share/g/t", who(1), options(QoS::AtLeastOnce), None);
-        assert!(new);
+        let Joined { group: id, .. } = join(&mut groups, "$share/g/t", 1);
         assert_eq!(
-            groups.join("$share/g/t", who(2), options(QoS::AtLeastOnce), None),
-            (id, false, true)
+            join(&mut groups, "$share/g/t", 2),
+            Joined {
+                group: id,
+                new_group: false
+            }
         );
         assert_eq!(
             [chosen(&mut groups, id), chosen(&mut groups, id)],
@@ -240,37 +304,42 @@ mod tests {
     }
 
     #[test]
-    fn with_nobody_connected_messages_wait_up_to_the_limit() {
+    fn with_nobody_connected_messages_wait_up_to_the_limits_and_expired_ones_make_room() {
         let mut groups = Groups::default();
-        let (id, ..) = groups.join("$share/g/t", who(1), options(QoS::AtLeastOnce), None);
+        let id = join(&mut groups, "$share/g/t", 1).group;
         groups.set_connected(id, who(1), false);
-        assert!(matches!(
-            groups.choose(id, QoS::AtMostOnce, 2, message),
-            Choice::Dropped
-        ));
-        assert!(matches!(
-            groups.choose(id, QoS::AtLeastOnce, 2, message),
-            Choice::Waits
-        ));
-        assert!(matches!(
-            groups.choose(id, QoS::ExactlyOnce, 2, message),
-            Choice::Waits
-        ));
-        assert!(matches!(
-            groups.choose(id, QoS::ExactlyOnce, 2, message),
-            Choice::Dropped
-        ));
+        assert!(matches!(groups.choose(id, QoS::AtMostOnce), Choice::Nobody));
+        let size = waiting(None).message.size() as u64;
+        let most = Most {
+            messages: 2,
+            bytes: 1_000_000,
+        };
+        groups.wait(id, waiting(Some(3)));
+        groups.wait(id, waiting(None));
+        let mut expired = 0;
+        assert!(groups.has_room(id, size, most, NOW, |_| expired += 1));
+        assert_eq!(expired, 1);
+        groups.wait(id, waiting(None));
+        assert!(!groups.has_room(id, size, most, NOW, |_| unreachable!()));
+        let most = Most {
+            messages: 9,
+            bytes: 3 * size - 1,
+        };
+        assert!(!groups.has_room(id, size, most, NOW, |_| unreachable!()));
         assert_eq!(groups.take_waiting(id).len(), 2);
+        assert!(groups.has_room(id, size, most, NOW, |_| unreachable!()));
     }
 
+    /// A message that was meant for an ended group must not reach the next one that has its place.
     #[test]
-    fn the_last_member_ends_the_group() {
+    fn the_last_member_ends_the_group_and_its_number_stays_unused() {
         let mut groups = Groups::default();
-        let (id, ..) = groups.join("$share/g/t", who(1), options(QoS::AtLeastOnce), None);
-        assert_eq!(groups.leave("$share/g/t", who(2)), None);
-        assert_eq!(groups.leave("$share/g/t", who(1)), Some((id, true)));
+        let id = join(&mut groups, "$share/g/t", 1).group;
+        assert!(groups.leave("$share/g/t", who(2)).is_none());
+        assert!(groups.leave("$share/g/t", who(1)).unwrap().ended.is_some());
         assert_eq!(groups.find("$share/g/t"), None);
-        let (again, new, _) = groups.join("$share/h/t", who(1), options(QoS::AtMostOnce), None);
-        assert_eq!((again, new), (id, true), "the number is used again");
+        let again = join(&mut groups, "$share/h/t", 1);
+        assert!(again.new_group && again.group != id);
+        assert!(matches!(groups.choose(id, QoS::AtLeastOnce), Choice::Ended));
     }
 }

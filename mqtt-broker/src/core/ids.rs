@@ -26,7 +26,12 @@ pub struct LocalId(pub u32);
 
 /// A group of sessions that share a subscription.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug)]
-pub struct GroupId(pub u32);
+pub struct GroupId {
+    /// A dense number, used again after the group has ended.
+    pub slot: u32,
+    /// How often the slot was used before, modulo 2^30: what was meant for an ended group never reaches a later one.
+    pub generation: u32,
+}
 
 /// Who receives messages: the key of the subscription index, packed into eight bytes.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
@@ -53,6 +58,8 @@ const WORKER: u32 = 52;
 const GENERATION: u32 = 32;
 /// Generations of sessions count modulo this.
 pub(super) const GENERATIONS: u32 = 1 << (WORKER - GENERATION);
+/// Generations of groups count modulo this.
+pub(super) const GROUP_GENERATIONS: u32 = 1 << (KIND - GENERATION);
 /// Workers that a subscriber can name.
 pub const WORKERS_MAX: u16 = 1 << (KIND - WORKER);
 
@@ -73,7 +80,11 @@ impl Subscriber {
     /// A shared group.
     #[must_use]
     pub const fn group(id: GroupId) -> Self {
-        Self((1 << KIND) | id.0 as u64)
+        Self(
+            (1 << KIND)
+                | (((id.generation % GROUP_GENERATIONS) as u64) << GENERATION)
+                | id.slot as u64,
+        )
     }
 
     /// A subscriber inside this process.
@@ -94,7 +105,10 @@ impl Subscriber {
                     generation: (self.0 >> GENERATION) as u32 & (GENERATIONS - 1),
                 },
             }),
-            1 => Some(Receiver::Group(GroupId(slot))),
+            1 => Some(Receiver::Group(GroupId {
+                slot,
+                generation: (self.0 >> GENERATION) as u32 & (GROUP_GENERATIONS - 1),
+            })),
             2 => Some(Receiver::Local(LocalId(slot))),
             _ => None,
         }
@@ -128,9 +142,13 @@ mod tests {
                 key
             })
         );
+        let group = GroupId {
+            slot: 7,
+            generation: GROUP_GENERATIONS - 1,
+        };
         assert_eq!(
-            Subscriber::group(GroupId(7)).receiver(),
-            Some(Receiver::Group(GroupId(7)))
+            Subscriber::group(group).receiver(),
+            Some(Receiver::Group(group))
         );
         assert_eq!(
             Subscriber::local(LocalId(9)).receiver(),

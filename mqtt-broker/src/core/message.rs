@@ -11,7 +11,7 @@ use super::ids::Subscriber;
 #[derive(Debug)]
 pub struct Message {
     data: Box<[u8]>,
-    topic_len: u16,
+    topic_len: u32,
     properties_len: u32,
     /// The QoS that it was published with.
     pub qos: QoS,
@@ -33,7 +33,7 @@ impl Message {
         data.extend_from_slice(payload);
         Self {
             data: data.into_boxed_slice(),
-            topic_len: topic.len() as u16,
+            topic_len: topic.len() as u32,
             properties_len: properties.len() as u32,
             qos,
             retain,
@@ -43,7 +43,7 @@ impl Message {
     }
 
     fn split(&self) -> (&[u8], &[u8], &[u8]) {
-        let (topic, rest) = self.data.split_at(usize::from(self.topic_len));
+        let (topic, rest) = self.data.split_at(self.topic_len as usize);
         let (properties, payload) = rest.split_at(self.properties_len as usize);
         (topic, properties, payload)
     }
@@ -186,7 +186,8 @@ pub(super) enum Ids {
     #[default]
     None,
     One([SubscriptionId; 1]),
-    Many(Arc<[SubscriptionId]>),
+    /// Behind a thin pointer: it stands in every entry of every queue.
+    Many(Arc<Box<[SubscriptionId]>>),
 }
 
 impl Ids {
@@ -198,12 +199,21 @@ impl Ids {
         }
     }
 
-    /// The same and one more [MQTT-3.3.4-4].
-    pub(super) fn with(self, id: Option<SubscriptionId>) -> Self {
-        match (self, id) {
-            (ids, None) => ids,
-            (Self::None, Some(id)) => Self::One([id]),
-            (ids, Some(id)) => Self::Many(ids.as_slice().iter().copied().chain([id]).collect()),
-        }
+    pub(super) fn one(id: Option<SubscriptionId>) -> Self {
+        id.map_or(Self::None, |id| Self::One([id]))
+    }
+}
+
+impl FromIterator<SubscriptionId> for Ids {
+    /// All of them, in their order [MQTT-3.3.4-4].
+    fn from_iter<I: IntoIterator<Item = SubscriptionId>>(ids: I) -> Self {
+        let mut ids = ids.into_iter();
+        let Some(first) = ids.next() else {
+            return Self::None;
+        };
+        let Some(second) = ids.next() else {
+            return Self::One([first]);
+        };
+        Self::Many(Arc::new([first, second].into_iter().chain(ids).collect()))
     }
 }

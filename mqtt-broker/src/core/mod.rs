@@ -9,6 +9,7 @@
 //!                                                       └────────────────────────────────┘      for each touched connection
 //! ```
 
+mod backlog;
 mod connect;
 mod connection;
 mod counters;
@@ -21,6 +22,7 @@ mod output;
 mod policy;
 mod queue;
 mod receive;
+mod retained;
 mod routing;
 mod sessions;
 mod settings;
@@ -33,12 +35,12 @@ mod sys;
 mod tests;
 
 use core::cmp::Reverse;
-use std::collections::BinaryHeap;
+use std::collections::{BinaryHeap, VecDeque};
 use std::sync::Arc;
 
 use hashbrown::HashTable;
 use mqtt_codec::ReasonCode;
-use mqtt_session::{Expires, Instant, Output as Polling};
+use mqtt_session::{Commit, Instant, Output as Polling};
 
 pub use counters::{Counters, Gauge};
 pub use effect::{Batch, Effect, Question, QuestionId};
@@ -50,6 +52,7 @@ pub use settings::Settings;
 pub use shared::Shared;
 pub use store::{Memory, Record, Store};
 
+use backlog::Refill;
 use connection::{Conn, Keeper};
 use counters::Tally;
 use fanout::Cache;
@@ -60,8 +63,14 @@ use sys::Sys;
 
 /// Output that gathers before it has to be written out: a connection gets no more in one round.
 const ROUND_OUTPUT: usize = 64 * 1024;
-/// Retained messages looked at a time, for a new subscription or for expiry.
+/// Retained topics looked at in one piece, for a new subscription.
 const WALK_STEP: usize = 256;
+/// Timers that fire in one round; the others fire in the next.
+const ROUND_TIMERS: usize = 1_024;
+/// Timers that nobody waits for any more, before they are thrown out.
+const STALE_TIMERS: usize = 1_024;
+/// A connection without keep-alive gives its tables back after so much silence, in milliseconds.
+const TRIM_AFTER_MS: u64 = 60_000;
 
 /// What became of the bytes that came in.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -105,7 +114,6 @@ enum Timer {
     /// A session without a connection: its expiry, or its will.
     Session(SessionKey),
     Sys,
-    Sweep,
 }
 
 /// The rules of one worker. See the [module](self) for how it is driven.
@@ -129,13 +137,20 @@ pub struct Core {
     cache: Cache,
     tally: Tally,
     sys: Sys,
-    sweep: Option<mqtt_topic::RetainedWalk>,
+    /// When retained messages expire that this worker has stored, and their topics.
+    expiring: BinaryHeap<Reverse<(Instant, Box<str>)>>,
+    /// Connections from which something was withheld when they were polled, and the commit that it waits for at most.
+    withheld: VecDeque<(Commit, ConnId)>,
+    /// The latest record when the store was last told to commit.
+    flushed: Commit,
     /// Members of groups whose message has ended, until the groups are told.
     ended: Vec<(GroupId, Subscriber)>,
     /// End-to-end properties of the message that is being routed.
     scratch: Vec<u8>,
     questions: u32,
-    random: u64,
+    seed: u64,
+    /// Random numbers drawn so far.
+    drawn: u64,
     draining: bool,
 }
 
@@ -177,25 +192,21 @@ impl Core {
             cache: Cache::default(),
             tally: Tally::default(),
             sys: Sys::new(now),
-            sweep: None,
+            expiring: BinaryHeap::new(),
+            withheld: VecDeque::new(),
+            flushed: Commit::default(),
             ended: Vec::new(),
             scratch: Vec::new(),
             questions: 0,
-            random: seed,
+            seed,
+            drawn: 0,
             draining: false,
         };
-        if worker == 0 {
-            if core.shared.settings().sys_interval_ms != 0 {
-                core.timers.push(Reverse((now, Timer::Sys)));
-            }
-            core.timers
-                .push(Reverse((now.plus_millis(Self::SWEEP_MS), Timer::Sweep)));
+        if worker == 0 && core.shared.settings().sys_interval_ms != 0 {
+            core.set_timer(now, Timer::Sys);
         }
         core
     }
-
-    /// Time between two looks for expired retained messages, in milliseconds.
-    const SWEEP_MS: u64 = 1_000;
 
     /// A connection was accepted, or handed over from another worker. `None` when there are too many.
     pub fn open(&mut self, peer: Peer, now: Instant) -> Option<ConnId> {
@@ -208,7 +219,7 @@ impl Core {
         let armed = conn.armed;
         let (slot, generation) = self.conns.insert(conn);
         let id = ConnId { slot, generation };
-        self.timers.push(Reverse((armed, Timer::Connection(id))));
+        self.set_timer(armed, Timer::Connection(id));
         self.tally.connections += 1;
         Some(id)
     }
@@ -224,7 +235,7 @@ impl Core {
         }
         if let Some(key) = conn.session {
             let (state, closed) = conn.machine.detach(now);
-            self.session_closed(key, state, closed, conn.backlog, now);
+            self.session_closed(key, state, closed, now);
         }
     }
 
@@ -234,16 +245,36 @@ impl Core {
             match item {
                 effect::Item::Deliver(key, queued) => self.deliver_queued(key, queued, now),
                 effect::Item::Publish(message) => {
-                    let mut incoming = message::Incoming::of(&message);
-                    self.route(&mut incoming, now);
+                    if self.policy.wants_messages() {
+                        self.policy.message(
+                            None,
+                            message.topic(),
+                            message.payload(),
+                            message.qos,
+                            message.retain,
+                        );
+                    }
+                    self.route(&mut message::Incoming::of(&message), now);
                 }
             }
         }
     }
 
-    /// The end of a round's input: makes its records durable, hands over what gathered for other workers, adds up the counters.
+    /// The end of a round's input: makes its records durable, hands over what gathered for other workers, adds up the counters. What
+    /// waited for records that have become durable meanwhile is touched.
     pub fn commit(&mut self) {
         self.store.commit();
+        self.flushed = self.store.latest();
+        let committed = self.store.committed();
+        while let Some(&(commit, id)) = self.withheld.front()
+            && commit <= committed
+        {
+            self.withheld.pop_front();
+            if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
+                conn.withheld = false;
+                self.touch(id);
+            }
+        }
         self.tell_groups();
         for (worker, batch) in self.batches.iter_mut().enumerate() {
             if !batch.is_empty() {
@@ -280,11 +311,15 @@ impl Core {
         };
         conn.touched = false;
         let mut output = conn.output.take().unwrap_or_else(|| self.pool.take());
+        let mut steps = 0;
+        let mut searching = false;
         loop {
-            if output.len() >= ROUND_OUTPUT {
-                if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
-                    conn.more = true;
-                }
+            // A connection that closes says its last word however much its client leaves unread.
+            if output.len() >= ROUND_OUTPUT
+                && let Some(conn) = self.conns.get_mut(id.slot, id.generation)
+                && !conn.machine.is_closing()
+            {
+                conn.more = true;
                 break;
             }
             let step = self.with_machine(id, |machine, keeper| {
@@ -300,11 +335,20 @@ impl Core {
                     polled.close = true;
                     break;
                 }
-                Some(Polling::Idle | Polling::Full) if self.refill(id, now) => {}
-                Some(Polling::Idle | Polling::Full) | None => break,
+                Some(Polling::Idle | Polling::Full) => match self.refill(id, &mut steps, now) {
+                    Refill::Added => {}
+                    Refill::Searching => {
+                        searching = true;
+                        break;
+                    }
+                    Refill::Nothing => break,
+                },
+                None => break,
             }
         }
         self.forget_handshake(id);
+        let latest = self.store.latest();
+        let withheld = self.store.committed() < latest;
         let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
             return polled;
         };
@@ -317,7 +361,13 @@ impl Core {
             conn.paused = false;
             polled.resume = true;
         }
-        self.arm(id);
+        if withheld && !polled.close && !core::mem::replace(&mut conn.withheld, true) {
+            self.withheld.push_back((latest, id));
+        }
+        if searching {
+            self.touch(id);
+        }
+        self.arm(id, now);
         polled
     }
 
@@ -350,15 +400,41 @@ impl Core {
     /// When something is due without any input: [`tick`](Self::tick) then. The origin when a round is due at once.
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
-        if !self.touched.is_empty() || !self.effects.is_empty() {
+        // What polling recorded is still to be committed: ids of QoS 2 messages that go out when that is done.
+        let uncommitted = self.store.latest() > self.flushed.max(self.store.committed());
+        if uncommitted || !self.touched.is_empty() || !self.effects.is_empty() {
             return Some(Instant::ZERO);
         }
-        self.timers.peek().map(|Reverse((at, _))| *at)
+        let timer = self.timers.peek().map(|Reverse((at, _))| *at);
+        let expiring = self.expiring.peek().map(|Reverse((at, _))| *at);
+        timer.into_iter().chain(expiring).min()
     }
 
-    /// Acts on everything that is due.
+    fn set_timer(&mut self, at: Instant, timer: Timer) {
+        // Timers of what has ended stay behind. They go before they outnumber the others.
+        if self.timers.len() > 2 * (self.conns.len() + self.sessions.len()) + STALE_TIMERS {
+            let (conns, sessions) = (&self.conns, &self.sessions);
+            self.timers.retain(|&Reverse((at, timer))| match timer {
+                Timer::Connection(id) => conns
+                    .get(id.slot, id.generation)
+                    .is_some_and(|conn| conn.armed == at),
+                Timer::Session(key) => sessions
+                    .get(key.slot, key.generation)
+                    .and_then(|session| session.offline.as_ref()?.due())
+                    .is_some_and(|due| due == at),
+                Timer::Sys => true,
+            });
+        }
+        self.timers.push(Reverse((at, timer)));
+    }
+
+    /// Acts on what is due; when that is very much, on a part of it, and [`deadline`](Self::deadline) says that there is more.
     pub fn tick(&mut self, now: Instant) {
-        while let Some(&Reverse((at, timer))) = self.timers.peek() {
+        self.expire_retained(ROUND_TIMERS, now);
+        for _ in 0..ROUND_TIMERS {
+            let Some(&Reverse((at, timer))) = self.timers.peek() else {
+                break;
+            };
             if at > now {
                 break;
             }
@@ -369,12 +445,7 @@ impl Core {
                 Timer::Sys => {
                     self.publish_sys(now);
                     let next = now.plus_millis(u64::from(self.shared.settings().sys_interval_ms));
-                    self.timers.push(Reverse((next, Timer::Sys)));
-                }
-                Timer::Sweep => {
-                    self.sweep_retained(now);
-                    self.timers
-                        .push(Reverse((now.plus_millis(Self::SWEEP_MS), Timer::Sweep)));
+                    self.set_timer(next, Timer::Sys);
                 }
             }
         }
@@ -394,22 +465,42 @@ impl Core {
             conn.why = Some(violation);
             self.tally.violations += 1;
             self.touch(id);
+            self.arm(id, now);
         } else {
-            conn.machine.trim();
+            self.trim(id);
+            // Not for trimming again, before something happens.
+            if let Some(conn) = self.conns.get(id.slot, id.generation)
+                && conn.machine.deadline().is_some()
+            {
+                self.arm(id, now);
+            }
         }
-        self.arm(id);
+    }
+
+    /// Gives back the memory of what a connection does not use now.
+    fn trim(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
+            conn.machine.trim();
+            if let Some(key) = conn.session
+                && let Some(session) = self.sessions.get_mut(key.slot, key.generation)
+            {
+                session.trim();
+            }
+        }
     }
 
     /// Sets the timer of a connection, unless an earlier one is set.
-    fn arm(&mut self, id: ConnId) {
+    fn arm(&mut self, id: ConnId, now: Instant) {
         let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
             return;
         };
-        if let Some(deadline) = conn.machine.deadline()
-            && deadline < conn.armed
-        {
+        let deadline = conn
+            .machine
+            .deadline()
+            .unwrap_or(now.plus_millis(TRIM_AFTER_MS));
+        if deadline < conn.armed {
             conn.armed = deadline;
-            self.timers.push(Reverse((deadline, Timer::Connection(id))));
+            self.set_timer(deadline, Timer::Connection(id));
         }
     }
 
@@ -461,23 +552,16 @@ impl Core {
     ) -> Option<T> {
         let conn = self.conns.get_mut(id.slot, id.generation)?;
         let mut nothing = None;
-        let (key, queue, client_id) = match conn.session {
+        let (who, queue, client_id) = match conn.session {
             Some(key) => {
                 let session = self.sessions.get_mut(key.slot, key.generation)?;
-                (key, &mut session.queue, &*session.client_id)
+                let who = Subscriber::session(self.worker, key);
+                (who, &mut session.queue, &*session.client_id)
             }
-            None => (
-                SessionKey {
-                    slot: u32::MAX,
-                    generation: 0,
-                },
-                &mut nothing,
-                "",
-            ),
+            None => (Subscriber::BROKER, &mut nothing, ""),
         };
         let mut keeper = Keeper {
-            key,
-            who: Subscriber::session(self.worker, key),
+            who,
             queue,
             store: &mut *self.store,
             settings: self.shared.settings(),
@@ -499,17 +583,13 @@ impl Core {
         }
     }
 
-    /// Hard to guess, not secret: xorshift-multiply over a random seed.
+    /// Hard to guess for whoever does not know the seed, however many earlier numbers he has seen.
     fn next_random(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9E37_79B9_7F4A_7C15);
-        let mut z = self.random;
-        z = (z ^ (z >> 30)).wrapping_mul(0xBF58_476D_1CE4_E5B9);
-        z = (z ^ (z >> 27)).wrapping_mul(0x94D0_49BB_1331_11EB);
-        z ^ (z >> 31)
-    }
-
-    /// Whether the session has already ended when its connection closes.
-    const fn ends_now(expires: Expires) -> bool {
-        matches!(expires, Expires::Now)
+        self.drawn += 1;
+        let mut hasher = std::hash::DefaultHasher::new();
+        for part in [self.seed, self.drawn, self.seed] {
+            core::hash::Hasher::write_u64(&mut hasher, part);
+        }
+        core::hash::Hasher::finish(&hasher)
     }
 }

@@ -12,6 +12,8 @@ use super::message::Message;
 pub(super) const SHARE_FROM: usize = 8 * 1024;
 /// A buffer that grew above this is not kept for the next connection.
 const KEEP_UP_TO: usize = 64 * 1024;
+/// Bytes at the front of a buffer that were written and are not worth moving the others for.
+const WRITTEN_FRONT: usize = 64 * 1024;
 
 /// What a connection still has to write.
 #[derive(Debug, Default)]
@@ -101,6 +103,13 @@ impl Output {
         }
         if self.is_empty() {
             self.clear();
+        } else if self.start > WRITTEN_FRONT && self.start > self.bytes.len() / 2 {
+            // A client that reads slowly and never catches up must not make the buffer grow by all that it has read.
+            self.bytes.drain(..self.start);
+            for (at, _) in &mut self.spliced {
+                *at -= self.start;
+            }
+            self.start = 0;
         }
     }
 
@@ -159,6 +168,35 @@ mod tests {
             .take(filled)
             .flat_map(|slice| slice.to_vec())
             .collect()
+    }
+
+    /// A client that always leaves something unread made its buffer grow by everything that it had read.
+    #[test]
+    fn what_was_written_is_given_back_although_the_output_is_never_empty() {
+        let mut output = Output::default();
+        output.copy(&[0; 5_000]);
+        let large = Arc::new(Message::new(
+            "t",
+            &[],
+            &[1; SHARE_FROM],
+            QoS::AtMostOnce,
+            false,
+        ));
+        for round in 0..1_000_u32 {
+            output.copy(&[round as u8; 10_000]);
+            if round % 7 == 0 {
+                output.append(&large);
+                output.written(SHARE_FROM);
+            }
+            output.written(10_000);
+        }
+        assert_eq!(output.len(), 5_000);
+        assert!(
+            output.bytes.capacity() < 600_000,
+            "{}",
+            output.bytes.capacity()
+        );
+        assert_eq!(all(&output), [231; 5_000]);
     }
 
     /// However the writes fall, the bytes leave in the order in which they were appended, large payloads in between.

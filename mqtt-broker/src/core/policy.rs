@@ -58,6 +58,8 @@ pub enum Decision {
     Accept,
     /// No, for this reason (0x80 or more; 3.1.1 is told the nearest code that it has).
     Refuse(ReasonCode),
+    /// Yes, and the client is told this data, the last of an enhanced authentication. At SUBSCRIBE the same as [`Accept`](Self::Accept).
+    AcceptWith(Box<[u8]>),
     /// Enhanced authentication: more data is needed, this is what the client gets.
     Challenge(Box<[u8]>),
     /// Not known yet: ask whoever can wait ([`Effect::Ask`](super::Effect::Ask)), and answer later.

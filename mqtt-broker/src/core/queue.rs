@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mqtt_codec::QoS;
-use mqtt_session::Seq;
+use mqtt_session::{Commit, Instant, Seq};
 
 use super::ids::GroupId;
 use super::message::{Ids, Message};
@@ -13,6 +13,8 @@ use super::message::{Ids, Message};
 #[derive(Clone, Debug)]
 pub(super) struct Queued {
     pub(super) message: Arc<Message>,
+    /// The number of its record in the store; 0 when it has none.
+    pub(super) copy: Commit,
     pub(super) ids: Ids,
     pub(super) qos: QoS,
     pub(super) retain: bool,
@@ -20,20 +22,52 @@ pub(super) struct Queued {
     pub(super) group: Option<GroupId>,
 }
 
-/// One ordered sequence: a place is given once, and found by subtraction.
+#[derive(Debug)]
+struct Entry {
+    seq: u64,
+    queued: Option<Queued>,
+}
+
+/// One ordered sequence: a place is given once, and found by subtraction as long as nothing was taken from the middle.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
-    /// The place of the first entry.
-    first: u64,
-    entries: VecDeque<Option<Queued>>,
-    /// Entries that are not yet done.
+    /// Places ascend. The first is not empty; at most half of the others are, a few aside.
+    entries: VecDeque<Entry>,
+    /// The place of the next message.
+    next: u64,
+    /// Messages in it.
     live: usize,
+    /// Those of QoS 0 among them.
+    at_most_once: usize,
     bytes: u64,
+    /// No message in it expires before.
+    expires: Option<Instant>,
 }
 
 impl Queue {
+    /// Empty places that are not worth closing up for.
+    const GAPS: usize = 64;
+
+    /// An empty queue that goes on where an earlier one ended.
+    pub(super) fn starting_at(next: Seq) -> Self {
+        Self {
+            next: next.0,
+            ..Self::default()
+        }
+    }
+
+    /// The place of the next message.
+    pub(super) const fn end(&self) -> Seq {
+        Seq(self.next)
+    }
+
     pub(super) const fn len(&self) -> usize {
         self.live
+    }
+
+    /// Whether a message of QoS 0 waits, which later ones must not overtake.
+    pub(super) const fn holds_at_most_once(&self) -> bool {
+        self.at_most_once > 0
     }
 
     /// Bytes of the messages in it; a message that several sessions share counts in each.
@@ -44,42 +78,111 @@ impl Queue {
     pub(super) fn push(&mut self, queued: Queued) -> Seq {
         self.bytes += queued.message.size() as u64;
         self.live += 1;
-        self.entries.push_back(Some(queued));
-        Seq(self.first + self.entries.len() as u64 - 1)
+        self.at_most_once += usize::from(queued.qos == QoS::AtMostOnce);
+        if let Some(expires) = queued.message.expires {
+            self.expires = Some(self.expires.map_or(expires, |known| known.min(expires)));
+        }
+        let seq = self.next;
+        self.next += 1;
+        self.entries.push_back(Entry {
+            seq,
+            queued: Some(queued),
+        });
+        Seq(seq)
+    }
+
+    /// Where `seq` is, or would be.
+    fn find(&self, seq: Seq) -> Result<usize, usize> {
+        let first = self.entries.front().map_or(self.next, |entry| entry.seq);
+        let Some(distance) = seq.0.checked_sub(first) else {
+            return Err(0);
+        };
+        if let Ok(at) = usize::try_from(distance)
+            && self.entries.get(at).is_some_and(|entry| entry.seq == seq.0)
+        {
+            return Ok(at);
+        }
+        self.entries.binary_search_by_key(&seq.0, |entry| entry.seq)
     }
 
     pub(super) fn get(&self, seq: Seq) -> Option<&Queued> {
-        self.entries
-            .get(usize::try_from(seq.0.checked_sub(self.first)?).ok()?)?
-            .as_ref()
+        self.entries.get(self.find(seq).ok()?)?.queued.as_ref()
     }
 
     /// The first message at or after `from`.
     pub(super) fn next(&self, from: Seq) -> Option<Seq> {
-        let skip = usize::try_from(from.0.saturating_sub(self.first)).ok()?;
-        let (at, _) = self
-            .entries
+        let (Ok(at) | Err(at)) = self.find(from);
+        self.entries
             .iter()
-            .enumerate()
-            .skip(skip)
-            .find(|(_, entry)| entry.is_some())?;
-        Some(Seq(self.first + at as u64))
+            .skip(at)
+            .find(|entry| entry.queued.is_some())
+            .map(|entry| Seq(entry.seq))
     }
 
     /// Takes a message out.
     pub(super) fn take(&mut self, seq: Seq) -> Option<Queued> {
-        let at = usize::try_from(seq.0.checked_sub(self.first)?).ok()?;
-        let queued = self.entries.get_mut(at)?.take()?;
-        self.live -= 1;
-        self.bytes -= queued.message.size() as u64;
-        while let Some(None) = self.entries.front() {
-            self.entries.pop_front();
-            self.first += 1;
-        }
-        if self.entries.is_empty() && self.entries.capacity() > 64 {
-            self.entries = VecDeque::new();
-        }
+        let at = self.find(seq).ok()?;
+        let queued = self.entries.get_mut(at)?.queued.take()?;
+        self.forget(&queued);
+        self.close_up();
         Some(queued)
+    }
+
+    /// Takes out, from `from` on, every message for which `test` says so.
+    pub(super) fn take_if(
+        &mut self,
+        from: Seq,
+        test: impl Fn(&Queued) -> bool,
+        mut taken: impl FnMut(Queued),
+    ) {
+        let (Ok(at) | Err(at)) = self.find(from);
+        for index in at..self.entries.len() {
+            let found = self
+                .entries
+                .get_mut(index)
+                .and_then(|entry| entry.queued.take_if(|queued| test(queued)));
+            if let Some(queued) = found {
+                self.forget(&queued);
+                taken(queued);
+            }
+        }
+        self.close_up();
+    }
+
+    /// Takes out what has expired, from `from` on: delivery of what stands before has begun.
+    pub(super) fn take_expired(&mut self, from: Seq, now: Instant, taken: impl FnMut(Queued)) {
+        if self.expires.is_none_or(|expires| expires > now) {
+            return;
+        }
+        self.take_if(from, |queued| queued.message.expired(now), taken);
+        // What has begun does not expire any more, so it must not bring us here again and again.
+        let (Ok(at) | Err(at)) = self.find(from);
+        self.expires = self
+            .entries
+            .iter()
+            .skip(at)
+            .filter_map(|entry| entry.queued.as_ref()?.message.expires)
+            .min();
+    }
+
+    fn forget(&mut self, queued: &Queued) {
+        self.live -= 1;
+        self.at_most_once -= usize::from(queued.qos == QoS::AtMostOnce);
+        self.bytes -= queued.message.size() as u64;
+    }
+
+    /// Closes gaps, so that neither the first message, if it is never acknowledged, nor an earlier flood keeps memory for long.
+    fn close_up(&mut self) {
+        while let Some(Entry { queued: None, .. }) = self.entries.front() {
+            self.entries.pop_front();
+        }
+        if self.entries.len() > 2 * self.live + Self::GAPS {
+            self.entries.retain(|entry| entry.queued.is_some());
+        }
+        if self.entries.capacity() > Self::GAPS && self.entries.len() < self.entries.capacity() / 8
+        {
+            self.entries.shrink_to(self.entries.len() * 2);
+        }
     }
 }
 
@@ -97,11 +200,20 @@ mod tests {
         ));
         Queued {
             message,
+            copy: Commit(0),
             ids: Ids::None,
             qos: QoS::AtLeastOnce,
             retain: false,
             group: None,
         }
+    }
+
+    fn expiring(payload: &str, at: u64) -> Queued {
+        let mut queued = queued(payload);
+        let mut message = Message::new("t", &[], payload.as_bytes(), QoS::AtLeastOnce, false);
+        message.expires = Some(Instant::from_millis(at));
+        queued.message = Arc::new(message);
+        queued
     }
 
     #[test]
@@ -121,5 +233,46 @@ mod tests {
             (0, 0, None)
         );
         assert_eq!(queue.push(queued("d")), Seq(3));
+        let mut later = Queue::starting_at(queue.end());
+        assert_eq!(later.push(queued("e")), Seq(4));
+    }
+
+    /// A client that never acknowledges its first message, but all others, made the queue grow by a place for each of them.
+    #[test]
+    fn one_message_that_stays_keeps_no_memory_of_those_that_went() {
+        let mut queue = Queue::default();
+        let first = queue.push(queued("first"));
+        for _ in 0..100_000 {
+            let seq = queue.push(queued("x"));
+            assert!(queue.take(seq).is_some());
+        }
+        assert!(
+            queue.entries.capacity() <= 256,
+            "{}",
+            queue.entries.capacity()
+        );
+        let last = queue.push(queued("last"));
+        assert_eq!(last, Seq(100_001));
+        assert_eq!(queue.next(Seq(1)), Some(last));
+        assert_eq!(queue.get(last).unwrap().message.payload(), b"last");
+        assert_eq!(queue.get(first).unwrap().message.payload(), b"first");
+        assert!(queue.get(Seq(77)).is_none());
+        assert_eq!(queue.len(), 2);
+    }
+
+    #[test]
+    fn what_has_begun_does_not_expire() {
+        let mut queue = Queue::default();
+        let begun = queue.push(expiring("begun", 10));
+        queue.push(expiring("late", 10));
+        let stays = queue.push(expiring("stays", 99));
+        let mut gone = Vec::new();
+        queue.take_expired(begun.next(), Instant::from_millis(9), |_| unreachable!());
+        queue.take_expired(begun.next(), Instant::from_millis(10), |queued| {
+            gone.push(queued.message.payload().to_vec());
+        });
+        assert_eq!(gone, [b"late"]);
+        assert_eq!((queue.len(), queue.next(Seq(1))), (2, Some(stays)));
+        assert_eq!(queue.expires, Some(Instant::from_millis(99)));
     }
 }

@@ -3,9 +3,9 @@
 use mqtt_codec::{Decoded, FromClient, QoS, ReasonCode};
 use mqtt_session::{Instant, Publication, ServerEvent, Topic, Violation};
 
-use super::ids::{ConnId, Subscriber};
+use super::ids::{ConnId, SessionKey};
 use super::message::Incoming;
-use super::policy::Identity;
+use super::routing::is_reserved;
 use super::{Core, Received};
 
 impl Core {
@@ -35,12 +35,13 @@ impl Core {
             match decoder.from_client(rest) {
                 Ok(Decoded::NeedMore(need)) => return Received::More { consumed, need },
                 Ok(Decoded::Complete { packet, len }) => {
+                    // Only the first: a second CONNECT is an error wherever it would be at home [MQTT-3.1.0-2].
                     if let FromClient::Connect(connect) = &packet
-                        && conn.session.is_none()
+                        && conn.awaits_connect()
                         && !connect.client_id().is_empty()
                     {
                         let home = self.shared.home(connect.client_id());
-                        if home != self.worker && !conn.machine.is_connected() {
+                        if home != self.worker {
                             self.conns.remove(id.slot, id.generation);
                             self.tally.connections -= 1;
                             return Received::HandOver { worker: home };
@@ -119,7 +120,7 @@ impl Core {
             publication.qos,
             publication.retain,
         );
-        incoming.publisher = Subscriber::session(self.worker, key);
+        incoming.publisher = self.subscriber(key);
         incoming.expires = properties
             .message_expiry_interval()
             .map(|seconds| now.plus_seconds(seconds));
@@ -136,20 +137,16 @@ impl Core {
     /// Asks whether the client may publish this, and routes it if so.
     fn accept_publication(
         &mut self,
-        key: super::ids::SessionKey,
+        key: SessionKey,
         incoming: &mut Incoming<'_>,
         now: Instant,
     ) -> ReasonCode {
         let Some(session) = self.sessions.get(key.slot, key.generation) else {
             return ReasonCode::UNSPECIFIED_ERROR;
         };
-        let client = Identity {
-            client_id: &session.client_id,
-            user_name: session.user_name.as_deref(),
-        };
+        let client = session.identity();
         // What the broker says of itself cannot be said by clients.
-        let reserved = incoming.topic.starts_with("$SYS/");
-        if reserved
+        if is_reserved(incoming.topic)
             || !self
                 .policy
                 .publish(client, incoming.topic, incoming.qos, incoming.retain)

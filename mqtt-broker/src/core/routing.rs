@@ -3,25 +3,58 @@
 use std::sync::Arc;
 
 use mqtt_codec::QoS;
-use mqtt_session::{Instant, Misuse, Seq};
+use mqtt_session::{Commit, Instant, Misuse};
 use mqtt_topic::TopicName;
 
+use super::Core;
 use super::effect::{Effect, Item};
 use super::fanout::{FanOut, gather};
-use super::groups::Choice;
+use super::groups::{Choice, Most, Waiting};
 use super::ids::{GroupId, Receiver, SessionKey, Subscriber};
 use super::message::{Ids, Incoming};
 use super::output::SHARE_FROM;
-use super::queue::{Queue, Queued};
-use super::store::Record;
-use super::{Core, Message};
+use super::queue::Queued;
+use super::store::{Record, Store};
 
 /// How one receiver gets a message.
+#[derive(Clone)]
 struct Copy {
     qos: QoS,
     retain: bool,
     ids: Ids,
     group: Option<GroupId>,
+}
+
+/// Whether a topic is one that only the broker itself publishes to.
+pub(super) fn is_reserved(topic: &str) -> bool {
+    topic == "$SYS" || topic.starts_with("$SYS/")
+}
+
+impl Queued {
+    fn new(incoming: &mut Incoming<'_>, copy: Copy) -> Self {
+        Self {
+            message: Arc::clone(incoming.shared()),
+            copy: Commit::default(),
+            ids: copy.ids,
+            qos: copy.qos,
+            retain: copy.retain,
+            group: copy.group,
+        }
+    }
+
+    /// Records that it waits for `receiver`, unless nothing is promised about it.
+    pub(super) fn record(&mut self, store: &mut dyn Store, receiver: Subscriber) {
+        if self.qos != QoS::AtMostOnce {
+            self.copy = store.record(&Record::Queued {
+                receiver,
+                message: &self.message,
+                qos: self.qos,
+                retain: self.retain,
+                ids: self.ids.as_slice(),
+                group: self.group,
+            });
+        }
+    }
 }
 
 impl Core {
@@ -79,33 +112,6 @@ impl Core {
         fan_out
     }
 
-    /// RETAIN 1 replaces the retained message, an empty payload removes it [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7].
-    fn store_retained(&mut self, name: &TopicName<'_>, incoming: &mut Incoming<'_>) {
-        if incoming.payload.is_empty() {
-            if self.shared.retained_mut().remove(name).is_some() {
-                self.tally.retained -= 1;
-                self.store.record(&Record::Unretained(name.as_str()));
-            }
-            return;
-        }
-        let message = Arc::clone(incoming.shared());
-        let mut retained = self.shared.retained_mut();
-        let most = self.shared.settings().retained_messages as usize;
-        if retained.len() >= most && retained.get(name).is_none() {
-            self.tally.retained_rejected += 1;
-            tracing::warn!(
-                topic = name.as_str(),
-                most,
-                "retained message not stored: there are `retained_messages` already"
-            );
-            return;
-        }
-        self.store.record(&Record::Retained(&message));
-        if retained.insert(name, message).is_none() {
-            self.tally.retained += 1;
-        }
-    }
-
     /// To a session, here or at another worker.
     fn deliver(
         &mut self,
@@ -115,15 +121,15 @@ impl Core {
         copy: Copy,
         now: Instant,
     ) {
-        if worker != self.worker {
-            let queued = queued(incoming, copy);
-            if let Some(batch) = self.batches.get_mut(usize::from(worker)) {
-                batch.items.push(Item::Deliver(key, queued));
-            }
-        } else if copy.qos == QoS::AtMostOnce {
-            self.deliver_now(key, incoming, &copy, now);
-        } else {
-            self.enqueue(key, queued(incoming, copy));
+        if worker == self.worker && copy.qos == QoS::AtMostOnce {
+            return self.deliver_now(key, incoming, &copy, now);
+        }
+        let mut queued = Queued::new(incoming, copy);
+        queued.record(&mut *self.store, Subscriber::session(worker, key));
+        if worker == self.worker {
+            self.enqueue(key, queued, now);
+        } else if let Some(batch) = self.batches.get_mut(usize::from(worker)) {
+            batch.items.push(Item::Deliver(key, queued));
         }
     }
 
@@ -139,7 +145,7 @@ impl Core {
             };
             self.deliver_now(key, &mut Incoming::of(&message), &copy, now);
         } else {
-            self.enqueue(key, queued);
+            self.enqueue(key, queued, now);
         }
     }
 
@@ -151,13 +157,20 @@ impl Core {
         copy: &Copy,
         now: Instant,
     ) {
-        let Some(id) = self
-            .sessions
-            .get(key.slot, key.generation)
-            .and_then(|session| session.conn)
-        else {
+        let Some(session) = self.sessions.get(key.slot, key.generation) else {
             return;
         };
+        let Some(id) = session.conn else { return };
+        // What waits already, such as retained messages for a new subscription, is not overtaken [MQTT-4.6.0-6].
+        let waits = session.backlog.is_some()
+            || session
+                .queue
+                .as_ref()
+                .is_some_and(|queue| queue.holds_at_most_once());
+        if waits {
+            let queued = Queued::new(incoming, copy.clone());
+            return self.enqueue(key, queued, now);
+        }
         let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
             return;
         };
@@ -194,13 +207,8 @@ impl Core {
                 match why {
                     // CONNACK is still withheld: the message waits behind it.
                     Misuse::NotNow if !conn.machine.is_closing() => {
-                        let copy = Copy {
-                            qos: copy.qos,
-                            retain: copy.retain,
-                            ids: copy.ids.clone(),
-                            group: copy.group,
-                        };
-                        self.enqueue(key, queued(incoming, copy));
+                        let queued = Queued::new(incoming, copy.clone());
+                        self.enqueue(key, queued, now);
                     }
                     Misuse::TooLarge => self.tally.too_large += 1,
                     _ => self.tally.dropped += 1,
@@ -209,56 +217,104 @@ impl Core {
         }
     }
 
-    /// QoS 1 and 2: into the session's sequence, as far as its limits go.
-    pub(super) fn enqueue(&mut self, key: SessionKey, queued: Queued) -> Option<Seq> {
-        let settings = self.shared.settings();
+    /// Into the session's sequence, as far as its limits go.
+    fn enqueue(&mut self, key: SessionKey, queued: Queued, now: Instant) {
+        let who = self.subscriber(key);
+        let shared = Arc::clone(&self.shared);
+        let settings = shared.settings();
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
-            self.give_back(queued);
-            return None;
+            // It has ended meanwhile.
+            return self.give_back(who, queued, now);
         };
-        let queue = session.queue.get_or_insert_with(Box::default);
+        if session.conn.is_none() && queued.group.is_some() {
+            // It has lost its connection since the group chose it.
+            return self.give_back(who, queued, now);
+        }
         let size = queued.message.size() as u64;
-        if queue.len() >= settings.queue_messages as usize
-            || queue.bytes() + size > settings.queue_bytes
-        {
+        let is_full = |queue: &super::queue::Queue| {
+            queue.len() >= settings.queue_messages as usize
+                || queue.bytes() + size > settings.queue_bytes
+        };
+        if is_full(session.queue()) {
+            self.drop_expired(key, now);
+        }
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
+            return;
+        };
+        if is_full(session.queue()) {
             self.tally.dropped += 1;
             if !core::mem::replace(&mut session.overflowed, true) {
+                let queue = session.queue();
+                let (messages, bytes) = (queue.len(), queue.bytes());
                 tracing::warn!(
                     client_id = &*session.client_id,
-                    messages = queue.len(),
-                    bytes = queue.bytes(),
+                    messages,
+                    bytes,
                     "queue is full: messages are dropped"
                 );
             }
-            if let Some(group) = queued.group {
-                self.ended
-                    .push((group, Subscriber::session(self.worker, key)));
-            }
-            return None;
+            self.forget_copy(who, &queued);
+            return;
         }
-        session.overflowed = false;
-        let seq = queue.push(queued);
-        self.tally.queued += 1;
-        if let Some(queued) = queue.get(seq)
-            && queued.qos != QoS::AtMostOnce
+        let queue = session.queue();
+        queue.push(queued);
+        // A queue at its limit would otherwise be reported for every message that comes and goes.
+        if queue.len() <= settings.queue_messages as usize / 2
+            && queue.bytes() <= settings.queue_bytes / 2
         {
-            self.store.record(&Record::Queued {
-                session: key,
-                seq,
-                message: &queued.message,
-            });
+            session.overflowed = false;
         }
+        self.tally.queued += 1;
         if let Some(id) = session.conn {
             self.touch(id);
         }
-        Some(seq)
     }
 
-    /// The session has ended meanwhile: its group's message goes to another member.
-    fn give_back(&mut self, queued: Queued) {
-        if let Some(group) = queued.group {
-            self.deliver_to_group(group, &mut Incoming::of(&queued.message), Instant::ZERO);
+    /// Makes room in a full queue.
+    fn drop_expired(&mut self, key: SessionKey, now: Instant) {
+        let who = self.subscriber(key);
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
+            return;
+        };
+        let conn = session
+            .conn
+            .and_then(|id| self.conns.get(id.slot, id.generation));
+        let cursor = match (conn, &session.offline) {
+            (Some(conn), _) => conn.machine.state().cursor(),
+            (None, Some(offline)) => offline.state.cursor(),
+            (None, None) => return,
+        };
+        let mut expired = Vec::new();
+        session
+            .queue()
+            .take_expired(cursor, now, |queued| expired.push(queued));
+        for queued in expired {
+            self.tally.queued -= 1;
+            self.tally.expired += 1;
+            self.forget_copy(who, &queued);
         }
+    }
+
+    /// A copy is needed no longer.
+    fn forget_copy(&mut self, who: Subscriber, queued: &Queued) {
+        if queued.qos != QoS::AtMostOnce {
+            self.store.record(&Record::Done {
+                receiver: who,
+                copy: queued.copy,
+            });
+            if let Some(group) = queued.group {
+                self.ended.push((group, who));
+            }
+        }
+    }
+
+    /// The session that was to get this has no connection, or has ended: what its group had given it goes to another member.
+    pub(super) fn give_back(&mut self, who: Subscriber, queued: Queued, now: Instant) {
+        // First to somebody else, so that there is no moment at which nobody has it.
+        if let Some(group) = queued.group {
+            self.deliver_to_group(group, &mut Incoming::of(&queued.message), now);
+        }
+        self.forget_copy(who, &queued);
     }
 
     /// To one member of a shared group.
@@ -269,141 +325,75 @@ impl Core {
         now: Instant,
     ) {
         self.tell_groups();
-        let most = self.shared.settings().queue_messages as usize;
         let qos = incoming.qos;
-        let choice = self
-            .shared
-            .groups()
-            .choose(id, qos, most, || Arc::clone(incoming.shared()));
+        let choice = self.shared.groups().choose(id, qos);
         match choice {
             Choice::Member(member) => {
                 let copy = Copy {
                     qos: qos.min(member.options.qos),
                     retain: incoming.retain && member.options.retain_as_published,
-                    ids: Ids::None.with(member.id),
+                    ids: Ids::one(member.id),
                     group: Some(id),
                 };
                 if let Some(Receiver::Session { worker, key }) = member.who.receiver() {
                     self.deliver(worker, key, incoming, copy, now);
                 }
             }
-            Choice::Waits => {}
-            Choice::Dropped => self.tally.dropped += 1,
+            Choice::Nobody if qos != QoS::AtMostOnce => self.wait_for_group(id, incoming, now),
+            Choice::Nobody | Choice::Ended => {}
         }
+    }
+
+    /// Nobody of the group is connected: the message waits for whoever comes first.
+    fn wait_for_group(&mut self, id: GroupId, incoming: &mut Incoming<'_>, now: Instant) {
+        let receiver = Subscriber::group(id);
+        let settings = self.shared.settings();
+        let most = Most {
+            messages: settings.queue_messages as usize,
+            bytes: settings.queue_bytes,
+        };
+        let message = Arc::clone(incoming.shared());
+        let size = message.size() as u64;
+        let (store, tally) = (&mut self.store, &mut self.tally);
+        let mut groups = self.shared.groups();
+        let room = groups.has_room(id, size, most, now, |expired| {
+            tally.expired += 1;
+            tally.queued -= 1;
+            store.record(&Record::Done {
+                receiver,
+                copy: expired.copy,
+            });
+        });
+        if !room {
+            self.tally.dropped += 1;
+            return;
+        }
+        let copy = self.store.record(&Record::Queued {
+            receiver,
+            message: &message,
+            qos: incoming.qos,
+            retain: incoming.retain,
+            ids: &[],
+            group: None,
+        });
+        self.tally.queued += 1;
+        groups.wait(id, Waiting { message, copy });
     }
 
     /// A member is back: it gets what waited for any of them.
     pub(super) fn deliver_waiting(&mut self, id: GroupId, now: Instant) {
         let waiting = self.shared.groups().take_waiting(id);
-        for message in waiting {
+        for Waiting { message, copy } in waiting {
+            self.tally.queued -= 1;
             if message.expired(now) {
                 self.tally.expired += 1;
             } else {
                 self.deliver_to_group(id, &mut Incoming::of(&message), now);
             }
+            self.store.record(&Record::Done {
+                receiver: Subscriber::group(id),
+                copy,
+            });
         }
-    }
-
-    /// Puts retained messages of new subscriptions into the queue, a few at a time; says whether any were.
-    pub(super) fn refill(&mut self, id: super::ConnId, now: Instant) -> bool {
-        let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
-            return false;
-        };
-        let (Some(key), Some(backlog)) = (conn.session, conn.backlog.as_mut()) else {
-            return false;
-        };
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
-            return false;
-        };
-        let queue = session.queue.get_or_insert_with(Box::default);
-        let before = queue.len();
-        // What is in flight already need not be doubled: the window opens again.
-        while queue.len() < before + super::WALK_STEP && queue.len() < super::WALK_STEP * 8 {
-            let Some(walk) = backlog.0.last_mut() else {
-                break;
-            };
-            if walk_on(walk, queue, &self.shared.retained(), now) {
-                backlog.0.pop();
-            }
-        }
-        let added = queue.len() - before;
-        self.tally.queued += added as i64;
-        if backlog.0.is_empty() {
-            conn.backlog = None;
-        }
-        added > 0
-    }
-
-    /// Removes retained messages that have expired, a step at a time.
-    pub(super) fn sweep_retained(&mut self, now: Instant) {
-        let Ok(everything) = mqtt_topic::TopicFilter::new("#") else {
-            return;
-        };
-        let walk = self
-            .sweep
-            .get_or_insert_with(|| mqtt_topic::RetainedWalk::new(&everything));
-        let mut expired: Vec<String> = Vec::new();
-        let done = walk.advance(
-            &self.shared.retained(),
-            super::WALK_STEP * 16,
-            |name, message: &Arc<Message>| {
-                if message.expired(now) {
-                    expired.push(name.as_str().to_owned());
-                }
-            },
-        );
-        if done {
-            self.sweep = None;
-        }
-        if expired.is_empty() {
-            return;
-        }
-        let mut retained = self.shared.retained_mut();
-        for topic in expired {
-            let Ok(name) = TopicName::new(&topic) else {
-                continue;
-            };
-            if retained
-                .get(&name)
-                .is_some_and(|message| message.expired(now))
-            {
-                retained.remove(&name);
-                self.tally.retained -= 1;
-                self.store.record(&Record::Unretained(&topic));
-            }
-        }
-    }
-}
-
-/// Advances one walk; says whether it is done.
-pub(super) fn walk_on(
-    walk: &mut super::connection::Walk,
-    queue: &mut Queue,
-    retained: &mqtt_topic::RetainedIndex<Arc<Message>>,
-    now: Instant,
-) -> bool {
-    let (qos, ids) = (walk.qos, &walk.ids);
-    walk.walk
-        .advance(retained, super::WALK_STEP, |_, message: &Arc<Message>| {
-            if !message.expired(now) {
-                // RETAIN is set on what a new subscription gets [3.1.1: MQTT-3.3.1-8].
-                queue.push(Queued {
-                    message: Arc::clone(message),
-                    ids: ids.clone(),
-                    qos: qos.min(message.qos),
-                    retain: true,
-                    group: None,
-                });
-            }
-        })
-}
-
-fn queued(incoming: &mut Incoming<'_>, copy: Copy) -> Queued {
-    Queued {
-        message: Arc::clone(incoming.shared()),
-        ids: copy.ids,
-        qos: copy.qos,
-        retain: copy.retain,
-        group: copy.group,
     }
 }

@@ -1,18 +1,16 @@
 //! Sessions at their home: found by client id, kept without a connection, ended when their time is over.
 
-use core::cmp::Reverse;
 use std::sync::Arc;
 
 use mqtt_codec::QoS;
-use mqtt_session::{Closed, Expires, Instant};
-use mqtt_topic::ParsedFilter;
+use mqtt_session::{Closed, Expires, Instant, Seq};
 
-use super::connection::{Backlog, State, Walk};
+use super::backlog::Backlog;
+use super::connection::State;
 use super::ids::{ConnId, GroupId, SessionKey, Subscriber};
 use super::message::{Incoming, Message};
 use super::policy::Identity;
-use super::queue::Queue;
-use super::routing::walk_on;
+use super::queue::{Queue, Queued};
 use super::store::Record;
 use super::{Core, Timer};
 
@@ -25,8 +23,12 @@ pub(super) struct Session {
     pub(super) conn: Option<ConnId>,
     /// Messages that wait or are in flight.
     pub(super) queue: Option<Box<Queue>>,
-    /// Filters it is subscribed to, `$share/group/` included.
+    /// Where the next queue begins: places never come back.
+    pub(super) queue_start: Seq,
+    /// Filters it is subscribed to, `$share/group/` included, in ascending order.
     pub(super) subscriptions: Vec<Box<str>>,
+    /// Retained messages that its new subscriptions still have to get.
+    pub(super) backlog: Option<Box<Backlog>>,
     /// To be published if the connection ends without a goodbye.
     pub(super) will: Option<Arc<Message>>,
     /// Without a connection: what a new one goes on with.
@@ -35,6 +37,30 @@ pub(super) struct Session {
     pub(super) bridge: bool,
     /// Its queue was full when the latest message came.
     pub(super) overflowed: bool,
+}
+
+impl Session {
+    pub(super) fn identity(&self) -> Identity<'_> {
+        Identity {
+            client_id: &self.client_id,
+            user_name: self.user_name.as_deref(),
+        }
+    }
+
+    /// The queue, made now if need be.
+    pub(super) fn queue(&mut self) -> &mut Queue {
+        let start = self.queue_start;
+        self.queue
+            .get_or_insert_with(|| Box::new(Queue::starting_at(start)))
+    }
+
+    /// Gives back the memory of a queue that is empty.
+    pub(super) fn trim(&mut self) {
+        if let Some(queue) = self.queue.take_if(|queue| queue.len() == 0) {
+            self.queue_start = queue.end();
+        }
+        self.subscriptions.shrink_to_fit();
+    }
 }
 
 /// A session without a connection.
@@ -46,7 +72,19 @@ pub(super) struct Offline {
     pub(super) will_due: Option<Instant>,
 }
 
+impl Offline {
+    /// When its timer fires.
+    pub(super) fn due(&self) -> Option<Instant> {
+        [self.expires, self.will_due].into_iter().flatten().min()
+    }
+}
+
 impl Core {
+    /// How a session is named in the index and to the store.
+    pub(super) const fn subscriber(&self, key: SessionKey) -> Subscriber {
+        Subscriber::session(self.worker, key)
+    }
+
     pub(super) fn find_session(&self, client_id: &str) -> Option<SessionKey> {
         let sessions = &self.sessions;
         let same = |&(slot, generation): &(u32, u32)| {
@@ -59,18 +97,16 @@ impl Core {
             .map(|&(slot, generation)| SessionKey { slot, generation })
     }
 
-    pub(super) fn add_session(
-        &mut self,
-        client_id: Box<str>,
-        user_name: Option<Box<str>>,
-    ) -> SessionKey {
+    pub(super) fn add_session(&mut self, client_id: Box<str>) -> SessionKey {
         let hash = self.shared.hash(&client_id);
         let session = Session {
             client_id,
-            user_name,
+            user_name: None,
             conn: None,
             queue: None,
+            queue_start: Seq::default(),
             subscriptions: Vec::new(),
+            backlog: None,
             will: None,
             offline: None,
             bridge: false,
@@ -94,59 +130,79 @@ impl Core {
         key: SessionKey,
         state: State,
         closed: Closed,
-        backlog: Option<Box<Backlog>>,
         now: Instant,
     ) {
+        let who = self.subscriber(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return;
         };
         session.conn = None;
         self.tally.clients_connected -= 1;
-        self.policy.disconnected(Identity {
-            client_id: &session.client_id,
-            user_name: session.user_name.as_deref(),
-        });
-        if closed.will_due.is_none() {
-            session.will = None;
+        self.policy.disconnected(session.identity());
+        if closed.will_due.is_none() && session.will.take().is_some() {
+            self.store.record(&Record::WillGone(who));
         }
-        if Self::ends_now(closed.expires) {
-            self.end_session(key, &state, now);
+        let expires = match closed.expires {
+            Expires::At(at) => Some(at),
+            Expires::Never | Expires::Now => None,
+        };
+        // DISCONNECT may have asked for more than CONNECT was granted.
+        let most = self.shared.settings().session_expiry_maximum;
+        let expires = if most == u32::MAX {
+            expires
+        } else {
+            let most = now.plus_seconds(most);
+            Some(expires.map_or(most, |at| at.min(most)))
+        };
+        let will_due = closed.will_due.filter(|&due| due > now);
+        // First of all, so that whatever is routed from here on finds a session without a connection.
+        session.offline = Some(Box::new(Offline {
+            state,
+            expires,
+            will_due,
+        }));
+        let groups = self.groups_of(key);
+        for &group in &groups {
+            self.shared.groups().set_connected(group, who, false);
+        }
+        if closed.expires == Expires::Now {
+            self.end_session(key, now);
             return;
         }
-        if let Some(walks) = backlog {
-            self.finish_walks(key, walks.0, now);
+        self.cut_backlog(key);
+        if !groups.is_empty() {
+            self.give_back_waiting(key, now);
         }
-        self.leave_groups(key, &state, now);
-        let will_due = closed.will_due.filter(|&due| due > now);
         if will_due.is_none() {
             self.publish_will(key, now);
         }
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return;
         };
-        let expires = match closed.expires {
-            Expires::At(at) => Some(at),
-            Expires::Never | Expires::Now => None,
-        };
+        session.trim();
         if let (Some(message), Some(_)) = (&session.will, will_due) {
             self.store.record(&Record::Will {
-                session: key,
+                session: who,
                 message,
                 due: will_due,
             });
         }
-        session.offline = Some(Box::new(Offline {
-            state,
-            expires,
-            will_due,
-        }));
-        for at in [expires, will_due].into_iter().flatten() {
-            self.timers.push(Reverse((at, Timer::Session(key))));
-        }
         self.store.record(&Record::Disconnected {
-            session: key,
+            session: who,
             expires,
         });
+        self.arm_session(key);
+    }
+
+    /// Sets the timer of a session without a connection.
+    fn arm_session(&mut self, key: SessionKey) {
+        if let Some(due) = self
+            .sessions
+            .get(key.slot, key.generation)
+            .and_then(|session| session.offline.as_ref()?.due())
+        {
+            self.set_timer(due, Timer::Session(key));
+        }
     }
 
     /// A session without a connection has something due: its will, its end.
@@ -159,35 +215,50 @@ impl Core {
             return;
         };
         if offline.expires.is_some_and(|expires| expires <= now) {
-            let state = core::mem::take(&mut offline.state);
             self.tally.sessions_expired += 1;
-            self.end_session(key, &state, now);
+            self.end_session(key, now);
         } else if offline.will_due.is_some_and(|due| due <= now) {
             offline.will_due = None;
             self.publish_will(key, now);
+            self.arm_session(key);
         }
     }
 
     /// Publishes the will, once [MQTT-3.1.2-8], [MQTT-3.1.2-10].
     pub(super) fn publish_will(&mut self, key: SessionKey, now: Instant) {
-        let Some(will) = self
-            .sessions
-            .get_mut(key.slot, key.generation)
-            .and_then(|session| session.will.take())
-        else {
+        let who = self.subscriber(key);
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return;
         };
-        self.store.record(&Record::Will {
-            session: key,
-            message: &will,
-            due: None,
-        });
+        let Some(will) = session.will.take() else {
+            return;
+        };
+        self.store.record(&Record::WillGone(who));
+        // What CONNECT was allowed may have been revoked since.
+        let client = session.identity();
+        if !self
+            .policy
+            .publish(client, will.topic(), will.qos, will.retain)
+        {
+            tracing::debug!(
+                client = client.client_id,
+                topic = will.topic(),
+                "will not published: its client may not"
+            );
+            return;
+        }
+        if self.policy.wants_messages() {
+            self.policy.message(
+                Some(client),
+                will.topic(),
+                will.payload(),
+                will.qos,
+                will.retain,
+            );
+        }
         let mut incoming = Incoming::of(&will);
         // Its life begins when it is published, not when CONNECT brought it.
-        let lifetime = will
-            .expires
-            .map(|expires| expires.millis_since(Instant::ZERO));
-        if let Some(lifetime) = lifetime {
+        if let Some(expires) = will.expires {
             let mut fresh = Message::new(
                 will.topic(),
                 will.properties(),
@@ -196,7 +267,7 @@ impl Core {
                 will.retain,
             );
             fresh.publisher = will.publisher;
-            fresh.expires = Some(now.plus_millis(lifetime));
+            fresh.expires = Some(now.plus_millis(expires.millis_since(Instant::ZERO)));
             let fresh = Arc::new(fresh);
             self.route(&mut Incoming::of(&fresh), now);
         } else {
@@ -204,8 +275,9 @@ impl Core {
         }
     }
 
-    /// The session is over: its will is published if it has one left, its subscriptions go, what its groups had given it goes to others.
-    pub(super) fn end_session(&mut self, key: SessionKey, state: &State, now: Instant) {
+    /// A session without a connection is over: its will is published if it has one left, its subscriptions go, what its groups had given
+    /// it goes to others.
+    pub(super) fn end_session(&mut self, key: SessionKey, now: Instant) {
         self.publish_will(key, now);
         let Some(session) = self.sessions.remove(key.slot, key.generation) else {
             return;
@@ -217,21 +289,23 @@ impl Core {
             entry.remove();
         }
         self.tally.sessions -= 1;
-        self.store.record(&Record::Ended(key));
-        let who = Subscriber::session(self.worker, key);
+        let who = self.subscriber(key);
         for filter in &session.subscriptions {
             self.drop_subscription(who, filter);
         }
+        let cursor = session
+            .offline
+            .map_or(Seq::default(), |offline| offline.state.cursor());
         if let Some(mut queue) = session.queue {
             self.tally.queued -= queue.len() as i64;
-            let mut at = mqtt_session::Seq(0);
+            let mut at = Seq::default();
             while let Some(seq) = queue.next(at) {
                 at = seq.next();
                 let Some(queued) = queue.take(seq) else {
                     continue;
                 };
                 // A QoS 2 delivery that has begun goes to nobody else [MQTT-4.8.2-5].
-                let begun = seq < state.cursor();
+                let begun = seq < cursor;
                 if let Some(group) = queued.group
                     && !(begun && queued.qos == QoS::ExactlyOnce)
                 {
@@ -239,31 +313,8 @@ impl Core {
                 }
             }
         }
-    }
-
-    /// Takes one subscription out of the index, or out of its group. Says whether it was there.
-    pub(super) fn drop_subscription(&mut self, who: Subscriber, text: &str) -> bool {
-        let Ok(parsed) = ParsedFilter::parse(text) else {
-            return false;
-        };
-        let was_there = if parsed.share.is_some() {
-            let mut groups = self.shared.groups();
-            let left = groups.leave(text, who);
-            if let Some((group, true)) = left {
-                self.shared
-                    .subscriptions_mut()
-                    .remove(&parsed.filter, &Subscriber::group(group));
-            }
-            self.tally.shared_subscriptions -= i64::from(left.is_some());
-            left.is_some()
-        } else {
-            self.shared
-                .subscriptions_mut()
-                .remove(&parsed.filter, &who)
-                .is_some()
-        };
-        self.tally.subscriptions -= i64::from(was_there);
-        was_there
+        // Last, so that a restart finds what others took over before it misses the session.
+        self.store.record(&Record::Ended(who));
     }
 
     /// The groups that a session is a member of.
@@ -271,82 +322,52 @@ impl Core {
         let Some(session) = self.sessions.get(key.slot, key.generation) else {
             return Vec::new();
         };
-        let shared: Vec<&str> = session
+        // In ascending order they stand together.
+        let from = session
+            .subscriptions
+            .partition_point(|filter| &**filter < "$share/");
+        let mut shared = session
             .subscriptions
             .iter()
-            .map(|filter| &**filter)
-            .filter(|filter| filter.starts_with("$share/"))
-            .collect();
-        if shared.is_empty() {
+            .skip(from)
+            .take_while(|filter| filter.starts_with("$share/"))
+            .peekable();
+        if shared.peek().is_none() {
             return Vec::new();
         }
         let groups = self.shared.groups();
-        shared
-            .into_iter()
-            .filter_map(|filter| groups.find(filter))
-            .collect()
+        shared.filter_map(|filter| groups.find(filter)).collect()
     }
 
     /// A member without a connection gets no more; what it had not begun to deliver goes to others.
-    fn leave_groups(&mut self, key: SessionKey, state: &State, now: Instant) {
-        let groups = self.groups_of(key);
-        if groups.is_empty() {
-            return;
-        }
-        let who = Subscriber::session(self.worker, key);
-        for &group in &groups {
-            self.shared.groups().set_connected(group, who, false);
-        }
-        let mut back = Vec::new();
-        if let Some(queue) = self
-            .sessions
-            .get_mut(key.slot, key.generation)
-            .and_then(|session| session.queue.as_mut())
+    fn give_back_waiting(&mut self, key: SessionKey, now: Instant) {
+        let who = self.subscriber(key);
+        let mut back: Vec<Queued> = Vec::new();
+        if let Some(session) = self.sessions.get_mut(key.slot, key.generation)
+            && let Some(queue) = &mut session.queue
         {
-            let mut at = state.cursor();
-            while let Some(seq) = queue.next(at) {
-                at = seq.next();
-                if let Some(group) = queue.get(seq).and_then(|queued| queued.group)
-                    && let Some(queued) = queue.take(seq)
-                {
-                    back.push((group, seq, queued));
-                }
-            }
+            let cursor = session
+                .offline
+                .as_ref()
+                .map_or(Seq::default(), |offline| offline.state.cursor());
+            queue.take_if(
+                cursor,
+                |queued| queued.group.is_some(),
+                |queued| back.push(queued),
+            );
         }
-        for (group, seq, queued) in back {
+        for queued in back {
             self.tally.queued -= 1;
-            self.store.record(&Record::Done { session: key, seq });
-            self.ended.push((group, who));
-            self.deliver_to_group(group, &mut Incoming::of(&queued.message), now);
+            self.give_back(who, queued, now);
         }
     }
 
     /// A session has a connection again: its groups may choose it.
     pub(super) fn join_groups(&mut self, key: SessionKey, now: Instant) {
-        let who = Subscriber::session(self.worker, key);
+        let who = self.subscriber(key);
         for group in self.groups_of(key) {
             self.shared.groups().set_connected(group, who, true);
             self.deliver_waiting(group, now);
         }
-    }
-
-    /// The connection went before its new subscriptions had all their retained messages: the rest waits in the queue, as far as that goes.
-    fn finish_walks(&mut self, key: SessionKey, mut walks: Vec<Walk>, now: Instant) {
-        let most = self.shared.settings().queue_messages as usize;
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
-            return;
-        };
-        let queue = session.queue.get_or_insert_with(Box::default);
-        let before = queue.len();
-        let retained = self.shared.retained();
-        while let Some(walk) = walks.last_mut() {
-            if queue.len() >= most {
-                break;
-            }
-            if walk.qos == QoS::AtMostOnce || walk_on(walk, queue, &retained, now) {
-                walks.pop();
-            }
-        }
-        self.tally.queued += (queue.len() - before) as i64;
     }
 }

@@ -1,109 +1,154 @@
 //! The boundary to whatever keeps state across a restart; in memory nothing has to be kept.
+//!
+//! Each worker has a [`Store`] of its own, or its own handle on a common one, and records there, in the order of its decisions:
+//!
+//! * of its own sessions: that they [begin](Record::Session), [lose their connection](Record::Disconnected) and
+//!   [end](Record::Ended), their [subscriptions](Record::Subscribed), [wills](Record::Will) and [handshakes](Record::Handshake);
+//! * of messages that it routes: one [`Queued`](Record::Queued) for each receiver, **wherever its home is**, and the
+//!   [retained](Record::Retained) copy. So what a publisher was promised stands in one batch of one worker, together with the
+//!   [id](Change::Received) of a QoS 2 message, and no worker waits for another one's commit;
+//! * of messages that its sessions need no longer: [`Done`](Record::Done), which names the record that queued the copy.
+//!
+//! What a restart needs follows from these: a session's queue is its `Queued` without a `Done`, in the order of their numbers, and the
+//! place in the queue that a [`Change`] names is found by the copy's number beside it.
 
 use std::sync::Arc;
 
-use mqtt_codec::SubscriptionOptions;
-use mqtt_session::{Change, Commit, Instant, Seq};
+use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
+use mqtt_session::{Change, Commit, Instant};
 
-use super::ids::SessionKey;
+use super::ids::{GroupId, Subscriber};
 use super::message::Message;
 
 /// A change that must survive a restart before anyone is told of it.
+///
+/// Instants are those of the broker's clock, which does not outlive the process: a store that keeps them notes the time of day beside.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Record<'a> {
-    /// A session began, or goes on under this connection's terms.
+    /// A session began, or goes on under this connection's terms. A will that it had is withdrawn.
     Session {
         /// Which.
-        session: SessionKey,
+        session: Subscriber,
         /// Whose.
         client_id: &'a str,
-        /// How long it outlives its connection, in seconds.
+        /// The user that its client named.
+        user_name: Option<&'a str>,
+        /// How long it outlives its connection, in seconds; `u32::MAX` is for ever, 0 not at all: nothing of it need be kept then.
         expiry: u32,
+        /// It is a bridge of 3.1.1.
+        bridge: bool,
     },
-    /// A session lost its connection, and ends then; `None` is never.
+    /// A session lost its connection.
     Disconnected {
         /// Which.
-        session: SessionKey,
-        /// When it ends.
+        session: Subscriber,
+        /// When it ends; `None` is never.
         expires: Option<Instant>,
     },
-    /// A session ended.
-    Ended(SessionKey),
+    /// A session ended, and with it its subscriptions, queue, handshakes and will; or a group, and with it what waited for its members.
+    Ended(Subscriber),
     /// A subscription was made or replaced.
     Subscribed {
         /// Whose.
-        session: SessionKey,
+        session: Subscriber,
         /// To what, `$share/group/` included.
         filter: &'a str,
         /// How.
         options: SubscriptionOptions,
-        /// The subscription identifier; 0 is none.
-        id: u32,
+        /// The subscription identifier.
+        id: Option<SubscriptionId>,
+        /// Retained messages are on their way to it, until [`RetainedSent`](Self::RetainedSent): a restart begins with them anew.
+        retained: bool,
+    },
+    /// The retained messages that a new subscription gets are all in the session's queue, or will not be sent any more.
+    RetainedSent {
+        /// Whose.
+        session: Subscriber,
+        /// Which.
+        filter: &'a str,
     },
     /// A subscription was given up.
     Unsubscribed {
         /// Whose.
-        session: SessionKey,
+        session: Subscriber,
         /// From what.
         filter: &'a str,
     },
-    /// A message waits for a session.
+    /// A shared group began with its first member; it ends with its last.
+    Group {
+        /// Its number from now on.
+        group: GroupId,
+        /// `$share/group/filter`.
+        filter: &'a str,
+    },
+    /// A copy of a message waits for a session, or for any member of a group. The same message may be queued many times: it is the same
+    /// `Arc` then.
     Queued {
-        /// Whose.
-        session: SessionKey,
-        /// Its place in the session's sequence.
-        seq: Seq,
+        /// For whom; of any worker.
+        receiver: Subscriber,
         /// What.
         message: &'a Arc<Message>,
+        /// 1 or 2.
+        qos: QoS,
+        /// The RETAIN flag of this copy.
+        retain: bool,
+        /// The subscription identifiers of this copy.
+        ids: &'a [SubscriptionId],
+        /// The shared group that chose this session.
+        group: Option<GroupId>,
     },
-    /// A session needs a message no longer.
+    /// A copy is needed no longer: it was acknowledged, refused, dropped, or given to somebody else.
     Done {
-        /// Whose.
-        session: SessionKey,
-        /// Which.
-        seq: Seq,
+        /// Whose copy.
+        receiver: Subscriber,
+        /// The number of the record that queued it.
+        copy: Commit,
     },
     /// The state of a handshake changed.
     Handshake {
         /// Whose.
-        session: SessionKey,
+        session: Subscriber,
         /// How.
         change: Change,
+        /// The copy that stands at the place in the queue that `change` names; 0 where it names none.
+        copy: Commit,
     },
-    /// The retained message of a topic was set.
+    /// The retained message of its topic was set.
     Retained(&'a Arc<Message>),
     /// The retained message of a topic was removed.
     Unretained(&'a str),
-    /// A session has a will that is due later.
+    /// A session has a will. Its `expires` counts from its publication, as if that were at the clock's origin.
     Will {
         /// Whose.
-        session: SessionKey,
+        session: Subscriber,
         /// What.
         message: &'a Arc<Message>,
-        /// When; `None` withdraws it.
+        /// When it is published; `None` while the session is connected.
         due: Option<Instant>,
     },
+    /// The will of a session was published or withdrawn.
+    WillGone(Subscriber),
 }
 
 /// Keeps records in the order in which they come.
 pub trait Store: Send {
-    /// Takes a record; it is durable once [`committed`](Self::committed) reaches the number that is returned.
+    /// Takes a record and numbers it; it is durable once [`committed`](Self::committed) reaches that number. Numbers grow; in a
+    /// store that lasts, no two workers give the same.
     fn record(&mut self, record: &Record<'_>) -> Commit;
     /// The number of the latest record: what was recorded so far is durable once that is.
     fn latest(&self) -> Commit;
-    /// The end of a round: makes what was recorded durable, now or in the background.
+    /// The end of a round: makes what was recorded durable as one batch, now or in the background. A store that takes its time wakes the
+    /// worker's loop when it is done: what was withheld goes out in the round after that.
     fn commit(&mut self);
     /// How far everything is durable.
     fn committed(&self) -> Commit;
 }
 
-/// Keeps nothing across a restart: durable at the end of the round, so that the rest of the broker sees the same order of events as
-/// with a disk.
+/// Keeps nothing across a restart: a record is as durable as it gets at once, and nothing is ever withheld.
 #[derive(Debug, Default)]
 pub struct Memory {
     recorded: u64,
-    committed: u64,
 }
 
 impl Store for Memory {
@@ -116,11 +161,9 @@ impl Store for Memory {
         Commit(self.recorded)
     }
 
-    fn commit(&mut self) {
-        self.committed = self.recorded;
-    }
+    fn commit(&mut self) {}
 
     fn committed(&self) -> Commit {
-        Commit(self.committed)
+        Commit(self.recorded)
     }
 }

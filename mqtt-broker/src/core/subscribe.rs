@@ -4,15 +4,16 @@ use mqtt_codec::{
     ReasonCode, RetainHandling, Subscribe, SubscriptionId, SubscriptionOptions, Unsubscribe,
 };
 use mqtt_session::Instant;
-use mqtt_topic::{ParsedFilter, RetainedWalk};
+use mqtt_topic::ParsedFilter;
 
 use super::Core;
-use super::connection::{Asked, Walk};
+use super::backlog::Walk;
+use super::connection::Asked;
 use super::effect::{Effect, Question, QuestionId};
 use super::fanout::Grant;
-use super::ids::{ConnId, SessionKey, Subscriber};
-use super::message::Ids;
-use super::policy::{Decision, Identity};
+use super::groups::{Joined, Left};
+use super::ids::{ConnId, GroupId, SessionKey, Subscriber};
+use super::policy::Decision;
 use super::store::Record;
 
 impl Core {
@@ -27,10 +28,7 @@ impl Core {
         let Some(session) = self.sessions.get(key.slot, key.generation) else {
             return;
         };
-        let client = Identity {
-            client_id: &session.client_id,
-            user_name: session.user_name.as_deref(),
-        };
+        let client = session.identity();
         let bridge = session.bridge;
         let subscription_id = packet.properties.subscription_identifiers().next();
         let mut filters = Vec::with_capacity(packet.filters.len());
@@ -45,48 +43,35 @@ impl Core {
             verdicts.push(self.policy.subscribe(client, entry.filter, options.qos));
             filters.push((entry.filter.into(), options));
         }
+        let asked = Asked {
+            question: 0,
+            filters,
+            id: subscription_id,
+        };
         if verdicts.contains(&Decision::Ask) {
-            self.ask_subscribe(id, key, filters, subscription_id);
-            return;
+            self.ask_subscribe(id, key, asked);
+        } else {
+            self.finish_subscribe(id, key, &asked, &verdicts, now);
         }
-        let codes: Vec<ReasonCode> = filters
-            .iter()
-            .zip(verdicts)
-            .map(|((filter, options), verdict)| match verdict {
-                Decision::Accept => self.subscribe_one(id, key, filter, *options, subscription_id),
-                Decision::Refuse(reason) => reason,
-                Decision::Challenge(_) | Decision::Ask => ReasonCode::NOT_AUTHORIZED,
-            })
-            .collect();
-        self.finish_subscribe(id, key, codes, now);
     }
 
-    fn ask_subscribe(
-        &mut self,
-        id: ConnId,
-        key: SessionKey,
-        filters: Vec<(Box<str>, SubscriptionOptions)>,
-        subscription_id: Option<SubscriptionId>,
-    ) {
-        self.questions = self.questions.wrapping_add(1);
-        let number = self.questions;
+    fn ask_subscribe(&mut self, id: ConnId, key: SessionKey, mut asked: Asked) {
+        asked.question = self.next_question();
+        let number = asked.question;
         let Some(session) = self.sessions.get(key.slot, key.generation) else {
             return;
         };
         let question = Question::Subscribe {
             client_id: session.client_id.clone(),
             user_name: session.user_name.clone(),
-            filters: filters
+            filters: asked
+                .filters
                 .iter()
                 .map(|(filter, options)| (filter.clone(), options.qos))
                 .collect(),
         };
         if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
-            conn.asked = Some(Box::new(Asked {
-                question: number,
-                filters,
-                id: subscription_id,
-            }));
+            conn.asked = Some(Box::new(asked));
             self.effects
                 .push(Effect::Ask(QuestionId { conn: id, number }, question));
         }
@@ -106,39 +91,53 @@ impl Core {
         else {
             return;
         };
-        let codes = asked
-            .filters
-            .iter()
-            .enumerate()
-            .map(|(at, (filter, options))| match verdicts.get(at) {
-                Some(Decision::Accept) => self.subscribe_one(id, key, filter, *options, asked.id),
-                Some(Decision::Refuse(reason)) => *reason,
-                Some(Decision::Challenge(_) | Decision::Ask) | None => ReasonCode::NOT_AUTHORIZED,
-            })
-            .collect();
-        self.finish_subscribe(id, key, codes, now);
+        self.finish_subscribe(id, key, &asked, verdicts, now);
     }
 
     fn finish_subscribe(
         &mut self,
         id: ConnId,
         key: SessionKey,
-        codes: Vec<ReasonCode>,
+        asked: &Asked,
+        verdicts: &[Decision],
         now: Instant,
     ) {
+        let most = self.shared.settings().subscriptions_per_client as usize;
+        let mut groups = Vec::new();
+        let codes: Vec<ReasonCode> = asked
+            .filters
+            .iter()
+            .enumerate()
+            .map(|(at, (filter, options))| match verdicts.get(at) {
+                // What one packet makes us do is bounded as well.
+                Some(Decision::Accept | Decision::AcceptWith(_)) if at >= most => {
+                    ReasonCode::QUOTA_EXCEEDED
+                }
+                Some(Decision::Accept | Decision::AcceptWith(_)) => {
+                    self.subscribe_one(key, filter, *options, asked.id, &mut groups)
+                }
+                Some(Decision::Refuse(reason)) if reason.is_error() => *reason,
+                Some(Decision::Refuse(_) | Decision::Challenge(_) | Decision::Ask) | None => {
+                    ReasonCode::NOT_AUTHORIZED
+                }
+            })
+            .collect();
         let kept = self.store.latest();
         self.with_machine(id, |machine, _| machine.answer_subscribe(codes, kept));
         self.touch(id);
-        self.join_groups(key, now);
+        for group in groups {
+            self.deliver_waiting(group, now);
+        }
     }
 
+    /// Makes one subscription; a shared group that it belongs to is added to `joined`.
     fn subscribe_one(
         &mut self,
-        id: ConnId,
         key: SessionKey,
         text: &str,
         options: SubscriptionOptions,
         subscription_id: Option<SubscriptionId>,
+        joined: &mut Vec<GroupId>,
     ) -> ReasonCode {
         // The session has checked it.
         let Ok(parsed) = ParsedFilter::parse(text) else {
@@ -148,21 +147,29 @@ impl Core {
             return ReasonCode::UNSPECIFIED_ERROR;
         };
         let who = Subscriber::session(self.worker, key);
-        let known = session.subscriptions.iter().any(|filter| &**filter == text);
-        if !known {
-            if session.subscriptions.len()
-                >= self.shared.settings().subscriptions_per_client as usize
-            {
-                return ReasonCode::QUOTA_EXCEEDED;
-            }
-            session.subscriptions.push(text.into());
+        let place = session
+            .subscriptions
+            .binary_search_by(|known| (**known).cmp(text));
+        let most = self.shared.settings().subscriptions_per_client as usize;
+        let owed = session.backlog.as_ref().map_or(0, |backlog| backlog.len());
+        if owed >= most || (place.is_err() && session.subscriptions.len() >= most) {
+            return ReasonCode::QUOTA_EXCEEDED;
+        }
+        if let Err(at) = place {
+            session.subscriptions.insert(at, text.into());
             self.tally.subscriptions += 1;
             self.tally.shared_subscriptions += i64::from(parsed.share.is_some());
         }
+        let mut wants_retained = false;
         if parsed.share.is_some() {
             let mut groups = self.shared.groups();
-            let (group, new_group, _) = groups.join(text, who, options, subscription_id);
+            let Joined { group, new_group } = groups.join(text, who, options, subscription_id);
+            joined.push(group);
             if new_group {
+                self.store.record(&Record::Group {
+                    group,
+                    filter: text,
+                });
                 let grant = Grant {
                     options: SubscriptionOptions {
                         qos: mqtt_codec::QoS::ExactlyOnce,
@@ -185,28 +192,23 @@ impl Core {
                     id: subscription_id,
                 },
             );
-            let wants_retained = match options.retain_handling {
+            wants_retained = match options.retain_handling {
                 RetainHandling::SendAtSubscribe => true,
-                RetainHandling::SendIfNew => !known,
+                RetainHandling::SendIfNew => place.is_err(),
                 RetainHandling::DoNotSend => false,
-            };
+            } && !self.shared.retained().is_empty();
             // After the index, so that nothing falls between the two; none for shared subscriptions.
-            if wants_retained && !self.shared.retained().is_empty() {
-                let walk = Walk {
-                    walk: RetainedWalk::new(&parsed.filter),
-                    qos: options.qos,
-                    ids: Ids::None.with(subscription_id),
-                };
-                if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
-                    conn.backlog.get_or_insert_default().0.push(walk);
-                }
+            if wants_retained {
+                let walk = Walk::new(&parsed.filter, options.qos, subscription_id);
+                session.backlog.get_or_insert_default().push(walk);
             }
         }
         self.store.record(&Record::Subscribed {
-            session: key,
+            session: who,
             filter: text,
             options,
-            id: subscription_id.map_or(0, SubscriptionId::get),
+            id: subscription_id,
+            retained: wants_retained,
         });
         // [MQTT-3.8.4-7]
         ReasonCode(options.qos as u8)
@@ -222,30 +224,58 @@ impl Core {
         };
         let who = Subscriber::session(self.worker, key);
         let mut codes = Vec::with_capacity(packet.filters.len());
+        let mut gone = Vec::new();
         for filter in packet.filters.iter() {
             let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
                 return;
             };
             // Compared character by character [MQTT-3.10.4-1].
-            let at = session
+            let place = session
                 .subscriptions
-                .iter()
-                .position(|known| &**known == filter);
-            codes.push(match at {
-                Some(at) => {
-                    session.subscriptions.swap_remove(at);
+                .binary_search_by(|known| (**known).cmp(filter));
+            codes.push(match place {
+                Ok(at) => {
+                    session.subscriptions.remove(at);
+                    gone.push(filter);
                     self.drop_subscription(who, filter);
                     self.store.record(&Record::Unsubscribed {
-                        session: key,
+                        session: who,
                         filter,
                     });
                     ReasonCode::SUCCESS
                 }
-                None => ReasonCode::NO_SUBSCRIPTION_EXISTED,
+                Err(_) => ReasonCode::NO_SUBSCRIPTION_EXISTED,
             });
         }
+        gone.sort_unstable();
+        self.forget_walks(key, &gone);
         let kept = self.store.latest();
         self.with_machine(id, |machine, _| machine.answer_unsubscribe(codes, kept));
         self.touch(id);
+    }
+
+    /// Takes one subscription out of the index, or out of its group.
+    pub(super) fn drop_subscription(&mut self, who: Subscriber, text: &str) {
+        let Ok(parsed) = ParsedFilter::parse(text) else {
+            return;
+        };
+        self.tally.subscriptions -= 1;
+        if parsed.share.is_none() {
+            self.shared.subscriptions_mut().remove(&parsed.filter, &who);
+            return;
+        }
+        self.tally.shared_subscriptions -= 1;
+        let mut groups = self.shared.groups();
+        if let Some(Left {
+            group,
+            ended: Some(waiting),
+        }) = groups.leave(text, who)
+        {
+            self.shared
+                .subscriptions_mut()
+                .remove(&parsed.filter, &Subscriber::group(group));
+            self.tally.queued -= waiting.len() as i64;
+            self.store.record(&Record::Ended(Subscriber::group(group)));
+        }
     }
 }

@@ -1,276 +1,568 @@
-//! Several workers' cores, and clients whose bytes go straight in and out.
+//! A whole broker without sockets and clocks: several workers' cores, clients whose bytes go straight in and out, virtual time.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::io::IoSlice;
 use std::sync::Arc;
 
 use mqtt_codec::{
-    Connect, Decoded, Decoder, Delivery, Filters, FromServer, PacketId, Properties, PubAck,
-    PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, Subscribe, SubscribeFilter,
-    SubscriptionOptions, Version,
+    Connect, Delivery, Disconnect, Filters, Packet, PacketId, Properties, Property, Publish, QoS,
+    ReasonCode, Subscribe, SubscribeFilter, SubscriptionOptions, Unsubscribe, UnsubscribeFilters,
+    Version,
 };
 use mqtt_session::Instant;
 
-use crate::core::{AllowAll, ConnId, Core, Effect, Memory, Peer, Received, Settings, Shared};
+use super::client::{Connected, End, Manner, Message, Seen, encode};
+use super::ledger::Ledgers;
+use crate::core::{
+    AllowAll, Batch, ConnId, Core, Effect, Peer, Policy, Question, QuestionId, Received, Settings,
+    Shared,
+};
 
-/// A message as a client received it.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Message {
-    pub(super) topic: String,
-    pub(super) payload: Vec<u8>,
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
+/// How a broker is set up for a test.
+#[derive(Debug, Clone)]
+pub(super) struct Setup {
+    pub(super) workers: u16,
+    pub(super) seed: u64,
+    pub(super) settings: Settings,
 }
 
-/// One client's end: it acknowledges everything at once.
-#[derive(Debug)]
-struct Client {
-    worker: usize,
-    conn: ConnId,
-    version: Version,
-    next_id: u16,
-    unread: Vec<u8>,
-    received: Vec<Message>,
-    packets: Vec<String>,
-    closed: bool,
-}
-
-/// The whole broker, without sockets and clocks.
-#[derive(Debug)]
-pub(super) struct Net {
-    cores: Vec<Core>,
-    clients: Vec<Client>,
-    by_conn: HashMap<(usize, ConnId), usize>,
-    pub(super) now: Instant,
-}
-
-impl Net {
-    pub(super) fn new(workers: u16) -> Self {
-        let now = Instant::from_millis(1_000);
+impl Default for Setup {
+    fn default() -> Self {
         let settings = Settings {
             sys_interval_ms: 0,
             ..Settings::default()
         };
-        let shared = Shared::new(settings, workers, 7);
+        Self {
+            workers: 1,
+            seed: 7,
+            settings,
+        }
+    }
+}
+
+/// A client, and the link between it and the broker.
+#[derive(Debug)]
+struct Client {
+    end: End,
+    at: Option<(usize, ConnId)>,
+    /// What it has sent and the broker has not taken.
+    sent: Vec<u8>,
+    /// How much of `sent` has arrived at the broker, as far as it was not taken.
+    arrived: usize,
+    paused: bool,
+    /// It does not read.
+    deaf: bool,
+    next_id: u16,
+    /// Everything that it ever received, for comparison.
+    bytes: Vec<u8>,
+}
+
+/// The broker and its clients.
+pub(super) struct Net {
+    pub(super) cores: Vec<Core>,
+    pub(super) shared: Arc<Shared>,
+    pub(super) ledgers: Ledgers,
+    pub(super) now: Instant,
+    pub(super) questions: Vec<(usize, QuestionId, Question)>,
+    pub(super) locals: Vec<Effect>,
+    /// How many bytes of a client arrive at once; all at once when `None`.
+    pub(super) chunk: Option<usize>,
+    clients: Vec<Client>,
+    by_conn: HashMap<(usize, ConnId), usize>,
+    inboxes: Vec<VecDeque<Batch>>,
+}
+
+impl Net {
+    pub(super) fn new(workers: u16) -> Self {
+        Self::with(
+            Setup {
+                workers,
+                ..Setup::default()
+            },
+            AllowAll,
+        )
+    }
+
+    pub(super) fn set(settings: impl FnOnce(&mut Settings)) -> Self {
+        let mut setup = Setup::default();
+        settings(&mut setup.settings);
+        Self::with(setup, AllowAll)
+    }
+
+    pub(super) fn with(setup: Setup, policy: impl Policy + 'static) -> Self {
+        let now = Instant::from_millis(1_000);
+        let shared = Shared::new(setup.settings, setup.workers, setup.seed);
+        let (policy, ledgers): (Arc<dyn Policy>, _) = (Arc::new(policy), Ledgers::default());
         let core = |worker| {
-            Core::new(
-                Arc::clone(&shared),
-                worker,
-                Box::<Memory>::default(),
-                Arc::new(AllowAll),
-                u64::from(worker),
-                now,
-            )
+            let (shared, policy) = (Arc::clone(&shared), Arc::clone(&policy));
+            let seed = setup.seed ^ u64::from(worker);
+            Core::new(shared, worker, ledgers.handle(), policy, seed, now)
         };
         Self {
-            cores: (0..workers).map(core).collect(),
+            cores: (0..setup.workers).map(core).collect(),
+            ledgers: ledgers.clone(),
+            shared: Arc::clone(&shared),
+            now,
+            questions: Vec::new(),
+            locals: Vec::new(),
+            chunk: None,
             clients: Vec::new(),
             by_conn: HashMap::new(),
-            now,
+            inboxes: (0..setup.workers).map(|_| VecDeque::new()).collect(),
         }
     }
 
-    /// Connects a client of version 5 with a clean start.
+    // Connections.
+
+    /// A client of version 5 with a clean start.
     pub(super) fn connect(&mut self, client_id: &str) -> usize {
         self.connect_with(&Connect::new(Version::V5, client_id))
     }
 
     pub(super) fn connect_with(&mut self, connect: &Connect<'_>) -> usize {
-        let mut bytes = vec![0; connect.encoded_len()];
-        connect.encode(&mut bytes).unwrap();
-        let index = self.clients.len();
-        let mut worker = index % self.cores.len();
-        let conn = loop {
-            let conn = self.cores[worker].open(Peer::default(), self.now).unwrap();
-            match self.cores[worker].receive(conn, &bytes, self.now) {
-                Received::HandOver { worker: home } => worker = usize::from(home),
-                _ => break conn,
-            }
-        };
-        self.clients.push(Client {
-            worker,
-            conn,
-            version: connect.version,
-            next_id: 1,
-            unread: Vec::new(),
-            received: Vec::new(),
-            packets: Vec::new(),
-            closed: false,
-        });
-        self.by_conn.insert((worker, conn), index);
-        self.settle();
+        let index = self.open(connect.version);
+        self.send(index, &connect_bytes(connect));
         index
     }
 
-    pub(super) fn subscribe(&mut self, client: usize, filter: &str, qos: QoS) {
-        let filters = [SubscribeFilter {
-            filter,
-            options: SubscriptionOptions {
-                qos,
-                ..SubscriptionOptions::default()
-            },
-        }];
-        let packet_id = self.next_id(client);
-        let packet = Subscribe {
-            packet_id,
-            properties: Properties::EMPTY,
-            filters: Filters::List(&filters),
-        };
-        let version = self.clients[client].version;
-        let mut bytes = vec![0; packet.encoded_len(version)];
-        packet.encode(version, &mut bytes).unwrap();
-        self.send(client, &bytes);
+    /// A client of version 5 whose session outlives its connection by a day; an earlier one goes on.
+    pub(super) fn persistent(&mut self, client_id: &str) -> usize {
+        self.connect_with(&Connect {
+            clean_start: false,
+            properties: (&[Property::SessionExpiryInterval(86_400)]).into(),
+            ..Connect::new(Version::V5, client_id)
+        })
     }
 
-    pub(super) fn publish(&mut self, client: usize, topic: &str, payload: &str, qos: QoS) {
-        let id = self.next_id(client);
-        let delivery = match qos {
-            QoS::AtMostOnce => Delivery::AtMostOnce,
-            QoS::AtLeastOnce => Delivery::AtLeastOnce(id),
-            QoS::ExactlyOnce => Delivery::ExactlyOnce(id),
-        };
-        let packet = Publish {
-            dup: false,
-            retain: false,
-            delivery,
-            topic,
-            properties: Properties::EMPTY,
-            payload: payload.as_bytes(),
-        };
-        let version = self.clients[client].version;
-        let mut bytes = vec![0; packet.encoded_len(version)];
-        packet.encode(version, &mut bytes).unwrap();
-        self.send(client, &bytes);
+    /// A connection on which nothing was sent yet.
+    pub(super) fn open(&mut self, version: Version) -> usize {
+        let index = self.clients.len();
+        let end = End::new(version);
+        self.clients.push(Client {
+            end,
+            at: None,
+            sent: Vec::new(),
+            arrived: 0,
+            paused: false,
+            deaf: false,
+            next_id: 1,
+            bytes: Vec::new(),
+        });
+        let worker = index % self.cores.len();
+        self.enter(index, worker);
+        index
     }
 
-    fn next_id(&mut self, client: usize) -> PacketId {
-        let id = self.clients[client].next_id;
-        self.clients[client].next_id += 1;
+    fn enter(&mut self, index: usize, worker: usize) {
+        self.clients[index].at = self.cores[worker]
+            .open(Peer::default(), self.now)
+            .map(|conn| {
+                self.by_conn.insert((worker, conn), index);
+                (worker, conn)
+            });
+        if self.clients[index].at.is_none() {
+            self.clients[index].end.seen.push(Seen::Closed);
+        }
+    }
+
+    /// A new connection of the same client, which remembers its QoS 2 ids.
+    pub(super) fn reconnect(&mut self, old: usize, connect: &Connect<'_>) -> usize {
+        let index = self.open(connect.version);
+        self.clients[index].end = self.clients[old].end.resumed();
+        self.clients[index].next_id = self.clients[old].next_id;
+        self.send(index, &connect_bytes(connect));
+        index
+    }
+
+    /// The transport breaks.
+    pub(super) fn cut(&mut self, client: usize) {
+        if let Some((worker, conn)) = self.clients[client].at.take() {
+            self.by_conn.remove(&(worker, conn));
+            self.cores[worker].closed(conn, self.now);
+            self.clients[client].end.seen.push(Seen::Closed);
+        }
+        self.run();
+    }
+
+    pub(super) fn is_open(&self, client: usize) -> bool {
+        self.clients[client].at.is_some()
+    }
+
+    /// Where a client's connection is.
+    pub(super) fn place(&self, client: usize) -> (usize, ConnId) {
+        self.clients[client].at.expect("it is connected")
+    }
+
+    pub(super) fn set_manner(&mut self, client: usize, manner: Manner) {
+        self.clients[client].end.manner = manner;
+    }
+
+    /// The client stops reading, or goes on.
+    pub(super) fn set_deaf(&mut self, client: usize, deaf: bool) {
+        self.clients[client].deaf = deaf;
+        if !deaf {
+            self.drain(client);
+            self.run();
+        }
+    }
+
+    // Packets.
+
+    pub(super) fn next_id(&mut self, client: usize) -> PacketId {
+        let next = &mut self.clients[client].next_id;
+        let id = *next;
+        *next = next.checked_add(1).unwrap_or(1);
         PacketId::new(id).unwrap()
     }
 
     /// Sends bytes, and lets everything happen that follows from them.
     pub(super) fn send(&mut self, client: usize, bytes: &[u8]) {
-        let (worker, conn) = (self.clients[client].worker, self.clients[client].conn);
-        let _ = self.cores[worker].receive(conn, bytes, self.now);
-        self.settle();
+        self.queue_bytes(client, bytes);
+        self.run();
     }
 
-    /// What a client received so far.
-    pub(super) fn received(&self, client: usize) -> Vec<Message> {
-        self.clients[client].received.clone()
+    /// Sends bytes that arrive with the next [`run`](Self::run).
+    pub(super) fn queue_bytes(&mut self, client: usize, bytes: &[u8]) {
+        self.clients[client].sent.extend_from_slice(bytes);
+    }
+
+    pub(super) fn packet(&mut self, client: usize, packet: &Packet<'_>) {
+        let bytes = self.bytes_of(client, packet);
+        self.send(client, &bytes);
+    }
+
+    pub(super) fn bytes_of(&self, client: usize, packet: &Packet<'_>) -> Vec<u8> {
+        encode(packet, self.clients[client].end.version)
+    }
+
+    pub(super) fn subscribe(&mut self, client: usize, filter: &str, qos: QoS) -> Vec<ReasonCode> {
+        self.subscribe_with(client, &[filter], SubscriptionOptions::new(qos), None)
+    }
+
+    /// Subscribes, and gives the codes if the answer came.
+    pub(super) fn subscribe_with(
+        &mut self,
+        client: usize,
+        filters: &[&str],
+        options: SubscriptionOptions,
+        id: Option<u32>,
+    ) -> Vec<ReasonCode> {
+        let filters: Vec<SubscribeFilter<'_>> = filters
+            .iter()
+            .map(|filter| SubscribeFilter { filter, options })
+            .collect();
+        let id = id.and_then(mqtt_codec::SubscriptionId::new);
+        let properties: Vec<Property<'_>> = id
+            .map(Property::SubscriptionIdentifier)
+            .into_iter()
+            .collect();
+        let packet_id = self.next_id(client);
+        let packet = Packet::Subscribe(Subscribe {
+            packet_id,
+            properties: Properties::List(&properties),
+            filters: Filters::List(&filters),
+        });
+        self.packet(client, &packet);
+        self.answer(client, |seen| match seen {
+            Seen::SubAck(id, codes) if *id == packet_id.get() => Some(codes.clone()),
+            _ => None,
+        })
+    }
+
+    pub(super) fn unsubscribe(&mut self, client: usize, filters: &[&str]) -> Vec<ReasonCode> {
+        let packet_id = self.next_id(client);
+        let packet = Packet::Unsubscribe(Unsubscribe {
+            packet_id,
+            properties: Properties::EMPTY,
+            filters: UnsubscribeFilters::List(filters),
+        });
+        self.packet(client, &packet);
+        self.answer(client, |seen| match seen {
+            Seen::UnsubAck(id, codes) if *id == packet_id.get() => Some(codes.clone()),
+            _ => None,
+        })
+    }
+
+    fn answer<T: Default>(&self, client: usize, find: impl Fn(&Seen) -> Option<T>) -> T {
+        let seen = &self.clients[client].end.seen;
+        seen.iter().rev().find_map(find).unwrap_or_default()
+    }
+
+    pub(super) fn publish(&mut self, client: usize, topic: &str, payload: &str, qos: QoS) {
+        self.publish_with(client, topic, payload, qos, false, &[]);
+    }
+
+    pub(super) fn retain(&mut self, client: usize, topic: &str, payload: &str, qos: QoS) {
+        self.publish_with(client, topic, payload, qos, true, &[]);
+    }
+
+    pub(super) fn publish_with(
+        &mut self,
+        client: usize,
+        topic: &str,
+        payload: &str,
+        qos: QoS,
+        retain: bool,
+        properties: &[Property<'_>],
+    ) {
+        let bytes = self.publish_bytes(client, topic, payload.as_bytes(), qos, retain, properties);
+        self.send(client, &bytes);
+    }
+
+    pub(super) fn publish_bytes(
+        &mut self,
+        client: usize,
+        topic: &str,
+        payload: &[u8],
+        qos: QoS,
+        retain: bool,
+        properties: &[Property<'_>],
+    ) -> Vec<u8> {
+        let delivery = match qos {
+            QoS::AtMostOnce => Delivery::AtMostOnce,
+            QoS::AtLeastOnce => Delivery::AtLeastOnce(self.next_id(client)),
+            QoS::ExactlyOnce => Delivery::ExactlyOnce(self.next_id(client)),
+        };
+        let packet = Packet::Publish(Publish {
+            dup: false,
+            retain,
+            delivery,
+            topic,
+            properties: Properties::List(properties),
+            payload,
+        });
+        self.bytes_of(client, &packet)
+    }
+
+    pub(super) fn ping(&mut self, client: usize) {
+        self.packet(client, &Packet::PingReq);
+    }
+
+    pub(super) fn disconnect(&mut self, client: usize, reason: ReasonCode) {
+        self.packet(client, &Packet::Disconnect(Disconnect::new(reason)));
+    }
+
+    // What came.
+
+    /// What a client saw since it was last asked.
+    pub(super) fn seen(&mut self, client: usize) -> Vec<Seen> {
+        core::mem::take(&mut self.clients[client].end.seen)
+    }
+
+    /// The messages among that; the rest is forgotten.
+    pub(super) fn received(&mut self, client: usize) -> Vec<Message> {
+        self.seen(client)
+            .into_iter()
+            .filter_map(|seen| match seen {
+                Seen::Publish(message) => Some(message),
+                _ => None,
+            })
+            .collect()
+    }
+
+    /// Their payloads.
+    pub(super) fn texts(&mut self, client: usize) -> Vec<String> {
+        self.received(client).iter().map(Message::text).collect()
+    }
+
+    /// CONNACK, which must have come and must be the first that came.
+    pub(super) fn connack(&mut self, client: usize) -> Connected {
+        match self.seen(client).into_iter().next() {
+            Some(Seen::ConnAck(connected)) => *connected,
+            other => panic!("no CONNACK but {other:?}"),
+        }
+    }
+
+    /// Every byte that a client ever received.
+    pub(super) fn transcript(&self, client: usize) -> &[u8] {
+        &self.clients[client].bytes
+    }
+
+    // Time and rounds.
+
+    /// Lets time pass, with every deadline in between met exactly.
+    pub(super) fn advance(&mut self, ms: u64) {
+        let end = self.now.plus_millis(ms);
+        self.run();
+        while let Some(next) = self.cores.iter().filter_map(Core::deadline).min()
+            && next <= end
+        {
+            self.now = self.now.max(next);
+            self.run();
+        }
+        self.now = end;
+        self.run();
     }
 
     /// Rounds until nothing happens any more.
-    fn settle(&mut self) {
-        loop {
-            let mut quiet = true;
-            for worker in 0..self.cores.len() {
+    pub(super) fn run(&mut self) {
+        for _ in 0..1_000_000 {
+            if !self.round() {
+                return;
+            }
+        }
+        panic!("the broker never comes to rest");
+    }
+
+    /// One round of every worker; says whether anything happened.
+    pub(super) fn round(&mut self) -> bool {
+        let mut busy = false;
+        for worker in 0..self.cores.len() {
+            busy |= self.input(worker);
+            while let Some(batch) = self.inboxes[worker].pop_front() {
+                busy = true;
+                self.cores[worker].inbox(batch, self.now);
+            }
+            if self.cores[worker]
+                .deadline()
+                .is_some_and(|due| due <= self.now)
+            {
+                busy = true;
                 self.cores[worker].tick(self.now);
-                self.cores[worker].commit();
-                let effects: Vec<Effect> = self.cores[worker].effects().collect();
-                for effect in effects {
-                    if let Effect::ToWorker { worker, batch } = effect {
-                        quiet = false;
-                        self.cores[usize::from(worker)].inbox(batch, self.now);
+            }
+            self.cores[worker].commit();
+            let effects: Vec<Effect> = self.cores[worker].effects().collect();
+            for effect in effects {
+                busy = true;
+                match effect {
+                    Effect::ToWorker { worker, batch } => {
+                        self.inboxes[usize::from(worker)].push_back(batch);
                     }
-                }
-                while let Some(conn) = self.cores[worker].next_touched() {
-                    quiet = false;
-                    self.flush(worker, conn);
+                    Effect::Ask(id, question) => self.questions.push((worker, id, question)),
+                    local @ Effect::Local { .. } => self.locals.push(local),
                 }
             }
-            if quiet {
-                return;
+            while let Some(conn) = self.cores[worker].next_touched() {
+                busy = true;
+                self.flush(worker, conn);
+            }
+        }
+        busy
+    }
+
+    /// Hands in what arrives.
+    fn input(&mut self, worker: usize) -> bool {
+        let mut busy = false;
+        for index in 0..self.clients.len() {
+            let client = &mut self.clients[index];
+            let Some((at, conn)) = client.at.filter(|&(at, _)| at == worker) else {
+                continue;
+            };
+            if client.paused || client.arrived == client.sent.len() {
+                continue;
+            }
+            busy = true;
+            let chunk = self.chunk.unwrap_or(usize::MAX);
+            client.arrived = client.sent.len().min(client.arrived.saturating_add(chunk));
+            self.hand_in(index, at, conn);
+        }
+        busy
+    }
+
+    fn hand_in(&mut self, index: usize, worker: usize, conn: ConnId) {
+        let client = &mut self.clients[index];
+        let bytes = client.sent.get(..client.arrived).unwrap_or_default();
+        match self.cores[worker].receive(conn, bytes, self.now) {
+            Received::More { consumed, .. } => {
+                client.sent.drain(..consumed);
+                client.arrived -= consumed;
+            }
+            Received::Paused { consumed } => {
+                client.sent.drain(..consumed);
+                client.arrived -= consumed;
+                client.paused = true;
+            }
+            Received::HandOver { worker: home } => {
+                self.by_conn.remove(&(worker, conn));
+                self.cores[worker].closed(conn, self.now);
+                self.enter(index, usize::from(home));
+                if let Some((worker, conn)) = self.clients[index].at {
+                    self.hand_in(index, worker, conn);
+                }
+            }
+            Received::Closing => {
+                client.sent.clear();
+                client.arrived = 0;
             }
         }
     }
 
     fn flush(&mut self, worker: usize, conn: ConnId) {
         let polled = self.cores[worker].poll(conn, self.now);
-        let mut bytes = Vec::new();
-        if let Some(output) = self.cores[worker].output(conn) {
+        let Some(&index) = self.by_conn.get(&(worker, conn)) else {
+            return;
+        };
+        if polled.resume {
+            assert!(self.clients[index].paused, "resumed without a pause");
+            self.clients[index].paused = false;
+            // Kept bytes are handed in again although nothing new has arrived.
+            if self.clients[index].arrived > 0 {
+                self.hand_in(index, worker, conn);
+            }
+        }
+        if !self.clients[index].deaf || polled.close {
+            self.drain(index);
+        }
+        if polled.close {
+            self.by_conn.remove(&(worker, conn));
+            self.clients[index].at = None;
+            self.clients[index].end.seen.push(Seen::Closed);
+            self.cores[worker].closed(conn, self.now);
+        }
+    }
+
+    /// The client reads what there is, and sends what it answers.
+    fn drain(&mut self, index: usize) {
+        let Some((worker, conn)) = self.clients[index].at else {
+            return;
+        };
+        loop {
             let mut slices = [IoSlice::new(&[]); 16];
-            let filled = output.slices(&mut slices);
-            bytes = slices
+            let filled = self.cores[worker]
+                .output(conn)
+                .map_or(0, |output| output.slices(&mut slices));
+            let bytes: Vec<u8> = slices
                 .iter()
                 .take(filled)
                 .flat_map(|slice| slice.to_vec())
                 .collect();
+            if bytes.is_empty() {
+                return;
+            }
+            self.cores[worker].written(conn, bytes.len());
+            let client = &mut self.clients[index];
+            client.bytes.extend_from_slice(&bytes);
+            let answers = client.end.read(&bytes);
+            client.sent.extend_from_slice(&answers);
         }
-        self.cores[worker].written(conn, bytes.len());
-        let Some(&client) = self.by_conn.get(&(worker, conn)) else {
-            return;
-        };
-        if polled.close {
-            self.cores[worker].closed(conn, self.now);
-            self.clients[client].closed = true;
-        }
-        let answers = self.clients[client].read(&bytes);
-        if !answers.is_empty() && !self.clients[client].closed {
-            let _ = self.cores[worker].receive(conn, &answers, self.now);
-        }
+    }
+
+    /// Every gauge of the broker.
+    pub(super) fn gauges(&self) -> [u64; 7] {
+        let counters = self.shared.counters();
+        [
+            counters.connections.get(),
+            counters.clients_connected.get(),
+            counters.sessions.get(),
+            counters.queued.get(),
+            counters.retained.get(),
+            counters.subscriptions.get(),
+            counters.shared_subscriptions.get(),
+        ]
     }
 }
 
-impl Client {
-    /// Takes what the broker sent, and gives the acknowledgements that it asks for.
-    fn read(&mut self, bytes: &[u8]) -> Vec<u8> {
-        self.unread.extend_from_slice(bytes);
-        let mut answers = Vec::new();
-        let unread = core::mem::take(&mut self.unread);
-        let mut rest = &unread[..];
-        while let Ok(Decoded::Complete { packet, len }) =
-            Decoder::new(self.version).from_server(rest)
-        {
-            rest = &rest[len..];
-            let (reason, properties, version) =
-                (ReasonCode::SUCCESS, Properties::EMPTY, self.version);
-            let mut buffer = [0; 16];
-            let written = match packet {
-                FromServer::Publish(publish) => {
-                    self.received.push(Message {
-                        topic: publish.topic.to_owned(),
-                        payload: publish.payload.to_vec(),
-                        qos: publish.delivery.qos(),
-                        retain: publish.retain,
-                    });
-                    match publish.delivery {
-                        Delivery::AtMostOnce => Ok(0),
-                        Delivery::AtLeastOnce(packet_id) => PubAck {
-                            packet_id,
-                            reason,
-                            properties,
-                        }
-                        .encode(version, &mut buffer),
-                        Delivery::ExactlyOnce(packet_id) => PubRec {
-                            packet_id,
-                            reason,
-                            properties,
-                        }
-                        .encode(version, &mut buffer),
-                    }
-                }
-                FromServer::PubRec(packet) => PubRel {
-                    packet_id: packet.packet_id,
-                    reason,
-                    properties,
-                }
-                .encode(version, &mut buffer),
-                FromServer::PubRel(packet) => PubComp {
-                    packet_id: packet.packet_id,
-                    reason,
-                    properties,
-                }
-                .encode(version, &mut buffer),
-                other => {
-                    self.packets.push(format!("{other:?}"));
-                    Ok(0)
-                }
-            };
-            answers.extend_from_slice(&buffer[..written.unwrap()]);
-        }
-        self.unread = rest.to_vec();
-        answers
+pub(super) fn connect_bytes(connect: &Connect<'_>) -> Vec<u8> {
+    let mut bytes = vec![0; connect.encoded_len()];
+    connect.encode(&mut bytes).unwrap();
+    bytes
+}
+
+impl core::fmt::Debug for Net {
+    fn fmt(&self, f: &mut core::fmt::Formatter<'_>) -> core::fmt::Result {
+        f.debug_struct("Net")
+            .field("now", &self.now)
+            .field("clients", &self.clients.len())
+            .finish_non_exhaustive()
     }
 }

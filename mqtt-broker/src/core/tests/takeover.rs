@@ -1,0 +1,1 @@
+//! A second connection with the same client id.
