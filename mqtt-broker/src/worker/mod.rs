@@ -48,6 +48,8 @@ use crate::local::Locals;
 const EVENTS: usize = 1024;
 /// The most that is read of one connection in a round, in bytes.
 const SCRATCH: usize = 64 * 1024;
+/// Commits and rounds of writing before the worker looks at its sockets again.
+const PASSES: usize = 4;
 /// How long a stopping worker waits for clients to read their goodbye.
 const STOP_WAIT_MS: u64 = 5_000;
 
@@ -278,7 +280,7 @@ impl Driver {
     /// Makes the round durable, writes what it brought, and sends what is for others.
     fn write_all(&mut self) {
         let mut writable = mem::take(&mut self.writable);
-        loop {
+        for _ in 0..PASSES {
             self.ended_late = false;
             self.core.commit();
             for conn in writable.drain(..) {
@@ -287,8 +289,10 @@ impl Driver {
             while let Some(conn) = self.core.next_touched() {
                 self.flush(conn);
             }
-            // The end of a connection can concern others: its will, its share of a group.
-            if !self.ended_late {
+            self.take_effects();
+            // The end of a connection can concern others (its will, its share of a group), and what was recorded while polling opens
+            // the way for more.
+            if !self.ended_late && self.core.deadline() != Some(Instant::ZERO) {
                 break;
             }
         }
@@ -299,6 +303,9 @@ impl Driver {
             // Whoever asked may have stopped waiting.
             let _ = done.send(());
         }
+    }
+
+    fn take_effects(&mut self) {
         for effect in self.core.effects() {
             match effect {
                 Effect::ToWorker { worker, batch } => {
