@@ -2,6 +2,7 @@
 
 mod layers;
 mod licences;
+mod map;
 mod readme;
 mod table;
 mod texts;
@@ -97,6 +98,7 @@ fn check(tree: &Tree) -> Result<Vec<Finding>> {
     let mut findings = layers::check(tree, &table)?;
     findings.extend(texts::check(tree, &table));
     findings.extend(licences::check_lock_files(tree)?);
+    findings.extend(map::check(tree));
     findings.extend(readme::check(tree)?);
     Ok(findings)
 }
