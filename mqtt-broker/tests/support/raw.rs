@@ -130,7 +130,10 @@ impl Client {
     /// Waits for the next packet, or for the end of the connection.
     #[track_caller]
     pub(crate) fn receive_or_end(&mut self) -> Option<Frame> {
-        self.set_aside.pop_front().or_else(|| self.read())
+        match self.set_aside.pop_front() {
+            Some(frame) => Some(frame),
+            None => self.read(),
+        }
     }
 
     /// Waits for the next packet that `wanted` accepts; others stay for later.
