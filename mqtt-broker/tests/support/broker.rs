@@ -25,7 +25,10 @@ pub(crate) enum Kind {
 impl Kind {
     fn from_environment() -> Self {
         match std::env::var("MQTT_TEST_BROKER") {
-            Err(_) => Self::Ours(PathBuf::from(env!("CARGO_BIN_EXE_mqtt-broker"))),
+            Err(_) => {
+                let built = option_env!("CARGO_BIN_EXE_mqtt-broker");
+                Self::Ours(PathBuf::from(built.expect("the feature `cli` is on")))
+            }
             Ok(name) if name == "mosquitto" => Self::Mosquitto,
             Ok(path) => Self::Ours(PathBuf::from(path)),
         }
@@ -35,6 +38,14 @@ impl Kind {
 /// Whether `MQTT_TEST_BROKER=mosquitto` is in force.
 pub(crate) fn is_mosquitto() -> bool {
     Kind::from_environment() == Kind::Mosquitto
+}
+
+/// The program under test, for tests that start it themselves.
+pub(crate) fn program() -> PathBuf {
+    match Kind::from_environment() {
+        Kind::Ours(program) => program,
+        Kind::Mosquitto => unreachable!("such tests begin with not_for_mosquitto!"),
+    }
 }
 
 /// A running broker; killed when dropped.
