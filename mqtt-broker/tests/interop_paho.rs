@@ -95,11 +95,7 @@ in_5! {
 fn paho_takeover_in_3_1_1() {
     let python = need!(foreign::python());
     let broker = Broker::start();
-    python.run(
-        broker.port(),
-        "paho_sessions.py",
-        &["takeover", "3.1.1"],
-    );
+    python.run(broker.port(), "paho_sessions.py", &["takeover", "3.1.1"]);
 }
 
 /// The later of two clients with one id stays. [MQTT-3.1.4-3]

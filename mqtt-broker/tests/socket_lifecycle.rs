@@ -114,7 +114,10 @@ fn foreign_protocol_name_is_refused() {
         let answer = client.rest();
         // A server may reveal itself as one of MQTT, by the refusal of an unsupported version.
         let refusals = [&[][..], &[0x20, 2, 0, 1], &[0x20, 3, 0, 0x84, 0]];
-        assert!(refusals.contains(&&answer[..]), "{connect:02x?}: {answer:02x?}");
+        assert!(
+            refusals.contains(&&answer[..]),
+            "{connect:02x?}: {answer:02x?}"
+        );
     }
 }
 
