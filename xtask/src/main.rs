@@ -7,6 +7,7 @@
 mod bare_metal;
 mod ci;
 mod flags;
+mod footprint;
 mod shell;
 mod size;
 mod tally;
@@ -36,6 +37,9 @@ fn main() -> ExitCode {
         Command::Test(options) => Workspace::find().and_then(|ws| test::main(&ws, &options)),
         Command::Tidy(options) => Workspace::find().and_then(|ws| tidy::main(&ws, options)),
         Command::Size => Workspace::find().and_then(|ws| size::main(&ws)),
+        Command::Footprint(options) => {
+            Workspace::find().and_then(|ws| footprint::main(&ws, &options))
+        }
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

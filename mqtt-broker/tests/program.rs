@@ -1,0 +1,105 @@
+//! The program: what it says about its command line and its configuration, and with which status it ends.
+
+use std::net::TcpListener;
+use std::process::{Command, Output};
+
+fn run(args: &[&str]) -> Output {
+    let program = env!("CARGO_BIN_EXE_mqtt-broker");
+    Command::new(program)
+        .args(args)
+        .output()
+        .expect("the program runs")
+}
+
+fn error(output: &Output) -> String {
+    String::from_utf8_lossy(&output.stderr).into_owned()
+}
+
+/// Runs with a configuration file of this text, only to check it.
+fn check(text: &str) -> (Option<i32>, String) {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join("broker.toml");
+    std::fs::write(&file, text).expect("it is writable");
+    let output = run(&["--check-config", "--config", file.to_str().expect("UTF-8")]);
+    let said = error(&output).replace(file.to_str().expect("UTF-8"), "broker.toml");
+    (output.status.code(), said)
+}
+
+#[test]
+fn a_valid_configuration_is_called_valid() {
+    let text = "listen = ['127.0.0.1:0']\nlog = 'off'\n[limits]\nqueue_messages = 100\n";
+    assert_eq!(check(text), (Some(0), String::new()));
+}
+
+/// An unknown or ill-typed key: file, line, the nearest valid key, status 2.
+#[test]
+fn a_wrong_key_is_refused_with_file_line_and_the_nearest_key() {
+    let (status, said) = check("[limits]\nqueue_mesages = 100\nreceive_maximum = \"many\"\n");
+    assert_eq!(status, Some(2));
+    assert_eq!(
+        said,
+        "error: broker.toml:2: there is no key `limits.queue_mesages`; the nearest one is `limits.queue_messages`\n\
+         error: broker.toml:3: `limits.receive_maximum` takes a number 1..=65_535, not the string \"many\"\n"
+    );
+}
+
+#[test]
+fn an_address_that_others_reach_needs_a_word() {
+    let output = run(&["--listen", "0.0.0.0:0"]);
+    assert_eq!(output.status.code(), Some(2));
+    let said = error(&output);
+    assert!(
+        said.contains("allow_anonymous = true") && said.contains("--allow-anonymous"),
+        "{said}"
+    );
+}
+
+#[test]
+fn a_port_in_use_is_explained() {
+    let taken = TcpListener::bind("127.0.0.1:0").expect("a free port");
+    let address = taken.local_addr().expect("it is bound").to_string();
+    let output = run(&["--listen", &address]);
+    assert_eq!(output.status.code(), Some(1));
+    let said = error(&output);
+    assert!(
+        said.contains(&format!("{address} is in use")) && said.contains("--listen 127.0.0.1:"),
+        "{said}"
+    );
+}
+
+#[test]
+fn mistakes_on_the_command_line_end_with_status_2() {
+    for args in [
+        &["--lisen", "x"][..],
+        &["--log", "loud"],
+        &["--listen", "nowhere:x"],
+        &["--config", "/nowhere/broker.toml"],
+    ] {
+        let output = run(args);
+        assert_eq!(
+            output.status.code(),
+            Some(2),
+            "{args:?}: {}",
+            error(&output)
+        );
+        assert!(!output.stderr.is_empty());
+    }
+}
+
+/// Every key of the configuration is in the long help.
+#[test]
+fn help_lists_options_and_keys() {
+    let output = run(&["--help"]);
+    let help = String::from_utf8_lossy(&output.stdout);
+    for word in [
+        "--listen",
+        "--config",
+        "--check-config",
+        "--allow-anonymous",
+        "--log",
+        "[limits]",
+        "queue_messages = 10_000",
+    ] {
+        assert!(help.contains(word), "{word} in {help}");
+    }
+}
