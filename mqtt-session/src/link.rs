@@ -127,8 +127,8 @@ pub(crate) struct Link<R: Role, P: Profile, S: Storage> {
     pub(crate) send_maximum: u16,
     /// Unacknowledged messages allowed to the peer.
     pub(crate) receive_maximum: u16,
-    /// QoS 1 messages among the acknowledgements owed.
-    pub(crate) owed_qos1: u16,
+    /// 5.0: messages that the peer sent on this connection and that are not acknowledged to the end.
+    pub(crate) unacknowledged: u16,
     /// Aliases allowed to the peer, and to us.
     pub(crate) alias_maximum: u16,
     pub(crate) alias_send_maximum: u16,
@@ -162,7 +162,7 @@ impl<R: Role, P: Profile, S: Storage> Default for Link<R, P, S> {
             keep_alive: 0,
             send_maximum: 0,
             receive_maximum: 0,
-            owed_qos1: 0,
+            unacknowledged: 0,
             alias_maximum: 0,
             alias_send_maximum: 0,
             version: Version::V311,

@@ -313,9 +313,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                     return Ok(false);
                 };
                 if v5 && verdict.is_error() {
-                    if let Some(inbound) = self.state.inbound.get_mut() {
-                        inbound.remove(owed.id);
-                    }
+                    self.remove_received(packet_id);
                     let gate = self.state.record(owner, Change::Released(packet_id));
                     if let Some(owed) = self.link.owing.make().acks.get_mut(0) {
                         owed.verdict = verdict.0;
@@ -351,7 +349,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 self.write(tx, packet.encoded_len(self.link.version), |v, room| {
                     packet.encode(v, room)
                 })?;
-                self.link.owed_qos1 -= 1;
+                if v5 {
+                    self.link.unacknowledged -= 1;
+                }
             }
             self.pop_owed();
             return Ok(true);
@@ -382,10 +382,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                     return Ok(Polled::Idle);
                 }
                 if due.gate.is_open(owner.committed()) {
-                    if let Some(output) = self.send_due(due, tx, now, owner)? {
-                        return Ok(Polled::Did(output));
-                    }
-                    continue;
+                    // It could not be sent: perhaps a PUBREL is due instead, which comes first.
+                    let output = self.send_due(due, tx, now, owner)?;
+                    return Ok(output.map_or(Polled::Again, Polled::Did));
                 }
             }
             let Some(seq) = owner.next(self.state.cursor) else {

@@ -100,14 +100,26 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         }
     }
 
-    /// Messages that the peer has sent and that are not acknowledged to the end.
-    fn unacknowledged(&self) -> usize {
-        usize::from(self.link.owed_qos1) + self.state.received()
+    /// Whether the peer may not send one more message.
+    fn is_window_full(&self) -> bool {
+        self.link.unacknowledged >= self.link.receive_maximum
+    }
+
+    /// Frees the id of a message from the peer.
+    pub(crate) fn remove_received(&mut self, id: mqtt_codec::PacketId) {
+        let removed = self
+            .state
+            .inbound
+            .get_mut()
+            .and_then(|inbound| inbound.remove(id.get()));
+        if removed.is_some_and(|entry| entry.here) {
+            self.link.unacknowledged -= 1;
+        }
     }
 
     fn owe_puback(&mut self, id: u16) -> Result<DeliveryId, Rule> {
         // Before 5.0 nobody was told a maximum: whoever sends more is not read, see `wants_input`.
-        if self.link.v5() && self.unacknowledged() >= usize::from(self.link.receive_maximum) {
+        if self.link.v5() && self.is_window_full() {
             return Err(Rule::ReceiveMaximumExceeded);
         }
         let number = self.state.next_number();
@@ -124,7 +136,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             .acks
             .push(owed)
             .map_err(|_| Rule::ReceiveMaximumExceeded)?;
-        self.link.owed_qos1 += 1;
+        if self.link.v5() {
+            self.link.unacknowledged += 1;
+        }
         Ok(DeliveryId {
             number,
             id,
@@ -144,16 +158,24 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             .inbound
             .get()
             .and_then(|inbound| inbound.find(id));
+        // Before 5.0 nobody was told a maximum, and only what must be remembered counts.
+        if self.link.v5() && known.is_none_or(|entry| !entry.here) && self.is_window_full() {
+            return Err(Rule::ReceiveMaximumExceeded);
+        }
         let number = match known {
-            Some(entry) => entry.number,
+            Some(entry) => {
+                if self.link.v5()
+                    && !entry.here
+                    && let Some(entry) = self.state.inbound.make().entry(id.get(), entry.number)
+                {
+                    entry.here = true;
+                    self.link.unacknowledged += 1;
+                }
+                entry.number
+            }
             None => {
-                // Before 5.0 only what must be remembered counts: there a client cannot know how much that may be.
-                let held = if self.link.v5() {
-                    self.unacknowledged()
-                } else {
-                    self.state.received()
-                };
-                if held >= usize::from(self.link.receive_maximum)
+                let most = usize::from(self.link.receive_maximum);
+                if (!self.link.v5() && self.state.received() >= most)
                     || !self.state.inbound.make().has_room()
                 {
                     return Err(Rule::ReceiveMaximumExceeded);
@@ -169,6 +191,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 let entry = Received {
                     id: id.get(),
                     status,
+                    here: self.link.v5(),
                     number,
                     gate,
                 };
@@ -177,6 +200,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                     .make()
                     .push(entry)
                     .map_err(|_| Rule::ReceiveMaximumExceeded)?;
+                if self.link.v5() {
+                    self.link.unacknowledged += 1;
+                }
                 number
             }
         };
@@ -351,9 +377,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             Some(Status::Arriving) => Err(Rule::ReleaseTooEarly),
             Some(Status::Unsettled) if owed => Err(Rule::ReleaseTooEarly),
             Some(Status::Unsettled | Status::Settled(_)) => {
-                if let Some(inbound) = self.state.inbound.get_mut() {
-                    inbound.remove(id.get());
-                }
+                self.remove_received(id);
                 let gate = self.state.record(owner, Change::Released(id));
                 self.owe(AnswerKind::PubComp, id, ReasonCode::SUCCESS, 0, gate)
             }

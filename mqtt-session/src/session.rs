@@ -122,6 +122,7 @@ impl<P: Profile, S: Storage> SessionState<P, S> {
                 let entry = Received {
                     id: id.get(),
                     status: Status::Settled(ReasonCode::SUCCESS),
+                    here: false,
                     number,
                     gate: P::Gate::default(),
                 };
@@ -278,6 +279,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     pub fn replace_state(&mut self, mut state: SessionState<P, S>) -> SessionState<P, S> {
         if let Some(outbound) = state.outbound.get_mut() {
             outbound.rewind();
+        }
+        if let Some(inbound) = state.inbound.get_mut() {
+            inbound.rewind();
         }
         core::mem::replace(&mut self.state, state)
     }
@@ -513,7 +517,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         self.end_of_connection();
         R::detached(&mut self.link.role);
         self.link.owing.drop_part();
-        self.link.owed_qos1 = 0;
+        self.link.unacknowledged = 0;
         (core::mem::take(&mut self.state), closed)
     }
 
@@ -534,7 +538,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             outbound.rewind();
         }
         if let Some(inbound) = self.state.inbound.get_mut() {
-            inbound.forget_arriving();
+            inbound.rewind();
         }
         self.state.trim();
     }

@@ -38,6 +38,7 @@ fn check<C: Kind, S: Kind>(more: &[&str]) {
         "dropped message released",
         "expired",
         "id wrapped",
+        "ids turned back",
         "not reading",
         "output full",
         "payload in parts",

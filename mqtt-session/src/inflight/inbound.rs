@@ -22,6 +22,8 @@ pub(crate) enum Status {
 pub(crate) struct Received<G> {
     pub(crate) id: u16,
     pub(crate) status: Status,
+    /// It was sent on this connection, and counts against its Receive Maximum.
+    pub(crate) here: bool,
     /// Which [`DeliveryId`](crate::DeliveryId) names it.
     pub(crate) number: u32,
     /// Opens when the id and the owner's copy are durable.
@@ -79,8 +81,13 @@ impl<G: Gate, S: Storage> Inbound<G, S> {
         self.0.remove(at)
     }
 
-    /// The connection ended: messages that had not arrived in full were never received.
-    pub(crate) fn forget_arriving(&mut self) {
+    /// The connection ended: messages that had not arrived in full were never received, and nothing was sent on the next one.
+    pub(crate) fn rewind(&mut self) {
+        for at in 0..self.0.len() {
+            if let Some(entry) = self.0.get_mut(at) {
+                entry.here = false;
+            }
+        }
         while let Some(at) = self.0.position(|entry| entry.status == Status::Arriving) {
             self.0.remove(at);
         }

@@ -21,6 +21,8 @@ struct Flight {
     released: bool,
     /// When it was first sent, in the order of sending.
     order: u64,
+    /// Its owner has dropped the message.
+    lost: bool,
     /// A restart may have made it: whether it was sent before is not known.
     restored: bool,
 }
@@ -128,10 +130,23 @@ impl<G: Gate> Watch<G> {
                     sent: false,
                     released: false,
                     order,
+                    lost: false,
                     restored: true,
                 },
             );
         }
+    }
+
+    /// The owner dropped a message: a QoS 1 id is free when it is not sent again.
+    pub fn lost(&mut self, number: usize) {
+        for flight in self.flights.values_mut() {
+            flight.lost |= flight.number == number;
+        }
+    }
+
+    /// The ids of messages in flight.
+    pub fn ids(&self) -> impl Iterator<Item = u16> + '_ {
+        self.flights.keys().map(|id| id.get())
     }
 
     /// Messages that the peer counts against its Receive Maximum.
@@ -284,6 +299,10 @@ impl<G: Gate> Watch<G> {
         counters: &mut Counters,
     ) {
         let name = self.name;
+        let gone = |flight: &Flight| flight.lost && !flight.exactly_once && !flight.sent;
+        if self.flights.get(&id).is_some_and(gone) {
+            self.flights.remove(&id);
+        }
         let other = |(&other, flight): (&PacketId, &Flight)| other != id && flight.number == number;
         assert!(
             !self.flights.iter().any(other),
@@ -320,6 +339,7 @@ impl<G: Gate> Watch<G> {
                     sent: true,
                     released: false,
                     order: self.sent,
+                    lost: false,
                     restored: false,
                 },
             );

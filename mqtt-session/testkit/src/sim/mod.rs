@@ -289,12 +289,14 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             if let Some(&seq) = waiting.get(self.rng.below(waiting.len())) {
                 self.client.owner.lose(seq);
                 self.up.lost(seq);
+                self.client.watch.lost(self.up.number(seq));
             }
         } else {
             let waiting = self.server.owner.waiting();
             if let Some(&seq) = waiting.get(self.rng.below(waiting.len())) {
                 self.server.owner.lose(seq);
                 self.down.lost(seq);
+                self.server.watch.lost(self.down.number(seq));
             }
         }
     }

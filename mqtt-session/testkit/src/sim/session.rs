@@ -1,7 +1,7 @@
 //! Connections, sessions and crashes of the simulation.
 
-use mqtt_codec::{ConnAck, Connect, Properties, Property, ReceiveMaximum, Version};
-use mqtt_session::{Accept, Expires, Session, SessionState};
+use mqtt_codec::{ConnAck, Connect, PacketId, Properties, Property, ReceiveMaximum, Version};
+use mqtt_session::{Accept, Change, Expires, Seq, Session, SessionState};
 
 use super::Sim;
 use crate::owners::{Kind, Memory, Note, TestOwner};
@@ -13,6 +13,14 @@ const KEPT: u32 = 600;
 impl<C: Kind, S: Kind> Sim<C, S> {
     /// A new connection: CONNECT goes out.
     pub(super) fn connect(&mut self) {
+        if self.rng.one_in(3) {
+            self.turn_ids_back();
+        }
+        // The server may be told another Receive Maximum than on the connection before.
+        let most = (1 + self.rng.below(6) as u16).min(C::ROOM);
+        if self.version.is_v5() {
+            self.client.owner.limits_mut().receive_maximum = most;
+        }
         let clean = self.want_clean || (!self.draining && self.rng.one_in(20));
         let limits = self.client.owner.limits_mut().clone();
         let list = [
@@ -59,6 +67,27 @@ impl<C: Kind, S: Kind> Sim<C, S> {
         self.server.session.open(self.now, &limits);
         self.connected = true;
         self.subscribing = false;
+    }
+
+    /// Between connections the ring of the client's ids is turned back, to just before one that is in use.
+    pub(super) fn turn_ids_back(&mut self) {
+        let mut state = self.client.session.replace_state(SessionState::default());
+        let expiry = state.session_expiry();
+        let used: Vec<u16> = self.client.watch.ids().collect();
+        let before = used
+            .iter()
+            .map(|&id| if id == 1 { u16::MAX } else { id - 1 })
+            .find(|id| !used.contains(id))
+            // Messages that have an id and were never sent are not known here.
+            .filter(|_| state.in_flight() == used.len() && used.len() < usize::from(C::ROOM));
+        if let Some(id) = before.and_then(PacketId::new) {
+            self.counters.hit("ids turned back");
+            for change in [Change::Sent(Seq(0), id), Change::Completed(id)] {
+                state.restore(change).expect("there is room");
+            }
+        }
+        state.set_session_expiry(expiry);
+        self.client.session.replace_state(state);
     }
 
     /// The client has no session.
