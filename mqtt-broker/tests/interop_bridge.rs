@@ -32,6 +32,7 @@ fn up_to_end(watcher: &mut Tool) -> Vec<String> {
 /// Everything that is published on one side appears exactly once on both, under the other prefix, with its QoS; nothing goes round.
 fn both_ways_without_a_loop(protocol: &str, try_private: bool, topics: &[&str]) {
     let tools = need!(foreign::mosquitto_tools());
+    need!(foreign::mosquitto_broker());
     let remote = Broker::start();
     let local = bridge(&remote, protocol, try_private, topics);
     let mut at_remote = tools.subscribe(remote.port(), &["-q", "2", "-t", "cloud/#"]);
@@ -101,6 +102,7 @@ fn bridge_in_5_goes_both_ways_without_a_loop() {
 #[test]
 fn bridge_in_3_1_1_without_the_bridge_bit_goes_both_ways() {
     let tools = need!(foreign::mosquitto_tools());
+    need!(foreign::mosquitto_broker());
     let remote = Broker::start();
     let local = bridge(&remote, "mqttv311", false, &["up/# out 2", "down/# in 2"]);
     let mut at_remote = tools.subscribe(remote.port(), &["-q", "2", "-t", "#"]);
@@ -119,6 +121,7 @@ fn bridge_in_3_1_1_without_the_bridge_bit_goes_both_ways() {
 #[test]
 fn bridge_carries_retained_messages() {
     let tools = need!(foreign::mosquitto_tools());
+    need!(foreign::mosquitto_broker());
     for protocol in ["mqttv311", "mqttv50"] {
         let remote = Broker::start();
         tools.publish(
@@ -176,6 +179,7 @@ fn bridge_carries_retained_messages() {
 #[test]
 fn bridge_gets_what_came_while_it_was_down() {
     let tools = need!(foreign::mosquitto_tools());
+    need!(foreign::mosquitto_broker());
     let remote = Broker::start();
     let topics = ["# in 2 house/ cloud/"];
     bridge(&remote, "mqttv311", true, &topics).process().kill();

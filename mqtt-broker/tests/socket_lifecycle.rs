@@ -64,6 +64,34 @@ fn connack_is_that_of_the_version() {
     }
 }
 
+/// A broker that asks for no credentials takes clients that give some; 5.0 allows a password alone. [MQTT-3.1.4-5]
+#[test]
+fn credentials_nobody_asked_for_are_accepted() {
+    let broker = Broker::start();
+    for version in VERSIONS {
+        let named = Connect {
+            user_name: Some("somebody"),
+            ..Connect::new(version, "c")
+        };
+        let both = Connect {
+            password: Some(b"\x00\xff"),
+            ..named
+        };
+        let alone = Connect {
+            password: Some(b"alone"),
+            ..Connect::new(version, "c")
+        };
+        let cases = if version.is_v5() {
+            &[named, both, alone][..]
+        } else {
+            &[named, both]
+        };
+        for connect in cases {
+            Client::connect_with(&broker, connect).0.expect_silence();
+        }
+    }
+}
+
 /// PINGREQ is answered with PINGRESP. [3.1.1:MQTT-3.12.4-1] [MQTT-3.12.4-1]
 #[test]
 fn ping_is_answered() {

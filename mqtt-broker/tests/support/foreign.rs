@@ -14,6 +14,12 @@ const INSTALL_NODE: &str =
 
 /// Says that `test` was skipped and how to have it run, on standard error and in the file that `MQTT_TEST_SKIPS` names.
 pub(crate) fn note_skip(test: &str, install: &str) {
+    // The thread of a test has its name, which tells more than a function that several tests share.
+    let thread = std::thread::current();
+    let test = match (thread.name(), test.split_once("::")) {
+        (Some(name), Some((file, _))) if name != "main" => format!("{file}::{name}"),
+        _ => test.to_owned(),
+    };
     let line = format!("SKIPPED {test}: {install}");
     eprintln!("{line}");
     if let Some(path) = std::env::var_os("MQTT_TEST_SKIPS") {

@@ -16,6 +16,24 @@ use mqtt_codec::{
 use super::frame::{Encode, Frame, at, packet_id, publish};
 use super::{Broker, PATIENCE};
 
+/// Where a client can connect to: a broker under test, or an address.
+pub(crate) trait Listening {
+    /// The address of its listener.
+    fn address(&self) -> SocketAddr;
+}
+
+impl Listening for Broker {
+    fn address(&self) -> SocketAddr {
+        Self::address(self)
+    }
+}
+
+impl Listening for SocketAddr {
+    fn address(&self) -> SocketAddr {
+        *self
+    }
+}
+
 /// A connection to the broker.
 #[derive(Debug)]
 pub(crate) struct Client {
@@ -29,7 +47,7 @@ pub(crate) struct Client {
 
 impl Client {
     /// Opens a TCP connection and sends nothing; answers are read as those of `version`.
-    pub(crate) fn open(broker: &Broker, version: Version) -> Self {
+    pub(crate) fn open(broker: &impl Listening, version: Version) -> Self {
         Self::open_at(broker.address(), version)
     }
 
@@ -54,7 +72,7 @@ impl Client {
 
     /// Sends `connect` over a new connection and gives the CONNACK, whatever it says.
     #[track_caller]
-    pub(crate) fn try_connect(broker: &Broker, connect: &Connect<'_>) -> (Self, Frame) {
+    pub(crate) fn try_connect(broker: &impl Listening, connect: &Connect<'_>) -> (Self, Frame) {
         let mut client = Self::open(broker, connect.version);
         client.send(connect);
         let answer = client.receive();
@@ -64,7 +82,7 @@ impl Client {
 
     /// Connects as `connect` says and gives the CONNACK, which must accept it.
     #[track_caller]
-    pub(crate) fn connect_with(broker: &Broker, connect: &Connect<'_>) -> (Self, Frame) {
+    pub(crate) fn connect_with(broker: &impl Listening, connect: &Connect<'_>) -> (Self, Frame) {
         let (client, answer) = Self::try_connect(broker, connect);
         assert_eq!(answer.conn_ack().reason, ReasonCode::SUCCESS, "{answer:?}");
         (client, answer)
@@ -72,14 +90,14 @@ impl Client {
 
     /// Connects with a clean start and nothing else.
     #[track_caller]
-    pub(crate) fn connect(broker: &Broker, version: Version, client_id: &str) -> Self {
+    pub(crate) fn connect(broker: &impl Listening, version: Version, client_id: &str) -> Self {
         Self::connect_with(broker, &Connect::new(version, client_id)).0
     }
 
     /// Connects with a clean start, a subscription and nothing else.
     #[track_caller]
     pub(crate) fn subscribed(
-        broker: &Broker,
+        broker: &impl Listening,
         version: Version,
         client_id: &str,
         filter: &str,
