@@ -414,7 +414,10 @@ impl Core {
         // Timers of what has ended stay behind. They go before they outnumber the others.
         if self.timers.len() > 2 * (self.conns.len() + self.sessions.len()) + STALE_TIMERS {
             let (conns, sessions) = (&self.conns, &self.sessions);
-            self.timers.retain(|&Reverse((at, timer))| match timer {
+            let mut timers = core::mem::take(&mut self.timers).into_vec();
+            timers.sort_unstable();
+            timers.dedup();
+            timers.retain(|&Reverse((at, timer))| match timer {
                 Timer::Connection(id) => conns
                     .get(id.slot, id.generation)
                     .is_some_and(|conn| conn.armed == at),
@@ -424,6 +427,7 @@ impl Core {
                     .is_some_and(|due| due == at),
                 Timer::Sys => true,
             });
+            self.timers = timers.into();
         }
         self.timers.push(Reverse((at, timer)));
     }

@@ -4,7 +4,14 @@ mod client;
 mod ledger;
 mod net;
 
+mod agree;
 mod commits;
 mod delivery;
+mod groups;
+mod limits;
+mod policy;
 mod retained;
+mod sessions;
+mod subscriptions;
 mod takeover;
+mod wills;

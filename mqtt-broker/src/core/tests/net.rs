@@ -127,11 +127,7 @@ impl Net {
 
     /// A client of version 5 whose session outlives its connection by a day; an earlier one goes on.
     pub(super) fn persistent(&mut self, client_id: &str) -> usize {
-        self.connect_with(&Connect {
-            clean_start: false,
-            properties: (&[Property::SessionExpiryInterval(86_400)]).into(),
-            ..Connect::new(Version::V5, client_id)
-        })
+        self.connect_with(&resume(client_id))
     }
 
     /// A connection on which nothing was sent yet.
@@ -549,6 +545,15 @@ impl Net {
             counters.subscriptions.get(),
             counters.shared_subscriptions.get(),
         ]
+    }
+}
+
+/// CONNECT of [`Net::persistent`].
+pub(super) fn resume(client_id: &str) -> Connect<'_> {
+    Connect {
+        clean_start: false,
+        properties: Properties::List(&[Property::SessionExpiryInterval(86_400)]),
+        ..Connect::new(Version::V5, client_id)
     }
 }
 

@@ -1,0 +1,174 @@
+//! Sessions that outlive their connections, and how they end.
+
+use mqtt_codec::{Connect, Disconnect, Packet, Properties, Property, QoS, ReasonCode, Version};
+use mqtt_session::Instant;
+
+use super::net::Net;
+
+fn v3(clean_session: bool) -> Connect<'static> {
+    Connect {
+        clean_start: clean_session,
+        ..Connect::new(Version::V311, "c")
+    }
+}
+
+fn v5(expiry: &'static [Property<'static>]) -> Connect<'static> {
+    Connect {
+        clean_start: false,
+        properties: Properties::List(expiry),
+        ..Connect::new(Version::V5, "c")
+    }
+}
+
+/// Session present is told as it is: never after a clean start, and only while a session exists [MQTT-3.2.2-2], [MQTT-3.2.2-3],
+/// [3.1.1: MQTT-3.2.2-1], [3.1.1: MQTT-3.2.2-2], [3.1.1: MQTT-3.2.2-3], [3.1.1: MQTT-3.1.2-6].
+#[test]
+fn session_present_says_whether_an_earlier_session_goes_on() {
+    let mut net = Net::new(2);
+    let mut present = |connect: &Connect<'_>| {
+        let client = net.connect_with(connect);
+        let present = net.connack(client).session_present;
+        net.cut(client);
+        present
+    };
+    assert!(!present(&v3(false)));
+    assert!(present(&v3(false)));
+    assert!(
+        present(&v5(&[Property::SessionExpiryInterval(10)])),
+        "another version resumes it"
+    );
+    assert!(!present(&v3(true)));
+    assert!(!present(&v3(false)), "a clean session leaves nothing");
+    assert!(present(&v3(false)));
+    assert!(
+        present(&v5(&[])),
+        "it goes on, and ends with this connection"
+    );
+    assert!(!present(&v5(&[])));
+}
+
+/// A session without a connection keeps what comes with QoS 1 and 2, in order, until it expires; then nothing of it is left
+/// [MQTT-3.1.2-23], [MQTT-4.1.0-2], [MQTT-4.6.0-5], [3.1.1: MQTT-3.1.2-5].
+#[test]
+fn a_session_waits_for_its_client_until_it_expires() {
+    let mut net = Net::new(2);
+    let client = net.connect_with(&v5(&[Property::SessionExpiryInterval(10)]));
+    net.subscribe(client, "t", QoS::ExactlyOnce);
+    net.cut(client);
+    let publisher = net.connect("pub");
+    for number in 0..50 {
+        let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][number % 3];
+        net.publish(publisher, "t", &number.to_string(), qos);
+    }
+    net.advance(9_999);
+    let client = net.connect_with(&v5(&[Property::SessionExpiryInterval(10)]));
+    let expected: Vec<String> = (0..50)
+        .filter(|number| number % 3 != 0)
+        .map(|number| number.to_string())
+        .collect();
+    assert_eq!(net.texts(client), expected);
+    net.cut(client);
+    net.publish(publisher, "t", "lost", QoS::AtLeastOnce);
+    net.advance(10_000);
+    net.cut(publisher);
+    assert_eq!(net.gauges(), [0; 7]);
+    assert_eq!(net.shared.counters().sessions_expired.get(), 1);
+    assert!(net.ledgers.lock().sessions.is_empty());
+}
+
+/// DISCONNECT may change how long the session is kept: not from nothing to something, and not above the limit [MQTT-3.1.2-23]. The
+/// limit was forgotten there.
+#[test]
+fn disconnect_changes_the_expiry_within_the_limit() {
+    let mut net = Net::set(|settings| settings.session_expiry_maximum = 100);
+    let leave = |net: &mut Net, client: usize, seconds: u32| {
+        let properties = [Property::SessionExpiryInterval(seconds)];
+        net.packet(
+            client,
+            &Packet::Disconnect(Disconnect {
+                reason: ReasonCode::NORMAL_DISCONNECTION,
+                properties: Properties::List(&properties),
+            }),
+        );
+    };
+    let client = net.connect_with(&v5(&[Property::SessionExpiryInterval(10)]));
+    leave(&mut net, client, 50);
+    net.advance(49_000);
+    assert_eq!(net.shared.counters().sessions.get(), 1);
+    net.advance(1_000);
+    assert_eq!(net.shared.counters().sessions.get(), 0);
+    let client = net.connect_with(&v5(&[Property::SessionExpiryInterval(u32::MAX)]));
+    assert_eq!(net.connack(client).session_expiry, Some(100));
+    leave(&mut net, client, u32::MAX);
+    net.advance(100_000);
+    assert_eq!(net.shared.counters().sessions.get(), 0);
+    let client = net.connect_with(&v5(&[Property::SessionExpiryInterval(10)]));
+    leave(&mut net, client, 0);
+    assert_eq!(net.shared.counters().sessions.get(), 0, "ended at once");
+}
+
+/// Before 5.0 a session is kept for ever, unless the operator says for how long [3.1.1: MQTT-4.1.0-2]. The store was told 0 seconds.
+#[test]
+fn a_session_of_3_1_1_is_kept_as_long_as_the_operator_allows() {
+    let mut net = Net::new(1);
+    let client = net.connect_with(&v3(false));
+    assert_eq!(
+        net.ledgers.lock().sessions.values().next().unwrap().expiry,
+        u32::MAX
+    );
+    net.cut(client);
+    net.advance(u64::from(u32::MAX) * 1_000 * 10);
+    assert_eq!(net.shared.counters().sessions.get(), 1);
+    let mut net = Net::set(|settings| settings.session_expiry_maximum = 3_600);
+    let client = net.connect_with(&v3(false));
+    net.cut(client);
+    net.advance(3_599_999);
+    assert_eq!(net.shared.counters().sessions.get(), 1);
+    net.advance(1);
+    assert_eq!(net.shared.counters().sessions.get(), 0);
+}
+
+/// A client that comes and goes leaves no timers behind: each connection left two, for up to a day.
+#[test]
+fn timers_do_not_pile_up() {
+    let mut net = Net::new(1);
+    for _ in 0..5_000 {
+        let client = net.connect_with(&Connect {
+            keep_alive: 60_000,
+            ..v5(&[Property::SessionExpiryInterval(86_400)])
+        });
+        net.cut(client);
+    }
+    assert!(
+        net.cores[0].timers.len() < 1_100,
+        "{}",
+        net.cores[0].timers.len()
+    );
+    net.advance(86_400_000);
+    assert_eq!(net.gauges(), [0; 7]);
+    assert_eq!(
+        net.cores[0].deadline(),
+        None,
+        "and nothing wakes an idle broker"
+    );
+}
+
+/// Very many sessions that end at once are worked off over several rounds.
+#[test]
+fn a_round_ends_a_bounded_number_of_sessions() {
+    let mut net = Net::new(1);
+    for number in 0..3_000 {
+        let client = net.persistent(&format!("c{number}"));
+        net.cut(client);
+    }
+    net.now = net.now.plus_seconds(86_400);
+    while net.cores[0].sessions.len() == 3_000 {
+        net.cores[0].tick(net.now);
+    }
+    let left = net.cores[0].sessions.len();
+    assert!((1..3_000).contains(&left), "{left}");
+    assert!(net.cores[0].deadline().is_some_and(|due| due <= net.now));
+    net.run();
+    assert_eq!(net.gauges(), [0; 7]);
+    assert_eq!(net.now.millis_since(Instant::ZERO), 86_401_000);
+}
