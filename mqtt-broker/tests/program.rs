@@ -1,7 +1,13 @@
 //! The program: what it says about its command line and its configuration, and with which status it ends.
 
+mod support;
+
+use core::time::Duration;
 use std::net::TcpListener;
 use std::process::{Command, Output};
+
+use mqtt_codec::{QoS, Version};
+use support::{Broker, Client, not_for_mosquitto};
 
 fn run(args: &[&str]) -> Output {
     let program = env!("CARGO_BIN_EXE_mqtt-broker");
@@ -102,4 +108,23 @@ fn help_lists_options_and_keys() {
     ] {
         assert!(help.contains(word), "{word} in {help}");
     }
+}
+
+/// The first signal waits for clients to take their goodbye; a second one does not.
+#[test]
+fn a_second_interrupt_ends_at_once() {
+    not_for_mosquitto!("it ends at the first one");
+    let mut broker = Broker::start();
+    let _deaf = Client::subscribed(&broker, Version::V311, "deaf", "t", QoS::AtMostOnce);
+    let mut publisher = Client::connect(&broker, Version::V5, "publisher");
+    // More than the buffers of two sockets and of the broker: the goodbye of the subscriber cannot be written.
+    let payload = "x".repeat(500_000);
+    for _ in 0..60 {
+        publisher.publish("t", &payload, QoS::AtLeastOnce);
+    }
+    broker.process().signal("INT");
+    broker.process().wait_for("stopping");
+    broker.process().signal("INT");
+    let status = broker.process().wait(Duration::from_secs(4));
+    assert_eq!(status.code(), Some(130));
 }

@@ -113,3 +113,46 @@ impl Table {
         })
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn wire() -> Wire {
+        let listener = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+        let stream = std::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        Wire::tcp(mio::net::TcpStream::from_std(stream)).unwrap()
+    }
+
+    /// A key of an earlier connection never reaches a later one of the same slot.
+    #[test]
+    fn a_slot_that_is_used_anew_has_another_key() {
+        let first = ConnId {
+            slot: 3,
+            generation: 0,
+        };
+        let second = ConnId {
+            generation: 1,
+            ..first
+        };
+        let mut table = Table::default();
+        table.insert(first, wire());
+        assert_eq!(table.at(3), Some(first));
+        assert!(table.at(2).is_none() && table.at(4).is_none());
+        assert!(table.remove(first).is_some() && table.remove(first).is_none());
+        assert!(table.is_empty());
+        table.insert(second, wire());
+        assert!(table.get(first).is_none() && table.get(second).is_some());
+        assert!(table.remove(first).is_none());
+        assert_eq!(table.at(3), Some(second));
+    }
+
+    #[test]
+    fn flags_are_independent() {
+        let mut connection = Connection::default();
+        connection.set(Flag::PAUSED);
+        connection.set(Flag::FAREWELL);
+        connection.clear(Flag::PAUSED);
+        assert!(!connection.is(Flag::PAUSED) && connection.is(Flag::FAREWELL));
+    }
+}

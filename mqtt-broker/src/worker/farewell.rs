@@ -136,3 +136,72 @@ impl Farewells {
         late
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::io::{Read, Write};
+    use std::net::{TcpListener, TcpStream};
+
+    use super::*;
+
+    fn pair() -> (Wire, TcpStream) {
+        let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+        let ours = mio::net::TcpStream::connect(listener.local_addr().unwrap()).unwrap();
+        let (theirs, _) = listener.accept().unwrap();
+        (Wire::tcp(ours).unwrap(), theirs)
+    }
+
+    /// A client that still sends reads our last words, and not a reset.
+    #[test]
+    fn last_words_survive_unread_input() {
+        let poll = mio::Poll::new().unwrap();
+        let (mut wire, mut client) = pair();
+        wire.register(poll.registry(), Token(0)).unwrap();
+        client.write_all(&[0; 1000]).unwrap();
+        assert_eq!(wire.write(&[io::IoSlice::new(b"bye")]).unwrap(), 3);
+
+        let mut farewells = Farewells::default();
+        let now = Instant::from_millis(7);
+        farewells.linger(wire, poll.registry(), now);
+        assert_eq!(farewells.deadline(), Some(now.plus_millis(CLOSE_LIMIT_MS)));
+        let mut words = Vec::new();
+        client.read_to_end(&mut words).unwrap();
+        assert_eq!(words, b"bye");
+        client.write_all(b"more").unwrap();
+        farewells.read(0);
+        assert!(!farewells.is_empty());
+        assert!(
+            farewells
+                .overdue(now.plus_millis(CLOSE_LIMIT_MS))
+                .is_empty()
+        );
+        assert!(farewells.is_empty() && farewells.deadline().is_none());
+    }
+
+    /// A client that does not take its last packet is named when its time is over, and not before.
+    #[test]
+    fn unread_farewells_have_a_limit() {
+        let conn = ConnId {
+            slot: 1,
+            generation: 2,
+        };
+        let mut farewells = Farewells::default();
+        farewells.limit(conn, Instant::ZERO);
+        let due = farewells.deadline().unwrap();
+        assert!(
+            farewells
+                .overdue(Instant::from_millis(due.as_millis() - 1))
+                .is_empty()
+        );
+        assert_eq!(farewells.overdue(due), [conn]);
+        assert_eq!(farewells.deadline(), None);
+    }
+
+    #[test]
+    fn tokens_of_places_and_of_slots_differ() {
+        assert_eq!(Farewells::place(Token(BASE + 5)), Some(5));
+        for other in [0, 5, BASE - 1, BASE + PLACES, usize::MAX, usize::MAX - 1] {
+            assert_eq!(Farewells::place(Token(other)), None);
+        }
+    }
+}

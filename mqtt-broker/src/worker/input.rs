@@ -88,6 +88,8 @@ impl Driver {
             }
             Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                 connection.clear(Flag::READABLE);
+                // A report that was meant for an earlier connection of this slot.
+                connection.clear(Flag::HUNG_UP);
                 connection.rest = kept;
             }
             Err(error) => self.end(conn, &End::Failed(error)),
