@@ -366,32 +366,6 @@ fn hooks_may_answer_later() {
     assert_eq!(codes, [ReasonCode(2)]);
 }
 
-/// Connections are accepted by one worker and served by the one that their client id names; none is lost on the way.
-#[test]
-fn clients_find_their_worker() {
-    let broker = start(Everybody, 4);
-    let mut clients: Vec<(Client, String)> = (0..40)
-        .map(|n| {
-            let name = format!("client-{n}");
-            let mut client = connected(&broker, VERSIONS[n % VERSIONS.len()], &name);
-            client.subscribe(&[(&name, at(QoS::ExactlyOnce))]);
-            (client, name)
-        })
-        .collect();
-    assert_eq!(broker.metrics().connections.get(), 40);
-    let names: Vec<String> = clients.iter().map(|(_, name)| name.clone()).collect();
-    for (place, (client, _)) in clients.iter_mut().enumerate() {
-        client.publish(&names[(place + 1) % names.len()], "hello", QoS::ExactlyOnce);
-    }
-    for (client, name) in &mut clients {
-        assert_eq!(client.take_text(), format!("{name}|2|0|hello"));
-    }
-    drop(clients);
-    eventually("the connections are gone", || {
-        broker.metrics().connections.get() == 0
-    });
-}
-
 /// Nothing of the handle waits when the broker has nothing to do.
 #[test]
 fn an_idle_broker_stops_at_once() {
