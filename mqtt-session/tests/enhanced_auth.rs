@@ -1,0 +1,168 @@
+//! Enhanced authentication and re-authentication (5.0).
+
+use mqtt_codec::{Auth, Connect, Properties, Property, ReasonCode, Version};
+use mqtt_session::{HandshakeText, Misuse};
+use mqtt_testkit::owners::Heaped;
+use mqtt_testkit::packets::{connack, publish};
+use mqtt_testkit::script::{ClientScript, ServerScript};
+
+const METHOD: [Property<'static>; 1] = [Property::AuthenticationMethod("m")];
+const TEXT: HandshakeText<'static> = HandshakeText {
+    assigned_client_id: None,
+    response_information: None,
+    authentication_method: Some("m"),
+    authentication_data: Some(b"d"),
+    server_reference: None,
+    reason_string: None,
+};
+
+fn auth<'a>(reason: ReasonCode, list: &'a [Property<'a>]) -> Auth<'a> {
+    Auth {
+        reason,
+        properties: Properties::List(list),
+    }
+}
+
+fn connect() -> Connect<'static> {
+    Connect {
+        properties: Properties::List(&METHOD),
+        ..Connect::new(Version::V5, "c")
+    }
+}
+
+fn server() -> ServerScript<Heaped> {
+    let mut server = ServerScript::<Heaped>::opened(Version::V5);
+    server.answers = false;
+    server.owner.text.method = Some("m".into());
+    server.send(&connect());
+    server.happened();
+    server
+}
+
+fn challenge(server: &mut ServerScript<Heaped>) -> Vec<u8> {
+    let mut tx = vec![];
+    let limits = server.owner.limits.clone();
+    server
+        .session
+        .challenge(&mut tx, server.now, &limits, TEXT)
+        .expect("it was asked");
+    tx
+}
+
+/// AUTH 0x18 asks for more and is answered; CONNACK repeats the method [MQTT-4.12.0-2], [MQTT-4.12.0-3], [MQTT-4.12.0-5].
+#[test]
+fn an_exchange_ends_in_connack() {
+    let mut server = server();
+    for _ in 0..2 {
+        assert_eq!(challenge(&mut server)[..3], [0xF0, 10, 0x18]);
+        assert!(server.session.wants_input());
+        server.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
+        assert_eq!(server.happened(), ["auth 0x18"]);
+    }
+    server.accept();
+    assert!(server.sent()[0].contains("AuthenticationMethod(\"m\")"));
+    assert!(server.session.is_connected());
+}
+
+/// A failed exchange is told in CONNACK, then the connection closes [MQTT-4.12.0-1], [MQTT-4.12.0-4].
+#[test]
+fn a_failed_exchange_closes() {
+    let mut server = server();
+    challenge(&mut server);
+    server.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
+    server.session.refuse(ReasonCode::NOT_AUTHORIZED).unwrap();
+    assert_eq!(server.sent(), ["CONNACK 0x87", "close"]);
+}
+
+/// Nothing but AUTH comes between CONNECT and CONNACK [MQTT-3.1.2-30].
+#[test]
+fn nothing_but_auth_comes_before_connack() {
+    let mut server = server();
+    challenge(&mut server);
+    server.send(&publish("early"));
+    assert_eq!(server.happened(), ["violation Rule(UnexpectedPacket)"]);
+    assert_eq!(server.sent(), ["CONNACK 0x82", "close"]);
+}
+
+/// The method must stay that of CONNECT [MQTT-4.12.1-1], and AUTH needs one [MQTT-4.12.0-6], [MQTT-4.12.0-7].
+#[test]
+fn the_method_stays() {
+    let mut server = server();
+    challenge(&mut server);
+    server.send(&auth(
+        ReasonCode::CONTINUE_AUTHENTICATION,
+        &[Property::AuthenticationMethod("other")],
+    ));
+    assert_eq!(server.happened(), ["violation Rule(AuthMethodChanged)"]);
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    server.send(&auth(ReasonCode::RE_AUTHENTICATE, &METHOD));
+    assert_eq!(server.happened(), ["violation Rule(AuthUnexpected)"]);
+    assert_eq!(server.sent(), ["DISCONNECT 0x82", "close"]);
+}
+
+/// Re-authentication is a question while the connection is up; its failure closes [MQTT-4.12.1-2]. A CONTINUE without it is refused.
+#[test]
+fn a_client_authenticates_again() {
+    let connected = || {
+        let mut server = server();
+        server.accept();
+        server.sent();
+        server
+    };
+    let mut server = connected();
+    server.send(&auth(ReasonCode::RE_AUTHENTICATE, &METHOD));
+    assert_eq!(server.happened(), ["auth 0x19"]);
+    assert!(!server.session.wants_input());
+    let mut tx = vec![];
+    server.session.reauthenticated(&mut tx, TEXT).unwrap();
+    assert_eq!(tx[..3], [0xF0, 10, 0]);
+    assert!(server.session.wants_input());
+
+    let mut server = connected();
+    server.send(&auth(ReasonCode::RE_AUTHENTICATE, &METHOD));
+    server.session.refuse(ReasonCode::NOT_AUTHORIZED).unwrap();
+    assert_eq!(server.sent(), ["DISCONNECT 0x87", "close"]);
+
+    let mut server = connected();
+    server.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
+    assert_eq!(server.happened(), ["violation Rule(AuthUnexpected)"]);
+}
+
+/// The client's side: its steps fit the exchange, or are its own misuse [MQTT-4.12.0-7].
+#[test]
+fn a_clients_steps_fit_the_exchange() {
+    let mut client = ClientScript::<Heaped>::offline(Version::V5);
+    client.owner.text.method = Some("m".into());
+    client.connect(&connect());
+    let step = |client: &mut ClientScript<Heaped>, reason| {
+        let properties = Properties::List(&METHOD);
+        client
+            .session
+            .authenticate(reason, properties, &mut vec![], client.now)
+    };
+    assert_eq!(
+        step(&mut client, ReasonCode::RE_AUTHENTICATE),
+        Err(Misuse::NotNow)
+    );
+    client.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
+    assert_eq!(
+        step(&mut client, ReasonCode::CONTINUE_AUTHENTICATION),
+        Ok(())
+    );
+    client.send(&connack(false));
+    assert_eq!(client.happened(), ["auth 0x18", "connected"]);
+    assert_eq!(
+        step(&mut client, ReasonCode::CONTINUE_AUTHENTICATION),
+        Err(Misuse::NotNow)
+    );
+    assert_eq!(step(&mut client, ReasonCode::RE_AUTHENTICATE), Ok(()));
+    client.send(&auth(ReasonCode::SUCCESS, &METHOD));
+    assert_eq!(client.happened(), ["auth 0x00"]);
+    client.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
+    assert_eq!(client.happened(), ["violation Rule(AuthUnexpected)"]);
+    let mut plain = ClientScript::<Heaped>::connected(Version::V5);
+    assert_eq!(
+        step(&mut plain, ReasonCode::RE_AUTHENTICATE),
+        Err(Misuse::NotNow)
+    );
+}

@@ -1,0 +1,135 @@
+//! When messages and sessions expire.
+
+use mqtt_codec::{Connect, Disconnect, Properties, Property, QoS, ReasonCode, Version};
+use mqtt_session::{Expires, Instant, Misuse, Outcome};
+use mqtt_testkit::owners::{Heaped, Message, TestOwner};
+use mqtt_testkit::packets::{disconnect, puback};
+use mqtt_testkit::script::{ClientScript, ServerScript};
+
+fn outcomes<O: TestOwner>(owner: &mut O) -> Vec<Outcome> {
+    let mut all = vec![];
+    owner.ended(&mut |_, outcome| all.push(outcome));
+    all
+}
+
+/// A message that has waited too long is not sent [MQTT-3.3.2-5]; what is sent says how long it has left [MQTT-3.3.2-6].
+#[test]
+fn a_message_expires_while_it_waits() {
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    for seconds in [10, 100] {
+        server.owner.publish(&Message {
+            expires: Some(server.now.plus_seconds(seconds)),
+            ..Message::new("t", QoS::AtLeastOnce, b"x")
+        });
+    }
+    server.after(40_000);
+    assert_eq!(
+        server.sent(),
+        ["PUBLISH 1 q1 t x {MessageExpiryInterval(60)}"]
+    );
+    assert_eq!(outcomes(&mut server.owner), [Outcome::Expired]);
+}
+
+/// Once it was sent a message does not expire any more: its handshake goes on [MQTT-4.3.3-7], [MQTT-4.3.3-13].
+#[test]
+fn a_message_that_was_sent_does_not_expire() {
+    let mut client = ClientScript::<Heaped>::offline(Version::V5);
+    client.reconnect(false);
+    client.owner.publish(&Message {
+        expires: Some(client.now.plus_seconds(10)),
+        ..Message::new("t", QoS::ExactlyOnce, b"x")
+    });
+    client.sent();
+    client.cut();
+    client.now = client.now.plus_seconds(100);
+    client.reconnect(true);
+    assert_eq!(
+        client.sent(),
+        ["PUBLISH 1 q2 dup t x {MessageExpiryInterval(0)}"]
+    );
+}
+
+/// A message that has its packet id and was never sent does expire, and its id is free [MQTT-3.3.2-5].
+#[test]
+fn a_message_that_waits_for_its_window_expires() {
+    let mut client = ClientScript::<Heaped>::offline(Version::V311);
+    client.owner.limits.send_maximum = 1;
+    client.connect(&Connect::new(Version::V311, "c"));
+    client.send(&mqtt_testkit::packets::connack(false));
+    client
+        .owner
+        .publish(&Message::new("t", QoS::AtLeastOnce, b"a"));
+    client.owner.publish(&Message {
+        expires: Some(client.now.plus_seconds(10)),
+        ..Message::new("t", QoS::ExactlyOnce, b"b")
+    });
+    client.sent();
+    client.now = client.now.plus_seconds(20);
+    client.send(&puback(1));
+    assert!(client.sent().is_empty());
+    assert_eq!(outcomes(&mut client.owner)[1], Outcome::Expired);
+    assert!(client.session.state().is_quiet());
+}
+
+/// Before 5.0 a clean session ends with its connection, and another never [3.1.1: MQTT-3.1.2-6], [3.1.1: MQTT-4.1.0-2].
+#[test]
+fn before_5_a_session_ends_at_once_or_never() {
+    for version in [Version::V31, Version::V311] {
+        for (clean_start, expected) in [(true, Expires::Now), (false, Expires::Never)] {
+            let mut server = ServerScript::<Heaped>::opened(version);
+            server.send(&Connect {
+                clean_start,
+                ..Connect::new(version, "c")
+            });
+            server.sent();
+            assert_eq!(server.cut().expires, expected);
+        }
+    }
+}
+
+/// In 5.0 the interval counts from the close [MQTT-3.1.2-23], [MQTT-4.1.0-2]; DISCONNECT may change it, but not from 0.
+#[test]
+fn a_session_ends_so_long_after_its_connection() {
+    let at = |seconds: u64| Expires::At(Instant::from_millis(1_000 + seconds * 1_000));
+    for (asked, goodbye, expected) in [
+        (None, None, Expires::Now),
+        (Some(10), None, at(10)),
+        (Some(10), Some(0), Expires::Now),
+        (Some(10), Some(u32::MAX), Expires::Never),
+        (Some(u32::MAX), Some(7), at(7)),
+    ] {
+        let list = asked.map(|asked| [Property::SessionExpiryInterval(asked)]);
+        let mut server = ServerScript::<Heaped>::opened(Version::V5);
+        server.send(&Connect {
+            properties: list
+                .as_ref()
+                .map_or(Properties::EMPTY, |list| Properties::List(list)),
+            ..Connect::new(Version::V5, "c")
+        });
+        server.sent();
+        if let Some(seconds) = goodbye {
+            server.send(&Disconnect {
+                properties: Properties::List(&[Property::SessionExpiryInterval(seconds)]),
+                ..disconnect(ReasonCode::SUCCESS)
+            });
+        }
+        assert_eq!(server.cut().expires, expected, "{asked:?} {goodbye:?}");
+    }
+}
+
+/// A session that ends at once cannot be kept by DISCONNECT; a client does not even try (5.0, section 3.14.2.2.2).
+#[test]
+fn an_ending_session_cannot_be_kept_by_disconnect() {
+    let packet = Disconnect {
+        reason: ReasonCode::SUCCESS,
+        properties: Properties::List(&[Property::SessionExpiryInterval(5)]),
+    };
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    server.send(&packet);
+    assert_eq!(server.happened(), ["violation Rule(SessionExpiryRaised)"]);
+    assert_eq!(server.sent(), ["DISCONNECT 0x82", "close"]);
+    let mut client = ClientScript::<Heaped>::connected(Version::V5);
+    let refused = client.session.disconnect_with(&packet, &mut vec![]);
+    assert_eq!(refused, Err(Misuse::NotSupported));
+    assert!(client.session.is_connected());
+}

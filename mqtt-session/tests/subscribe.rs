@@ -1,0 +1,219 @@
+//! SUBSCRIBE and UNSUBSCRIBE, questions on the server and requests on the client.
+
+use mqtt_codec::{
+    ConnAck, Connect, Properties, Property, QoS, ReasonCode, SubscriptionId, Version,
+};
+use mqtt_session::Misuse;
+use mqtt_testkit::owners::{Heaped, Message, Small, TestOwner};
+use mqtt_testkit::packets::{connack, filter, publish, suback, subscribe, unsuback, unsubscribe};
+use mqtt_testkit::script::{ClientScript, ServerScript};
+
+const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
+
+/// One code for each filter, in their order, with the id of the SUBSCRIBE [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-6],
+/// [MQTT-3.9.3-1], [3.1.1: MQTT-3.8.4-5].
+#[test]
+fn suback_has_a_code_for_each_filter() {
+    for version in VERSIONS {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        server.send(&subscribe(
+            5,
+            &[
+                filter("a/+", QoS::ExactlyOnce),
+                filter("#", QoS::AtMostOnce),
+            ],
+        ));
+        assert_eq!(server.happened(), ["subscribe a/+ q2 # q0"]);
+        assert_eq!(server.sent(), ["SUBACK 5 [02 00]"]);
+    }
+}
+
+/// Before 5.0 every refusal is 0x80 [3.1.1: MQTT-3.9.3-2]; 5.0 tells the code [MQTT-3.8.4-7], [MQTT-3.9.3-2]. The wrong number of codes
+/// changes nothing.
+#[test]
+fn refusals_are_told_as_the_version_can() {
+    for version in VERSIONS {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        server.answers = false;
+        server.send(&subscribe(
+            5,
+            &[filter("a", QoS::AtMostOnce), filter("b", QoS::AtMostOnce)],
+        ));
+        for wrong in [1, 3] {
+            let codes = core::iter::repeat_n(ReasonCode::SUCCESS, wrong);
+            assert_eq!(
+                server.session.answer_subscribe(codes, ()),
+                Err(Misuse::Count)
+            );
+        }
+        let codes = [ReasonCode::NOT_AUTHORIZED, ReasonCode(1)];
+        server.session.answer_subscribe(codes, ()).unwrap();
+        assert_eq!(
+            server.session.answer_subscribe(codes, ()),
+            Err(Misuse::NotNow)
+        );
+        let expected = if version.is_v5() {
+            "SUBACK 5 [87 01]"
+        } else {
+            "SUBACK 5 [80 01]"
+        };
+        assert_eq!(server.sent(), [expected]);
+    }
+}
+
+/// UNSUBACK has the id, and in 5.0 a code for each filter [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.11.3-1].
+#[test]
+fn unsuback_has_the_id() {
+    for version in VERSIONS {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        server.send(&unsubscribe(6, &["a", "b"]));
+        let expected = if version.is_v5() {
+            "UNSUBACK 6 [00 00]"
+        } else {
+            "UNSUBACK 6"
+        };
+        assert_eq!(server.sent(), [expected]);
+    }
+}
+
+/// What stands behind a SUBSCRIBE waits until it is answered.
+#[test]
+fn a_question_holds_back_what_stands_behind_it() {
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    server.answers = false;
+    server.send(&subscribe(5, &[filter("a", QoS::AtMostOnce)]));
+    server.send(&publish("behind"));
+    assert_eq!(server.happened().len(), 1);
+    server
+        .session
+        .answer_subscribe([ReasonCode::SUCCESS], ())
+        .unwrap();
+    server.read();
+    assert_eq!(server.happened(), ["publish q0 t behind"]);
+}
+
+/// A filter that is none [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.8.2-2], and No Local on a shared one [MQTT-3.8.3-4], close.
+#[test]
+fn a_filter_that_is_none_closes() {
+    for text in ["a/#/b", "a+", "$share//a", "$share/g+/a"] {
+        for version in VERSIONS {
+            let mut server = ServerScript::<Heaped>::connected(version);
+            server.send(&subscribe(5, &[filter(text, QoS::AtMostOnce)]));
+            let expected: &[&str] = if version.is_v5() {
+                &["DISCONNECT 0x8f", "close"]
+            } else {
+                &["close"]
+            };
+            assert_eq!(server.sent(), expected, "{text}");
+        }
+    }
+    let mut shared = filter("$share/g/a", QoS::AtMostOnce);
+    shared.options.no_local = true;
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    server.send(&subscribe(5, &[shared]));
+    assert_eq!(server.sent(), ["DISCONNECT 0x82", "close"]);
+    let mut client = ClientScript::<Heaped>::connected(Version::V5);
+    let misuse = client
+        .session
+        .subscribe(&[shared], Properties::EMPTY, &mut vec![], client.now);
+    assert_eq!(misuse, Err(Misuse::Topic));
+}
+
+/// More filters than the table of codes holds are refused, so that no question is left without an answer.
+#[test]
+fn more_filters_than_codes_fit_are_refused() {
+    let mut server = ServerScript::<Small>::connected(Version::V5);
+    let filters: Vec<_> = (0..17).map(|_| filter("a", QoS::AtMostOnce)).collect();
+    server.send(&subscribe(1, &filters[..16]));
+    server.send(&subscribe(2, &filters[..16]));
+    assert_eq!(server.sent().len(), 1, "the second waits for room");
+    server.read();
+    assert_eq!(server.sent().len(), 1);
+    server.send(&subscribe(3, &filters));
+    assert_eq!(server.sent(), ["DISCONNECT 0x97", "close"]);
+}
+
+/// A client's request is answered by its id; an answer that nothing waits for, or of another length, closes [MQTT-2.2.1-6],
+/// [MQTT-3.8.4-6], [3.1.1: MQTT-2.3.1-7].
+#[test]
+fn an_answer_belongs_to_its_request() {
+    for version in VERSIONS {
+        let mut client = ClientScript::<Heaped>::connected(version);
+        let mut tx = vec![];
+        let filters = [filter("a", QoS::AtMostOnce), filter("b", QoS::AtMostOnce)];
+        let id = client
+            .session
+            .subscribe(&filters, Properties::EMPTY, &mut tx, client.now)
+            .unwrap();
+        let gone = client
+            .session
+            .unsubscribe(&["c"], Properties::EMPTY, &mut tx, client.now)
+            .unwrap();
+        assert_eq!((id.get(), gone.get()), (1, 2));
+        let code: &[u8] = if version.is_v5() { &[0x11] } else { &[] };
+        client.send(&unsuback(2, code));
+        client.send(&suback(1, &[0, 0x80]));
+        assert_eq!(client.happened()[1], "subscribed 1 [00, 80]");
+        client.send(&suback(1, &[0, 0]));
+        assert_eq!(client.happened(), ["violation Rule(UnknownSubAck)"]);
+    }
+    let mut client = ClientScript::<Heaped>::connected(Version::V5);
+    let mut tx = vec![];
+    let filters = [filter("a", QoS::AtMostOnce)];
+    client
+        .session
+        .subscribe(&filters, Properties::EMPTY, &mut tx, client.now)
+        .unwrap();
+    client.send(&suback(1, &[0, 0]));
+    assert_eq!(client.happened(), ["violation Rule(SubAckCount)"]);
+}
+
+/// Requests and messages share the packet ids [MQTT-2.2.1-3]; a request that could not be written takes none.
+#[test]
+fn requests_and_messages_share_the_ids() {
+    let mut client = ClientScript::<Heaped>::connected(Version::V311);
+    let filters = [filter("a", QoS::AtMostOnce)];
+    let mut small = [0; 4];
+    let mut full = mqtt_session::SliceTx::new(&mut small);
+    let refused = client
+        .session
+        .subscribe(&filters, Properties::EMPTY, &mut full, client.now);
+    assert_eq!(refused, Err(Misuse::Full));
+    client
+        .owner
+        .publish(&Message::new("t", QoS::AtLeastOnce, b"x"));
+    assert_eq!(client.sent(), ["PUBLISH 1 q1 t x"]);
+    let id = client
+        .session
+        .subscribe(&filters, Properties::EMPTY, &mut vec![], client.now);
+    assert_eq!(id.map(|id| id.get()), Ok(2));
+}
+
+/// A client does not ask for what the server said it does not have (5.0, sections 3.2.2.3.11 to 13).
+#[test]
+fn a_client_does_not_ask_for_what_is_not_there() {
+    let mut client = ClientScript::<Heaped>::offline(Version::V5);
+    client.connect(&Connect::new(Version::V5, "c"));
+    client.send(&ConnAck {
+        properties: Properties::List(&[
+            Property::WildcardSubscriptionAvailable(false),
+            Property::SubscriptionIdentifierAvailable(false),
+            Property::SharedSubscriptionAvailable(false),
+        ]),
+        ..connack(false)
+    });
+    let id = [Property::SubscriptionIdentifier(
+        SubscriptionId::new(1).expect("not 0"),
+    )];
+    for (text, properties) in [
+        ("a/#", Properties::EMPTY),
+        ("$share/g/a", Properties::EMPTY),
+        ("a", Properties::List(&id)),
+    ] {
+        let filters = [filter(text, QoS::AtMostOnce)];
+        let refused = client
+            .session
+            .subscribe(&filters, properties, &mut vec![], client.now);
+        assert_eq!(refused, Err(Misuse::NotSupported), "{text}");
+    }
+}
