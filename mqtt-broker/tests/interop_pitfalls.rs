@@ -362,3 +362,30 @@ fn options_count_filter_by_filter() {
     assert_eq!(client.take_text(), "b|0|1|kept");
     client.expect_silence();
 }
+
+/// MQTT 3.1 has a DUP flag on SUBSCRIBE, UNSUBSCRIBE and PUBREL; clients of that time set it when they repeat one.
+#[test]
+fn dup_flag_of_3_1_packets_is_accepted() {
+    let broker = Broker::start();
+    let mut client = Client::connect(&broker, Version::V31, "c");
+    client.send_bytes(&[0x8a, 6, 0, 1, 0, 1, b't', 2]);
+    assert_eq!(client.receive().bytes, [0x90, 3, 0, 1, 2]);
+    client.send_bytes(&[0x34, 6, 0, 1, b't', 0, 7, b'm']);
+    assert_eq!(
+        client
+            .receive_where("PUBREC", |packet| matches!(packet, FromServer::PubRec(_)))
+            .bytes,
+        [0x50, 2, 0, 7]
+    );
+    client.send_bytes(&[0x6a, 2, 0, 7]);
+    assert_eq!(
+        client
+            .receive_where("PUBCOMP", |packet| matches!(packet, FromServer::PubComp(_)))
+            .bytes,
+        [0x70, 2, 0, 7]
+    );
+    assert_eq!(client.take_text(), "t|2|0|m");
+    client.send_bytes(&[0xaa, 5, 0, 2, 0, 1, b't']);
+    assert_eq!(client.receive().bytes, [0xb0, 2, 0, 2]);
+    client.expect_silence();
+}

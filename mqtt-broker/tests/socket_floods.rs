@@ -6,8 +6,8 @@ use core::time::Duration;
 use std::thread::JoinHandle;
 use std::time::Instant;
 
-use mqtt_codec::{Connect, QoS, ReasonCode, Version};
-use support::frame::{Encode as _, VERSIONS, at, keeping};
+use mqtt_codec::{Connect, Delivery, Publish, QoS, ReasonCode, Version};
+use support::frame::{Encode as _, VERSIONS, at, keeping, packet_id, publish};
 use support::healthy::Healthy;
 use support::raw::let_pass;
 use support::{Broker, Client, not_for_mosquitto};
@@ -207,5 +207,115 @@ fn offline_queue_is_bounded() {
         (90..=105).contains(&kept),
         "{kept} messages of 100 kB in a queue of 10 MB"
     );
+    healthy.finish(&mut broker);
+}
+
+/// A subscriber that reads and never acknowledges costs no more than its queue, and its publisher goes on. [MQTT-4.9.0-2]
+#[test]
+fn reader_that_never_acknowledges_is_bounded() {
+    not_for_mosquitto!("its limit is lifted for the other tests");
+    let mut broker = Broker::start();
+    let mut healthy = Healthy::start(&broker);
+    let mut mute = Client::subscribed(&broker, Version::V5, "mute", "q", QoS::AtLeastOnce);
+    let mut publisher = Client::connect(&broker, Version::V311, "p");
+    let payload = "x".repeat(100_000);
+    for round in 0..400 {
+        publisher.publish("q", &payload, QoS::AtLeastOnce);
+        if round % 20 == 0 {
+            mute.ping();
+            while mute.waiting().is_some() {}
+            healthy.exchange(&mut broker);
+        }
+    }
+    healthy.finish(&mut broker);
+}
+
+/// QoS 2 messages whose PUBREL never comes fill a window, not the memory: 5.0 is told 0x93 beyond its Receive Maximum; before, the
+/// broker may stop reading or close the connection. [MQTT-3.3.4-7]
+#[test]
+fn publisher_that_never_releases_is_bounded() {
+    let mut broker = Broker::start();
+    let mut healthy = Healthy::start(&broker);
+    for version in VERSIONS {
+        let mut client = Client::connect(&broker, version, "hoarder");
+        client.set_write_patience(Duration::from_secs(2));
+        let flood = flooding(move || {
+            let payload = "x".repeat(10_000);
+            for id in 1..=20_000 {
+                let delivery = Delivery::ExactlyOnce(packet_id(id));
+                let packet = Publish {
+                    delivery,
+                    ..publish("hoard", &payload)
+                };
+                // Sooner or later there is nobody who reads.
+                if client.try_send_bytes(&packet.bytes(version)).is_err() {
+                    return;
+                }
+            }
+        });
+        while !flood.is_finished() {
+            healthy.exchange(&mut broker);
+        }
+        flood.join().expect("a flood ends");
+        healthy.exchange(&mut broker);
+    }
+    healthy.finish(&mut broker);
+}
+
+/// Two clients that take each other's id over and over leave one of them connected, and nothing behind. [MQTT-3.1.4-3]
+#[test]
+fn takeover_storm_leaves_one_connection() {
+    let mut broker = Broker::start();
+    let mut healthy = Healthy::start(&broker);
+    let address = broker.address();
+    let storms: Vec<_> = (0..4)
+        .map(|_| {
+            flooding(move || {
+                for _ in 0..100 {
+                    let mut client = Client::open_at(address, Version::V5);
+                    client.send(&keeping(Version::V5, "contested"));
+                    // Another one may be faster than CONNACK.
+                    client.receive_or_end();
+                }
+            })
+        })
+        .collect();
+    while !storms.iter().all(JoinHandle::is_finished) {
+        healthy.exchange(&mut broker);
+    }
+    for storm in storms {
+        storm
+            .join()
+            .expect("every connection is answered or closed");
+    }
+    let (mut last, answer) = Client::connect_with(&broker, &keeping(Version::V5, "contested"));
+    assert!(answer.conn_ack().session_present);
+    last.expect_silence();
+    healthy.finish(&mut broker);
+}
+
+/// Retained messages are kept up to their limit; more are delivered and not kept.
+#[test]
+fn retained_messages_are_bounded() {
+    not_for_mosquitto!("the configuration is ours");
+    let mut broker = Broker::configured("[limits]\nretained_messages = 100\n", "");
+    let mut healthy = Healthy::start(&broker);
+    let mut subscriber = Client::subscribed(&broker, Version::V5, "s", "kept/#", QoS::AtLeastOnce);
+    let mut publisher = Client::connect(&broker, Version::V311, "p");
+    for n in 0..200 {
+        let topic = format!("kept/{n}");
+        let packet = Publish {
+            retain: true,
+            ..publish(&topic, "m")
+        };
+        publisher.publish_packet(&packet, QoS::AtLeastOnce);
+        assert_eq!(subscriber.take_text(), format!("kept/{n}|1|0|m"));
+    }
+    let mut late = Client::subscribed(&broker, Version::V5, "late", "kept/#", QoS::AtMostOnce);
+    late.ping();
+    let kept = core::iter::from_fn(|| late.waiting()).count();
+    // Those under $SYS are counted too.
+    assert!((40..=100).contains(&kept), "{kept} are kept");
+    healthy.exchange(&mut broker);
     healthy.finish(&mut broker);
 }

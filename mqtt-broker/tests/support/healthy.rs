@@ -65,8 +65,9 @@ impl Healthy {
             "a healthy message took {:?}",
             self.slowest
         );
+        let grown = broker.resident_bytes().saturating_sub(self.memory_at_start) / 1024;
         eprintln!(
-            "{} healthy messages, the slowest in {:?}",
+            "{} healthy messages, the slowest in {:?}; memory grown by {grown} kB",
             self.exchanged, self.slowest
         );
     }

@@ -133,6 +133,13 @@ impl Client {
         self.stream.write_all(bytes)
     }
 
+    /// How long a write may be held up.
+    pub(crate) fn set_write_patience(&mut self, limit: Duration) {
+        self.stream
+            .set_write_timeout(Some(limit))
+            .expect("a time-out can be set");
+    }
+
     /// Sends a packet.
     pub(crate) fn send(&mut self, packet: &impl Encode) {
         self.send_bytes(&packet.bytes(self.version));
