@@ -30,7 +30,7 @@ const PINGS: u8 = 100;
 /// Which end of a connection a session is: [`Client`](crate::Client) or [`Server`](crate::Server).
 pub trait Role: crate::sealed::Role {}
 
-/// What a session remembers between connections: packet ids, and places in its owner's [`Outbox`].
+/// What a session remembers between connections: packet ids, and places in its owner's [`Outbox`](crate::Outbox).
 #[derive(Debug)]
 pub struct SessionState<P: Profile, S: Storage> {
     pub(crate) outbound: S::Part<Outbound<P::Gate, S>>,

@@ -1,1 +1,0 @@
-//! Pages to read: the loop, resuming, persistence.
