@@ -12,6 +12,7 @@ use futures::executor::block_on;
 use futures::future::Shared as SharedFuture;
 use mqtt_codec::QoS;
 
+use crate::auth::{PasswordSettings, Passwords, Users};
 use crate::core::{Core, Counters, Memory, Settings, Shared, Subscriber};
 use crate::error::BrokerError;
 use crate::hooks::{Hooks, Policed};
@@ -96,12 +97,22 @@ impl Drop for Alive {
     }
 }
 
+/// Who is let in before the hooks are asked.
+pub(crate) struct Entry {
+    /// `None`: the hooks alone decide.
+    pub(crate) users: Option<Users>,
+    pub(crate) passwords: PasswordSettings,
+    /// Whether clients without a user name are let in, although there are users.
+    pub(crate) allow_anonymous: bool,
+}
+
 /// Starts the workers.
 pub(crate) fn launch(
     listeners: Vec<Listener>,
     workers: u16,
     settings: Settings,
     hooks: Arc<dyn Hooks>,
+    entry: Entry,
 ) -> Result<BrokerHandle, BrokerError> {
     let failed = |source| BrokerError::Worker { source };
     let random = || getrandom::u64().map_err(|error| failed(io::Error::other(error)));
@@ -109,7 +120,20 @@ pub(crate) fn launch(
     let addresses = listeners.iter().map(|listener| listener.address).collect();
     let shared = Shared::new(settings, workers, random()?);
     let clock = Clock::start();
-    let hooks = Arc::new(Policed(hooks));
+    let passwords = match entry.users {
+        Some(users) => Some(
+            Passwords::start(
+                users,
+                &entry.passwords,
+                entry.allow_anonymous,
+                Arc::clone(&shared),
+                clock,
+            )
+            .map_err(failed)?,
+        ),
+        None => None,
+    };
+    let hooks = Arc::new(Policed::new(hooks, passwords));
     let locals = Arc::<Locals>::default();
     let mut sites = Vec::new();
     for _ in 0..workers {

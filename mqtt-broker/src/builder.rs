@@ -4,7 +4,8 @@ use std::net::TcpListener;
 use std::sync::Arc;
 use std::thread;
 
-use crate::broker::{self, BrokerHandle};
+use crate::auth::{PasswordSettings, Users};
+use crate::broker::{self, BrokerHandle, Entry};
 use crate::config::Config;
 use crate::core::{Settings, WORKERS_MAX};
 use crate::error::BrokerError;
@@ -63,7 +64,21 @@ impl BrokerBuilder {
         self
     }
 
-    /// Lets clients that do not authenticate come from other machines, too; default no.
+    /// Lets in clients with a right user name and password, and no others; any address may be listened on then.
+    ///
+    /// Clients without a user name are let in as well if [`allow_anonymous`](Self::allow_anonymous) says so.
+    pub fn users(mut self, users: Users) -> Self {
+        self.config.users = Some(users);
+        self
+    }
+
+    /// Changes how passwords are checked.
+    pub fn passwords(mut self, change: impl FnOnce(&mut PasswordSettings)) -> Self {
+        change(&mut self.config.passwords);
+        self
+    }
+
+    /// Lets in clients without a user name: from other machines when there are no users, and beside them when there are; default no.
     pub const fn allow_anonymous(mut self, allow: bool) -> Self {
         self.config.allow_anonymous = allow;
         self
@@ -113,7 +128,7 @@ impl BrokerBuilder {
         let wanted = Wanted {
             addresses: config.listen,
             sockets: self.sockets,
-            open_to_all: config.allow_anonymous || self.hooks.is_some(),
+            open_to_all: config.allow_anonymous || config.users.is_some() || self.hooks.is_some(),
         };
         let listeners = wanted.bind()?;
         let workers = match config.workers {
@@ -123,6 +138,11 @@ impl BrokerBuilder {
         };
         let hooks = self.hooks.unwrap_or_else(|| Arc::new(NoHooks));
         let workers = workers.min(WORKERS_MAX);
-        broker::launch(listeners, workers, config.settings, hooks)
+        let entry = Entry {
+            users: config.users,
+            passwords: config.passwords,
+            allow_anonymous: config.allow_anonymous,
+        };
+        broker::launch(listeners, workers, config.settings, hooks, entry)
     }
 }

@@ -5,16 +5,20 @@ use std::io::{self, Write};
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use clap::Parser;
+use crate::hash::PasswordFailure;
 use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand};
 use mqtt_broker::{BrokerError, Config, ConfigError, LogLevel};
 
 /// An MQTT broker: versions 3.1, 3.1.1 and 5.0 on one port.
 ///
 /// Without options it serves this machine only, on port 1883.
 #[derive(Debug, Parser)]
-#[command(version, after_long_help = keys())]
+#[command(version, after_long_help = keys(), args_conflicts_with_subcommands = true)]
 pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
     /// Listen on this address, HOST[:PORT], instead of those of the configuration; may be repeated
     #[arg(short, long, value_name = "ADDR")]
     listen: Vec<String>,
@@ -27,13 +31,25 @@ pub(crate) struct Cli {
     #[arg(long)]
     pub(crate) check_config: bool,
 
-    /// Let everybody who reaches an address publish and subscribe, on addresses that are not loopback too
+    /// Serve clients without a user name, on addresses that are not loopback and beside [users] too
     #[arg(long)]
     allow_anonymous: bool,
 
     /// What is logged to standard error [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(LogLevel::NAMES))]
     log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Turn a password into the line of the configuration that lets its user in
+    ///
+    /// Asks for the password twice on the terminal, without showing it, or takes one line from a pipe. Its Argon2id hash is
+    /// printed on standard output, and where to put it on standard error.
+    HashPassword {
+        /// The user's name, for the line that is shown
+        user: Option<String>,
+    },
 }
 
 fn keys() -> String {
@@ -65,6 +81,8 @@ pub(crate) enum Failure {
     #[error(transparent)]
     Config(#[from] ConfigError),
     #[error(transparent)]
+    Password(#[from] PasswordFailure),
+    #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error("the signals of the system cannot be handled")]
     Signals(#[from] io::Error),
@@ -84,6 +102,7 @@ impl Failure {
         }
         match self {
             Self::Config(_)
+            | Self::Password(PasswordFailure::Given(_))
             | Self::Broker(BrokerError::Address { .. } | BrokerError::Anonymous { .. }) => {
                 ExitCode::from(2)
             }
@@ -93,12 +112,12 @@ impl Failure {
 }
 
 /// Prints where the broker listens, and the first steps when it is there for this machine only.
-pub(crate) fn greet(addresses: &[SocketAddr]) {
+pub(crate) fn greet(addresses: &[SocketAddr], users: bool) {
     // Somebody who closed our output does not want to read it.
-    let _ = io::stdout().write_all(greeting(addresses).as_bytes());
+    let _ = io::stdout().write_all(greeting(addresses, users).as_bytes());
 }
 
-fn greeting(addresses: &[SocketAddr]) -> String {
+fn greeting(addresses: &[SocketAddr], users: bool) -> String {
     let mut text = String::new();
     for address in addresses {
         text.push_str(&format!("listening on {address} (mqtt)\n"));
@@ -116,8 +135,14 @@ fn greeting(addresses: &[SocketAddr]) -> String {
     if first.port() != 1883 {
         options.push_str(&format!("-p {} ", first.port()));
     }
+    let (anonymous, who) = if users {
+        options.push_str("-u NAME -P PASSWORD ");
+        ("", "users of ")
+    } else {
+        (" --allow-anonymous", "")
+    };
     text.push_str(&format!(
-        "Only this machine can connect; `--listen 0.0.0.0:{} --allow-anonymous` lets others in. Try in other terminals:\n\
+        "Only {who}this machine can connect; `--listen 0.0.0.0:{}{anonymous}` lets others in. Try in other terminals:\n\
          \x20 mosquitto_sub {options}-t 'demo/#' -v\n\
          \x20 mosquitto_pub {options}-t demo/hello -m 'hello, world'\n\
          \x20 mosquitto_pub {options}-t demo/state -m 'kept for those who come later' -r\n\
@@ -156,19 +181,25 @@ mod tests {
 
     #[test]
     fn loopback_is_greeted_with_first_steps() {
-        let usual = greeting(&[
-            "127.0.0.1:1883".parse().unwrap(),
-            "[::1]:1883".parse().unwrap(),
-        ]);
+        let usual = greeting(
+            &[
+                "127.0.0.1:1883".parse().unwrap(),
+                "[::1]:1883".parse().unwrap(),
+            ],
+            false,
+        );
         assert!(
             usual.starts_with(
                 "listening on 127.0.0.1:1883 (mqtt)\nlistening on [::1]:1883 (mqtt)\n"
             )
         );
         assert!(usual.contains("mosquitto_sub -t 'demo/#' -v"));
-        let other = greeting(&["127.0.0.1:1999".parse().unwrap()]);
+        let other = greeting(&["127.0.0.1:1999".parse().unwrap()], false);
         assert_eq!(other.matches("-p 1999").count(), 3);
-        let open = greeting(&["0.0.0.0:1883".parse().unwrap()]);
+        let open = greeting(&["0.0.0.0:1883".parse().unwrap()], false);
         assert_eq!(open, "listening on 0.0.0.0:1883 (mqtt)\n");
+        let users = greeting(&["127.0.0.1:1883".parse().unwrap()], true);
+        assert_eq!(users.matches("-u NAME -P PASSWORD").count(), 3);
+        assert!(!users.contains("anonymous"), "{users}");
     }
 }

@@ -36,7 +36,7 @@ pub enum BrokerError {
     },
     /// The address can be reached from outside, and nothing checks who comes.
     #[error(
-        "{address} can be reached from other machines, and clients are not authenticated yet: say `allow_anonymous = true` in the configuration or --allow-anonymous if everybody there may publish and subscribe, or listen on 127.0.0.1"
+        "{address} can be reached from other machines, and nothing says who may come: name users in the section [users] of the configuration (`mqtt-broker hash-password` makes the line), or say `allow_anonymous = true` there or --allow-anonymous if everybody may publish and subscribe, or listen on 127.0.0.1"
     )]
     Anonymous {
         /// The address.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use mqtt_codec::{QoS, ReasonCode};
 
+use crate::auth::{Finding, Passwords, wipe};
 use crate::core::{ConnectRequest, Decision, Identity, Peer, Policy, Question, QuestionId};
 use crate::worker::{Inbox, Item};
 
@@ -14,7 +15,8 @@ use crate::worker::{Inbox, Item};
 /// [`connect_later`](Self::connect_later) or [`subscribe_later`](Self::subscribe_later) on a thread or a task of its own. Whether a
 /// message may be published is judged at once, always.
 ///
-/// A broker with hooks may listen on any address: they say who may come.
+/// A broker with hooks may listen on any address: they say who may come. When it has [`Users`](crate::Users) as well, the hooks are asked
+/// about a client only after its password was right, and about one without a user name only if such clients are allowed.
 pub trait Hooks: Send + Sync + 'static {
     /// May this client connect? Called again with the data of each AUTH of an enhanced authentication [MQTT-4.12.0-2].
     ///
@@ -149,9 +151,17 @@ impl Drop for SubscribeAnswer {
 }
 
 /// The hooks as the core sees them; what an operator wants to read is logged on the way.
-pub(crate) struct Policed(pub(crate) Arc<dyn Hooks>);
+pub(crate) struct Policed {
+    hooks: Arc<dyn Hooks>,
+    /// Asked before the hooks.
+    passwords: Option<Passwords>,
+}
 
 impl Policed {
+    pub(crate) fn new(hooks: Arc<dyn Hooks>, passwords: Option<Passwords>) -> Self {
+        Self { hooks, passwords }
+    }
+
     /// Passes on a question that needs time.
     pub(crate) fn ask(&self, inbox: &Arc<Inbox>, id: QuestionId, question: Question) {
         let reply = Some(Reply {
@@ -159,7 +169,12 @@ impl Policed {
             question: id,
         });
         match question {
-            Question::Connect(request) => self.0.connect_later(request, ConnectAnswer(reply)),
+            Question::Connect(request) => match &self.passwords {
+                Some(passwords) if Passwords::has_to_check(&request) => {
+                    passwords.check(inbox, id, request);
+                }
+                _ => self.hooks.connect_later(request, ConnectAnswer(reply)),
+            },
             Question::Subscribe {
                 client_id,
                 user_name,
@@ -170,32 +185,65 @@ impl Policed {
                     user_name,
                     filters,
                 };
-                self.0.subscribe_later(request, SubscribeAnswer(reply));
+                self.hooks.subscribe_later(request, SubscribeAnswer(reply));
             }
+        }
+    }
+
+    /// What follows from the check of a password: `None` when the hooks want time for their part.
+    pub(crate) fn checked(
+        &self,
+        inbox: &Arc<Inbox>,
+        id: QuestionId,
+        mut request: ConnectRequest,
+        finding: Finding,
+    ) -> Option<Decision> {
+        let decision = match finding.refusal(request.version) {
+            Some(reason) => Decision::Refuse(reason),
+            None => self.hooks.connect(&request),
+        };
+        if decision == Decision::Ask {
+            let reply = Reply {
+                inbox: Arc::clone(inbox),
+                question: id,
+            };
+            self.hooks
+                .connect_later(request, ConnectAnswer(Some(reply)));
+            return None;
+        }
+        log_refusal(&request, &decision);
+        wipe(&mut request);
+        Some(decision)
+    }
+}
+
+fn log_refusal(request: &ConnectRequest, decision: &Decision) {
+    if let Decision::Refuse(reason) = decision {
+        let client = &*request.client_id;
+        let user = request.user_name.as_deref().unwrap_or_default();
+        match request.peer.address {
+            Some(address) => tracing::info!(client, user, %address, %reason, "refused"),
+            None => tracing::info!(client, user, %reason, "refused"),
         }
     }
 }
 
 impl Policy for Policed {
     fn connect(&self, request: &ConnectRequest) -> Decision {
-        let decision = self.0.connect(request);
-        if let Decision::Refuse(reason) = &decision {
-            let client = &*request.client_id;
-            let user = request.user_name.as_deref().unwrap_or_default();
-            match request.peer.address {
-                Some(address) => tracing::info!(client, user, %address, %reason, "refused"),
-                None => tracing::info!(client, user, %reason, "refused"),
-            }
-        }
+        let passwords = self.passwords.as_ref();
+        let decision = passwords
+            .and_then(|passwords| passwords.at_once(request))
+            .unwrap_or_else(|| self.hooks.connect(request));
+        log_refusal(request, &decision);
         decision
     }
 
     fn subscribe(&self, client: Identity<'_>, filter: &str, qos: QoS) -> Decision {
-        self.0.subscribe(client, filter, qos)
+        self.hooks.subscribe(client, filter, qos)
     }
 
     fn publish(&self, client: Identity<'_>, topic: &str, qos: QoS, retain: bool) -> bool {
-        self.0.publish(client, topic, qos, retain)
+        self.hooks.publish(client, topic, qos, retain)
     }
 
     fn connected(&self, client: Identity<'_>, peer: &Peer) {
@@ -205,15 +253,15 @@ impl Policy for Policed {
             Some(address) => tracing::info!(client = client_id, user, %address, "connected"),
             None => tracing::info!(client = client_id, user, "connected"),
         }
-        self.0.connected(client, peer);
+        self.hooks.connected(client, peer);
     }
 
     fn disconnected(&self, client: Identity<'_>) {
-        self.0.disconnected(client);
+        self.hooks.disconnected(client);
     }
 
     fn wants_messages(&self) -> bool {
-        self.0.wants_messages()
+        self.hooks.wants_messages()
     }
 
     fn message(
@@ -224,6 +272,6 @@ impl Policy for Policed {
         qos: QoS,
         retain: bool,
     ) {
-        self.0.message(client, topic, payload, qos, retain);
+        self.hooks.message(client, topic, payload, qos, retain);
     }
 }

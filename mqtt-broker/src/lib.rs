@@ -63,6 +63,7 @@
 
 pub mod core;
 
+mod auth;
 mod broker;
 mod builder;
 mod config;
@@ -74,6 +75,7 @@ mod worker;
 
 pub use mqtt_codec::{QoS, ReasonCode, Version};
 
+pub use crate::auth::{PasswordSettings, UserError, Users, hash_password};
 pub use crate::broker::BrokerHandle;
 pub use crate::builder::{Broker, BrokerBuilder};
 pub use crate::config::{Config, ConfigError, LogLevel};

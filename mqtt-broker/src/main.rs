@@ -5,6 +5,7 @@
 )]
 
 mod cli;
+mod hash;
 mod logging;
 mod signals;
 
@@ -13,7 +14,7 @@ use std::process::ExitCode;
 use clap::Parser;
 use mqtt_broker::Broker;
 
-use cli::{Cli, Failure};
+use cli::{Cli, Command, Failure};
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
@@ -23,7 +24,11 @@ fn main() -> ExitCode {
 }
 
 fn run(cli: &Cli) -> Result<(), Failure> {
+    if let Some(Command::HashPassword { user }) = &cli.command {
+        return Ok(hash::run(user.as_deref())?);
+    }
     let config = cli.config()?;
+    let users = config.users.is_some();
     if cli.check_config {
         println!("the configuration is valid");
         return Ok(());
@@ -33,7 +38,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let _ = rlimit::increase_nofile_limit(u64::MAX);
     let broker = Broker::builder().config(config).start_blocking()?;
     signals::stop_on_signal(&broker)?;
-    cli::greet(broker.local_addrs());
+    cli::greet(broker.local_addrs(), users);
     broker.stopped_blocking()?;
     Ok(())
 }

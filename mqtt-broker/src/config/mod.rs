@@ -3,12 +3,14 @@
 mod error;
 mod read;
 mod table;
+mod users;
 
 use std::fs;
 use std::path::Path;
 
 pub use error::ConfigError;
 
+use crate::auth::{PasswordSettings, Users};
 use crate::core::Settings;
 
 /// Everything that a broker can be told.
@@ -19,12 +21,16 @@ use crate::core::Settings;
 pub struct Config {
     /// Addresses to listen on, `HOST[:PORT]`; port 1883 when not said. Empty: 127.0.0.1 and, where there is one, `[::1]`.
     pub listen: Vec<String>,
-    /// Whether an address that is not loopback may serve clients that do not authenticate; default no.
+    /// Whether clients without a user name are served on addresses that are not loopback, or beside [`users`](Self::users); default no.
     pub allow_anonymous: bool,
     /// Worker threads; 0, the default, is one for each core that the process may use.
     pub workers: u16,
     /// What the binary logs; the library leaves that to the program that embeds it.
     pub log: LogLevel,
+    /// Who may connect, with which password: section `[users]` of the file. `None`, the default: nobody has to give one.
+    pub users: Option<Users>,
+    /// How passwords are checked: section `[passwords]` of the file.
+    pub passwords: PasswordSettings,
     /// Limits and defaults of the protocol: section `[limits]` of the file.
     pub settings: Settings,
 }

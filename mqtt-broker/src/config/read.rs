@@ -30,10 +30,10 @@ pub(super) fn read(text: &str, name: &str) -> Result<Config, ConfigError> {
     }
 }
 
-struct Reader<'t> {
+pub(super) struct Reader<'t> {
     text: &'t str,
     name: &'t str,
-    config: Config,
+    pub(super) config: Config,
     findings: Vec<(usize, String)>,
 }
 
@@ -46,7 +46,9 @@ impl Reader<'_> {
                 "" => key.get_ref().to_string(),
                 _ => format!("{section}.{}", key.get_ref()),
             };
-            if let Some(known) = table::find(&name) {
+            if name == table::USERS {
+                self.users(&place, value.get_ref());
+            } else if let Some(known) = table::find(&name) {
                 match value_of(known, value.get_ref()) {
                     Ok(value) => (known.set)(&mut self.config, value),
                     Err(found) => {
@@ -88,7 +90,7 @@ impl Reader<'_> {
         );
     }
 
-    fn find(&mut self, place: &Range<usize>, what: &str) {
+    pub(super) fn find(&mut self, place: &Range<usize>, what: &str) {
         let before = self.text.get(..place.start).unwrap_or(self.text);
         let line = before.matches('\n').count() + 1;
         self.findings

@@ -1,6 +1,7 @@
 //! The one table of keys: parsing, `--help` and the README's table all come from it.
 
 use core::fmt::{self, Write};
+use core::time::Duration;
 
 use mqtt_codec::QoS;
 
@@ -26,6 +27,8 @@ pub(super) enum Accepts {
     Text,
     Choice(&'static [&'static str]),
     Texts,
+    /// What `hash-password` prints; read elsewhere.
+    Hash,
 }
 
 /// A value of one of these types.
@@ -36,6 +39,12 @@ pub(super) enum Value {
     Texts(Vec<String>),
 }
 
+impl Accepts {
+    const fn is_hash(self) -> bool {
+        matches!(self, Self::Hash)
+    }
+}
+
 impl fmt::Display for Accepts {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -44,6 +53,7 @@ impl fmt::Display for Accepts {
             Self::Text => f.write_str("string"),
             Self::Choice(names) => write!(f, "\"{}\"", names.join("\", \"")),
             Self::Texts => f.write_str("list of strings"),
+            Self::Hash => f.write_str("string from `mqtt-broker hash-password`"),
         }
     }
 }
@@ -97,12 +107,33 @@ macro_rules! flag {
     };
 }
 
+/// A row whose value is a time, shown in one unit.
+macro_rules! time {
+    ($name:literal, $low:literal..=$high:expr, $($field:ident).+, $from:ident, $to:ident, $doc:literal) => {
+        Key {
+            name: $name,
+            accepts: Accepts::Number($low, $high as u64),
+            doc: $doc,
+            set: |config, value| {
+                if let Value::Number(number) = value {
+                    config.$($field).+ = Duration::$from(number);
+                }
+            },
+            // The table's ranges fit in 64 bits.
+            show: |config| grouped(config.$($field).+.$to() as u64),
+        }
+    };
+}
+
 /// The largest packet that MQTT can express: 5 bytes of header and 268,435,455 of the rest.
 const LARGEST_PACKET: u32 = 268_435_460;
 /// A day in milliseconds, more than enough for a handshake or an interval between reports.
 const DAY_MS: u32 = 86_400_000;
 /// TOML's numbers end here.
 const LARGEST_NUMBER: i64 = i64::MAX;
+
+/// The section whose keys are names that the operator chooses.
+pub(super) const USERS: &str = "users";
 
 /// Every key there is, in the order in which they are shown.
 pub(super) static KEYS: &[Key] = &[
@@ -120,7 +151,7 @@ pub(super) static KEYS: &[Key] = &[
     flag!(
         "allow_anonymous",
         allow_anonymous,
-        "Serve clients that do not authenticate on addresses that are not loopback"
+        "Serve clients without a user name on addresses that are not loopback, and beside [users]"
     ),
     number!(
         "workers",
@@ -141,6 +172,42 @@ pub(super) static KEYS: &[Key] = &[
         },
         show: |config| format!("{:?}", config.log.name()),
     },
+    Key {
+        name: "users.NAME",
+        accepts: Accepts::Hash,
+        doc: "A user and the hash of the password. With this section, clients must give a right user name and password, on every address",
+        // The names are the operator's: the section is read as a whole.
+        set: |_, _| {},
+        show: |_| String::new(),
+    },
+    number!(
+        "passwords.threads",
+        0..=256,
+        passwords.threads,
+        "Threads that check passwords; 0: one for every two cores. Each needs the memory of a hash, usually 19 MiB"
+    ),
+    number!(
+        "passwords.queue",
+        1..=1_000_000,
+        passwords.queue,
+        "Passwords that wait for a thread; more are told that the server is busy, and counted"
+    ),
+    time!(
+        "passwords.wait_ms",
+        1..=DAY_MS,
+        passwords.wait,
+        from_millis,
+        as_millis,
+        "Milliseconds that a password may wait for a thread before its client is told that the server is busy"
+    ),
+    time!(
+        "passwords.remember_s",
+        0..=u32::MAX,
+        passwords.remember,
+        from_secs,
+        as_secs,
+        "Seconds for which a right password is let in again without the slow check; 0: it is checked every time"
+    ),
     number!(
         "limits.connections",
         1..=u32::MAX,
@@ -303,7 +370,12 @@ pub(super) fn find(name: &str) -> Option<&'static Key> {
 /// The key that looks most like `name`, sections left out of account where only they differ.
 pub(super) fn nearest(name: &str) -> &'static str {
     let last = |name: &str| name.rsplit('.').next().unwrap_or(name).to_owned();
+    let section = name.split_once('.').map_or("", |(section, _)| section);
     let distance = |key: &&Key| {
+        if key.accepts.is_hash() {
+            // Its own name is the operator's.
+            return strsim::damerau_levenshtein(section, USERS);
+        }
         let whole = strsim::damerau_levenshtein(name, key.name);
         whole.min(strsim::damerau_levenshtein(&last(name), &last(key.name)))
     };
@@ -317,7 +389,11 @@ pub(super) fn markdown() -> String {
     for key in KEYS {
         let (name, accepts, value) = (key.name, key.accepts, (key.show)(&default));
         // Writing to a String cannot fail.
-        let _ = writeln!(text, "| `{name}` | {accepts} | `{value}` | {} |", key.doc);
+        let default = match value.as_str() {
+            "" => "none".to_owned(),
+            value => format!("`{value}`"),
+        };
+        let _ = writeln!(text, "| `{name}` | {accepts} | {default} | {} |", key.doc);
     }
     text
 }
@@ -335,7 +411,10 @@ pub(super) fn plain(width: usize) -> String {
         let _ = writeln!(
             text,
             "  {name} = {}    # {}",
-            (key.show)(&default),
+            match (key.show)(&default).as_str() {
+                "" => "\"$argon2id$...\"",
+                value => value,
+            },
             key.accepts
         );
         let mut column = width;
@@ -361,6 +440,9 @@ mod tests {
     fn every_default_is_a_valid_value_of_its_key() {
         let default = Config::default();
         for key in KEYS {
+            if key.accepts.is_hash() {
+                continue;
+            }
             let line = format!("{} = {}", key.name, (key.show)(&default));
             let read = Config::from_toml(&line, "default").expect(&line);
             assert_eq!(format!("{read:?}"), format!("{default:?}"), "{line}");

@@ -53,6 +53,7 @@ impl Core {
                 peer: core::mem::take(&mut handshake.request.peer),
                 authentication_method: properties.authentication_method().map(Into::into),
                 authentication_data: properties.authentication_data().map(Into::into),
+                authentication_step: 0,
             },
             clean_start: connect.clean_start(),
             bridge: connect.is_bridge(),
@@ -76,8 +77,9 @@ impl Core {
         else {
             return;
         };
-        handshake.request.authentication_data =
-            auth.properties.authentication_data().map(Into::into);
+        let request = &mut handshake.request;
+        request.authentication_data = auth.properties.authentication_data().map(Into::into);
+        request.authentication_step = request.authentication_step.saturating_add(1);
         self.decide(id, now);
     }
 

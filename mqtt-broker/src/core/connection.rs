@@ -90,6 +90,7 @@ impl Conn {
             peer,
             authentication_method: None,
             authentication_data: None,
+            authentication_step: 0,
         };
         let handshake = Handshake {
             request,

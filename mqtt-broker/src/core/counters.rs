@@ -71,6 +71,12 @@ counters! {
     shared_subscriptions,
     /// Connections refused at CONNECT.
     refused_connections,
+    /// Passwords that were checked with Argon2; those that were remembered are not counted.
+    passwords_checked,
+    /// Passwords that were wrong, or came with an unknown user name.
+    passwords_wrong,
+    /// Passwords that were not checked because too many waited, or waited too long.
+    passwords_unchecked,
     /// Connections that ended because the client broke a rule.
     violations,
     /// Connections turned away because there are too many connections or sessions.
@@ -82,7 +88,7 @@ counters! {
 pub struct Gauge(AtomicU64);
 
 impl Gauge {
-    fn add(&self, delta: i64) {
+    pub(crate) fn add(&self, delta: i64) {
         self.0.fetch_add(delta as u64, Ordering::Relaxed);
     }
 

@@ -37,6 +37,8 @@ pub struct ConnectRequest {
     pub authentication_method: Option<Box<str>>,
     /// Data of enhanced authentication: of CONNECT, then of each AUTH.
     pub authentication_data: Option<Box<[u8]>>,
+    /// The number of AUTH packets so far: 0 at CONNECT.
+    pub authentication_step: u32,
 }
 
 impl core::fmt::Debug for ConnectRequest {

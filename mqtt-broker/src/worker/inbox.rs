@@ -8,7 +8,8 @@ use futures::channel::oneshot;
 use mio::{Registry, Token, Waker};
 
 use super::transport::Wire;
-use crate::core::{Batch, Decision, Message, QuestionId};
+use crate::auth::Finding;
+use crate::core::{Batch, ConnectRequest, Decision, Message, QuestionId};
 
 /// Something for a worker.
 pub(crate) enum Item {
@@ -20,6 +21,8 @@ pub(crate) enum Item {
     Arrival(Arrival),
     /// The answer of a hook to a CONNECT.
     MayConnect(QuestionId, Decision),
+    /// What is known about the password of a CONNECT.
+    Checked(QuestionId, Box<ConnectRequest>, Finding),
     /// The answer of a hook to a SUBSCRIBE, filter by filter.
     MaySubscribe(QuestionId, Vec<Decision>),
     /// Say goodbye to every client, then end.
@@ -47,6 +50,7 @@ impl core::fmt::Debug for Item {
             Self::Publish(..) => "Publish",
             Self::Arrival(_) => "Arrival",
             Self::MayConnect(..) => "MayConnect",
+            Self::Checked(..) => "Checked",
             Self::MaySubscribe(..) => "MaySubscribe",
             Self::Stop => "Stop",
         })

@@ -251,6 +251,13 @@ impl Driver {
                 Item::MayConnect(question, decision) => {
                     self.core.answer_connect(question, decision, self.now);
                 }
+                Item::Checked(question, request, finding) => {
+                    let hooks = &self.surroundings.hooks;
+                    if let Some(decision) = hooks.checked(&self.inbox, question, *request, finding)
+                    {
+                        self.core.answer_connect(question, decision, self.now);
+                    }
+                }
                 Item::MaySubscribe(question, decisions) => {
                     self.core.answer_subscribe(question, &decisions, self.now);
                 }
