@@ -220,8 +220,9 @@ impl Driver {
                 if let Some(id) = connack.properties.assigned_client_identifier() {
                     self.client_id = id.into();
                 }
-                self.registry
-                    .connected(connack.session_present, self.accepted == 0);
+                // 3.1 does not tell whether there was a session, so not asking for a clean one is what counts.
+                let resumes = self.accepted == 0 && !self.options.clean_start;
+                self.registry.connected(connack.session_present, resumes);
                 self.accepted += 1;
                 tracing::info!(
                     session_present = connack.session_present,

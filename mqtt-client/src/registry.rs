@@ -263,15 +263,13 @@ impl Registry {
         }
     }
 
-    /// The connection is up. Without its session every granted filter is subscribed to again.
-    pub(crate) fn connected(&mut self, session_present: bool, first: bool) {
+    /// The connection is up. Without its session every granted filter is subscribed to again. `resumes` says that messages of an
+    /// earlier run may come, whose subscriptions are not yet made again.
+    pub(crate) fn connected(&mut self, session_present: bool, resumes: bool) {
+        self.unclaimed = resumes.then(VecDeque::new);
         if session_present {
-            if first {
-                self.unclaimed = Some(VecDeque::new());
-            }
             return;
         }
-        self.unclaimed = None;
         let mut granted: Vec<u32> = self
             .filters
             .iter_mut()

@@ -1,4 +1,5 @@
 //! Subscriptions: every stream gets its own messages, and only a stream that is not read loses any.
+#![expect(clippy::unwrap_used, reason = "a test that fails says where")]
 
 use core::time::Duration;
 

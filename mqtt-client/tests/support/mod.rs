@@ -1,7 +1,10 @@
 //! What the tests share: a scripted server in memory, and the real Mosquitto.
 #![allow(
     dead_code,
-    reason = "every test binary uses its own part of this module"
+    unused_imports,
+    clippy::unwrap_used,
+    reason = "every test binary uses its own part of this module, and a test that fails says where"
 )]
 
+pub(crate) mod process;
 pub(crate) mod scripted;

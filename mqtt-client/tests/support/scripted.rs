@@ -49,11 +49,14 @@ pub(crate) fn options() -> (Options, Listener) {
 /// A session's state between two connections.
 pub(crate) type Kept = (SessionState<Full, Heap>, Messages);
 
+/// Topic, QoS, payload and Subscription Identifiers of a message.
+type Queued = (String, QoS, Vec<u8>, Vec<mqtt_codec::SubscriptionId>);
+
 /// The messages that the server has for the client.
 #[derive(Debug, Default)]
 pub(crate) struct Messages {
     limits: Limits,
-    queue: Vec<Option<(String, QoS, Vec<u8>, Vec<mqtt_codec::SubscriptionId>)>>,
+    queue: Vec<Option<Queued>>,
     /// How each ended.
     pub(crate) ended: Vec<(u64, Outcome)>,
     /// How each QoS 2 handshake ended.

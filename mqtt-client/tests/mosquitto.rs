@@ -1,0 +1,274 @@
+//! The client against the real Mosquitto broker.
+
+use core::time::Duration;
+
+use mqtt_client::{
+    Client, ConnectionError, Event, Message, Options, QoS, ReasonCode, SubscribeOptions, Version,
+    Will,
+};
+
+mod support;
+use support::process::{Mosquitto, messages};
+
+const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
+const ALL_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
+
+fn options(broker: &Mosquitto, version: Version) -> Options {
+    Options::new(("127.0.0.1", broker.port)).version(version)
+}
+
+/// Publish and subscribe in every version at every QoS: the delivered QoS is the lower one, binary payloads stay what they are
+/// [MQTT-3.8.4-8].
+#[tokio::test]
+async fn messages_pass_in_every_version_at_every_qos() {
+    let Some(broker) = Mosquitto::start("messages_pass_in_every_version_at_every_qos", "") else {
+        return;
+    };
+    let binary: Vec<u8> = (0..=255).cycle().take(70_000).collect();
+    for version in VERSIONS {
+        let client = Client::connect(options(&broker, version)).await.unwrap();
+        for granted in ALL_QOS {
+            let filter = SubscribeOptions::new(format!("a/{}/#", granted as u8)).qos(granted);
+            let mut stream = client.subscribe(filter).await.unwrap();
+            for published in ALL_QOS {
+                let topic = format!("a/{}/{}", granted as u8, published as u8);
+                let message = Message::new(topic.clone(), binary.clone()).qos(published);
+                assert_eq!(
+                    client.publish(message).await.unwrap().reason,
+                    ReasonCode::SUCCESS
+                );
+                let received = stream.recv().await.unwrap();
+                assert_eq!(received.topic(), topic);
+                assert_eq!(received.qos(), granted.min(published));
+                assert_eq!(received.payload(), &binary);
+            }
+            stream.unsubscribe().await.unwrap();
+        }
+        client.disconnect().await.unwrap();
+    }
+}
+
+/// A thousand messages of each QoS arrive in their order.
+#[tokio::test]
+async fn many_messages_keep_their_order() {
+    let Some(broker) = Mosquitto::start("many_messages_keep_their_order", "max_queued_messages 0\nmax_inflight_messages 0")
+    else {
+        return;
+    };
+    for version in VERSIONS {
+        for qos in ALL_QOS {
+            let client = Client::connect(options(&broker, version)).await.unwrap();
+            let filter = SubscribeOptions::new("order").qos(qos);
+            let mut stream = client.subscribe(filter).await.unwrap();
+            let mut deliveries = Vec::new();
+            for n in 0..1_000 {
+                let message = Message::new("order", n.to_string()).qos(qos);
+                deliveries.push(client.enqueue(message).await.unwrap());
+            }
+            eprintln!("{version} {qos:?}");
+            for n in 0..1_000 {
+                assert_eq!(stream.recv().await.unwrap().text(), Some(&*n.to_string()));
+            }
+            for delivery in deliveries {
+                delivery.await.unwrap();
+            }
+            client.disconnect().await.unwrap();
+        }
+    }
+}
+
+/// Retained messages come with their flag to a later subscriber, and an empty one takes them away [MQTT-3.3.1-6], [MQTT-3.3.1-8].
+#[tokio::test]
+async fn retained_messages_are_kept() {
+    let Some(broker) = Mosquitto::start("retained_messages_are_kept", "") else {
+        return;
+    };
+    for version in VERSIONS {
+        let client = Client::connect(options(&broker, version)).await.unwrap();
+        let retained = |payload: &'static str| {
+            Message::new("state", payload)
+                .retain(true)
+                .qos(QoS::AtLeastOnce)
+        };
+        client.publish(retained("on")).await.unwrap();
+        let mut stream = client.subscribe("state").await.unwrap();
+        let first = stream.recv().await.unwrap();
+        assert_eq!((first.text(), first.is_retained()), (Some("on"), true));
+        client.publish(retained("")).await.unwrap();
+        assert!(!stream.recv().await.unwrap().is_retained());
+        drop(stream);
+        let mut again = client.subscribe("state").await.unwrap();
+        client.publish(Message::new("state", "live")).await.unwrap();
+        assert_eq!(again.recv().await.unwrap().text(), Some("live"));
+        client.disconnect().await.unwrap();
+    }
+}
+
+/// The will is published when the client is gone without a goodbye, and not after one [MQTT-3.1.2-8], [MQTT-3.1.2-10].
+#[tokio::test]
+async fn the_will_is_published() {
+    let Some(broker) = Mosquitto::start("the_will_is_published", "") else {
+        return;
+    };
+    for version in VERSIONS {
+        let watcher = Client::connect(options(&broker, version)).await.unwrap();
+        let mut stream = watcher.subscribe("will/#").await.unwrap();
+        let will =
+            |text: &'static str| Will::new(Message::new("will/1", text).qos(QoS::AtLeastOnce));
+        let polite = options(&broker, version).will(will("polite"));
+        let polite = Client::connect(polite).await.unwrap();
+        polite.disconnect().await.unwrap();
+        // A second connection with the same id takes the first one over, which the broker cuts.
+        let rude = options(&broker, version).client_id("rude");
+        let gone = Client::connect(rude.clone().will(will("rude")))
+            .await
+            .unwrap();
+        let other = Client::connect(rude).await.unwrap();
+        assert_eq!(stream.recv().await.unwrap().text(), Some("rude"));
+        drop(gone);
+        drop(other);
+        watcher.disconnect().await.unwrap();
+    }
+}
+
+/// A kept session brings what was published meanwhile, also to a new run of the program [MQTT-4.1.0-1].
+#[tokio::test]
+async fn a_kept_session_brings_what_was_missed() {
+    let Some(broker) = Mosquitto::start("a_kept_session_brings_what_was_missed", "") else {
+        return;
+    };
+    for version in VERSIONS {
+        let kept = options(&broker, version)
+            .client_id(format!("keeper-{version}"))
+            .clean_start(false)
+            .session_expiry(Duration::from_secs(600));
+        let filter = || SubscribeOptions::new("kept/#").qos(QoS::ExactlyOnce);
+        let client = Client::connect(kept.clone()).await.unwrap();
+        let stream = client.subscribe(filter()).await.unwrap();
+        client.disconnect().await.unwrap();
+        drop(stream);
+        for n in ["1", "2", "3"] {
+            broker.publish(&["-t", "kept/x", "-q", "2", "-m", n]);
+        }
+        let client = Client::connect(kept).await.unwrap();
+        let mut stream = client.subscribe(filter()).await.unwrap();
+        for n in ["1", "2", "3"] {
+            assert_eq!(stream.recv().await.unwrap().text(), Some(n));
+        }
+        stream.unsubscribe().await.unwrap();
+        client.disconnect().await.unwrap();
+    }
+}
+
+/// Properties reach a foreign subscriber, and a foreign publisher's reach us [MQTT-3.3.2-4], [MQTT-3.3.2-18].
+#[tokio::test]
+async fn properties_pass_both_ways() {
+    let Some(broker) = Mosquitto::start("properties_pass_both_ways", "") else {
+        return;
+    };
+    let client = Client::connect(options(&broker, Version::V5))
+        .await
+        .unwrap();
+    let mut stream = client.subscribe("in").await.unwrap();
+    broker.publish(&[
+        "-V",
+        "5",
+        "-t",
+        "in",
+        "-m",
+        "x",
+        "-D",
+        "publish",
+        "content-type",
+        "text/x",
+        "-D",
+        "publish",
+        "user-property",
+        "b",
+        "1",
+        "-D",
+        "publish",
+        "user-property",
+        "a",
+        "2",
+    ]);
+    let received = stream.recv().await.unwrap();
+    assert_eq!(received.properties().content_type(), Some("text/x"));
+    let pairs: Vec<_> = received.properties().user_properties().collect();
+    assert_eq!(pairs, [("b", "1"), ("a", "2")]);
+
+    let subscriber = broker.tool(
+        "mosquitto_sub",
+        &[
+            "-V",
+            "5",
+            "-d",
+            "-t",
+            "out",
+            "-C",
+            "1",
+            "-F",
+            "MSG %C|%R|%D|%P",
+        ],
+    );
+    subscriber.says("Subscribed (mid");
+    let message = Message::new("out", "x")
+        .content_type("text/y")
+        .response_topic("answer")
+        .correlation_data(b"77")
+        .user_property("k", "v");
+    client.publish(message).await.unwrap();
+    assert_eq!(
+        messages(&subscriber.finish().ok().stdout),
+        ["text/y|answer|77|k:v"]
+    );
+    client.disconnect().await.unwrap();
+}
+
+/// A broker that is killed and comes back on its port: the client finds it, subscribes again, and sends what waited.
+#[tokio::test]
+async fn a_restarted_broker_is_found_again() {
+    let Some(mut broker) = Mosquitto::start("a_restarted_broker_is_found_again", "") else {
+        return;
+    };
+    for version in VERSIONS {
+        let policy = mqtt_client::Reconnect::default()
+            .min(Duration::from_millis(20))
+            .max(Duration::from_millis(100));
+        let client = Client::connect(options(&broker, version).reconnect(policy))
+            .await
+            .unwrap();
+        let mut events = client.events();
+        let mut stream = client.subscribe("a").await.unwrap();
+        broker.kill();
+        loop {
+            if let Event::Disconnected { .. } = events.recv().await.unwrap() {
+                break;
+            }
+        }
+        let delivery = client
+            .enqueue(Message::new("a", "waited").qos(QoS::AtLeastOnce))
+            .await
+            .unwrap();
+        broker.restart();
+        delivery.await.unwrap();
+        assert_eq!(stream.recv().await.unwrap().text(), Some("waited"));
+        client.disconnect().await.unwrap();
+    }
+}
+
+/// A wrong password is told at once, in every version [MQTT-3.2.2-7].
+#[tokio::test]
+async fn a_wrong_password_is_told() {
+    let lines = "allow_anonymous false";
+    let Some(broker) = Mosquitto::start("a_wrong_password_is_told", lines) else {
+        return;
+    };
+    for version in VERSIONS {
+        let options = options(&broker, version).user_name("u").password("p");
+        let Err(ConnectionError::Refused { reason, .. }) = Client::connect(options).await else {
+            panic!("refused");
+        };
+        assert_eq!(reason, ReasonCode::NOT_AUTHORIZED);
+    }
+}
