@@ -105,8 +105,11 @@ impl Driver {
                     .settle(delivery, mqtt_codec::ReasonCode::SUCCESS, ());
             }
             self.receive(wire);
-            self.say_goodbye(wire);
-            let closing = self.transmit(wire);
+            // What is owed, acknowledgements above all, goes before a goodbye.
+            let mut closing = self.transmit(wire);
+            if self.say_goodbye(wire) {
+                closing = self.transmit(wire);
+            }
             if closing && !wire.tx.has_remaining() {
                 return self.close(wire).await;
             }
@@ -296,10 +299,11 @@ impl Driver {
         }
     }
 
-    /// Ends the connection if the client is to end and nothing is left to be done, or the time is over.
-    fn say_goodbye(&mut self, wire: &mut Wire) {
+    /// Ends the connection if the client is to end and nothing is left to be done, or the time is over;
+    /// says whether it did.
+    fn say_goodbye(&mut self, wire: &mut Wire) -> bool {
         let Some(ending) = &mut self.ending else {
-            return;
+            return false;
         };
         // Before CONNACK there is nobody to say goodbye to, and a connection that is just closed would bring the will about.
         let flushed = self.session.is_connected()
@@ -307,7 +311,7 @@ impl Driver {
             && self.registry.is_idle();
         let due = flushed || Instant::now() >= ending.deadline;
         if wire.goodbye || self.session.is_closing() || !due {
-            return;
+            return false;
         }
         let goodbye = &ending.goodbye;
         let mut properties = Vec::new();
@@ -325,7 +329,7 @@ impl Driver {
         match self.session.disconnect_with(&packet, &mut wire.tx) {
             Ok(()) => {}
             // What waits in the buffer goes first.
-            Err(mqtt_session::Misuse::Full) if flushed => return,
+            Err(mqtt_session::Misuse::Full) if flushed => return false,
             Err(mqtt_session::Misuse::NotNow) => self.session.disconnect(goodbye.reason),
             Err(misuse) => {
                 if !properties.is_empty() {
@@ -335,6 +339,7 @@ impl Driver {
             }
         }
         wire.goodbye = true;
+        true
     }
 
     /// Writes what the session has to say, as far as there is room; `true` when the connection is to close after that.

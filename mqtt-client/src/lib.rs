@@ -42,7 +42,7 @@
 //! | there is no connection | messages wait in a bounded queue ([`Options::queue`]), or expire ([`Message::expires_after`]) |
 //! | that queue is full | [`publish`](Client::publish) waits, [`try_publish`](Client::try_publish) refuses, or the oldest goes ([`WhenFull`]) |
 //! | a stream is not read | its own bounded queue gives up the oldest message and counts it, or holds acknowledgements back ([`Acknowledge`]) |
-//! | messages of a kept session come before their subscription | up to 1,000 wait for it |
+//! | messages of a kept session come before their subscription | up to 500 wait for it, unacknowledged |
 //! | a future is dropped | every async function says what that means |
 //! | all handles are dropped | as after [`Client::disconnect`]: what was published is still sent |
 //!

@@ -138,7 +138,7 @@ impl Options {
             password: None,
             user_properties: Vec::new(),
             request_response_information: false,
-            limits: Limits::default(),
+            limits: default_limits(),
             queue_messages: 10_000,
             queue_bytes: 10_000_000,
             when_full: WhenFull::Wait,
@@ -228,9 +228,12 @@ impl Options {
     }
 
     /// What the server is held to, and the windows: Receive Maximum, Maximum Packet Size, topic aliases, time-outs.
+    ///
+    /// The default is that of [`Limits`], but for a server that cannot announce its Receive Maximum (before 5.0): it gets no more than
+    /// 20 messages of QoS 1 and 2 at once, since some lose what comes on top.
     #[must_use]
-    pub fn limits(mut self, limits: Limits) -> Self {
-        self.limits = limits;
+    pub fn limits(mut self, change: impl FnOnce(&mut Limits)) -> Self {
+        change(&mut self.limits);
         self
     }
 
@@ -378,6 +381,13 @@ impl Options {
     }
 }
 
+/// What a client holds to when it is not told otherwise.
+fn default_limits() -> Limits {
+    let mut limits = Limits::default();
+    limits.unannounced_send_maximum = 20;
+    limits
+}
+
 /// The largest packet that there can be, in bytes.
 const LARGEST_PACKET: u32 = 268_435_460;
 
@@ -442,11 +452,11 @@ mod tests {
 
     #[test]
     fn connect_announces_the_limits_and_the_will() {
-        let mut limits = Limits::default();
-        limits.receive_maximum = 7;
-        limits.maximum_packet_size = 5_000;
         let options = options()
-            .limits(limits)
+            .limits(|limits| {
+                limits.receive_maximum = 7;
+                limits.maximum_packet_size = 5_000;
+            })
             .session_expiry(Duration::MAX)
             .will(Will::new(Message::new("w", "gone").text()).delay(Duration::from_secs(3)));
         let mut bytes = Vec::new();

@@ -18,7 +18,7 @@ use crate::message::Publication;
 use crate::queue::Queue;
 use crate::subscription::{Acknowledge, Hold, Item, SubscribeOptions};
 
-/// Messages of a resumed session that came before their subscription was made again: how many are kept.
+/// Messages of a resumed session that came before their subscription was made again: how many are kept at most.
 const UNCLAIMED: usize = 1_000;
 
 type Pairs = Arc<[(Box<str>, Box<str>)]>;
@@ -79,7 +79,7 @@ pub(crate) struct Registry {
     due: VecDeque<Request>,
     awaiting: HashMap<PacketId, Request>,
     /// `None` when they are not to be kept.
-    unclaimed: Option<VecDeque<Publication>>,
+    unclaimed: Option<VecDeque<Item>>,
 }
 
 impl Registry {
@@ -266,7 +266,9 @@ impl Registry {
     /// The connection is up. Without its session every granted filter is subscribed to again. `resumes` says that messages of an
     /// earlier run may come, whose subscriptions are not yet made again.
     pub(crate) fn connected(&mut self, session_present: bool, resumes: bool) {
-        self.unclaimed = resumes.then(VecDeque::new);
+        if resumes {
+            self.unclaimed = Some(VecDeque::new());
+        }
         if session_present {
             return;
         }
@@ -421,10 +423,14 @@ impl Registry {
         let targets = self.targets(name, &publication);
         if targets.is_empty() {
             if let Some(unclaimed) = &mut self.unclaimed {
-                if unclaimed.len() >= UNCLAIMED {
+                // They are acknowledged when they are claimed, or go; half of the window is left to the others.
+                if unclaimed.len() >= UNCLAIMED.min(window / 2).max(1) {
                     unclaimed.pop_front();
                 }
-                unclaimed.push_back(publication);
+                unclaimed.push_back(Item {
+                    publication,
+                    hold: hold(),
+                });
             } else {
                 tracing::debug!(topic = name.as_str(), "a message that nobody subscribed to");
             }
@@ -482,12 +488,17 @@ impl Registry {
             return;
         };
         let mut rest = VecDeque::new();
-        for publication in unclaimed {
+        for item in unclaimed {
+            let publication = &item.publication;
             let ours = TopicName::new(publication.topic())
-                .is_ok_and(|name| self.targets(&name, &publication).contains(&stream));
+                .is_ok_and(|name| self.targets(&name, publication).contains(&stream));
             match self.streams.get(&stream) {
-                Some(stream) if ours => stream.push(publication, None, UNCLAIMED),
-                _ => rest.push_back(publication),
+                Some(stream) if ours => {
+                    let late = stream.acknowledge == Acknowledge::WhenTaken;
+                    let hold = item.hold.filter(|_| late);
+                    stream.push(item.publication, hold, UNCLAIMED);
+                }
+                _ => rest.push_back(item),
             }
         }
         self.unclaimed = Some(rest);
@@ -518,10 +529,7 @@ impl Stream {
         } else {
             usize::MAX
         };
-        let item = Item {
-            publication,
-            _hold: hold,
-        };
+        let item = Item { publication, hold };
         if self.queue.push(item, capacity) {
             tracing::debug!("a stream is not read fast enough: its oldest message was dropped");
         }

@@ -146,7 +146,8 @@ impl Drop for Hold {
 #[derive(Debug)]
 pub(crate) struct Item {
     pub(crate) publication: Publication,
-    pub(crate) _hold: Option<Arc<Hold>>,
+    /// Dropped when the message is taken.
+    pub(crate) hold: Option<Arc<Hold>>,
 }
 
 /// A stream of the messages of one [`subscribe`](crate::Client::subscribe), and of no other.

@@ -48,10 +48,10 @@ async fn messages_pass_in_every_version_at_every_qos() {
     }
 }
 
-/// A thousand messages of each QoS arrive in their order.
+/// A thousand messages of each QoS arrive in their order, also at a broker that takes 20 at once and before 5.0 cannot say so.
 #[tokio::test]
 async fn many_messages_keep_their_order() {
-    let Some(broker) = Mosquitto::start("many_messages_keep_their_order", "max_queued_messages 0\nmax_inflight_messages 0")
+    let Some(broker) = Mosquitto::start("many_messages_keep_their_order", "max_queued_messages 0")
     else {
         return;
     };
@@ -65,7 +65,6 @@ async fn many_messages_keep_their_order() {
                 let message = Message::new("order", n.to_string()).qos(qos);
                 deliveries.push(client.enqueue(message).await.unwrap());
             }
-            eprintln!("{version} {qos:?}");
             for n in 0..1_000 {
                 assert_eq!(stream.recv().await.unwrap().text(), Some(&*n.to_string()));
             }

@@ -252,9 +252,15 @@ async fn messages_that_come_first_wait_for_their_stream() {
     let (mut peer, _) = listener.accept(Some(Default::default())).await;
     peer.send("a/1", QoS::AtLeastOnce, b"early").await;
     peer.send("b", QoS::AtLeastOnce, b"other").await;
-    peer.until_ended(2).await;
+    let marker = subscribe(&client, &mut peer, "marker").await;
+    assert_eq!(peer.messages.ended.len(), 0, "nobody has them yet");
     let mut stream = subscribe(&client, &mut peer, "a/+").await;
-    peer.send("a/2", QoS::AtLeastOnce, b"late").await;
     assert_eq!(payload(&mut stream).await, b"early");
+    peer.until_ended(1).await;
+    let mut other = subscribe(&client, &mut peer, "b").await;
+    peer.send("a/2", QoS::AtLeastOnce, b"late").await;
+    assert_eq!(payload(&mut other).await, b"other");
     assert_eq!(payload(&mut stream).await, b"late");
+    peer.until_ended(3).await;
+    drop(marker);
 }

@@ -225,7 +225,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             return Err(Misuse::NotSupported);
         }
         let (send_maximum, alias_send_maximum, timeout) = (
-            limits.send_maximum.max(1),
+            limits.window(v5),
             limits.topic_alias_send_maximum,
             limits.connect_timeout_ms,
         );

@@ -11,6 +11,8 @@ pub struct Limits {
     pub receive_maximum: u16,
     /// Most QoS 1 and QoS 2 messages in flight towards the peer, whatever it allows; 1..=65,535, default 1,000.
     pub send_maximum: u16,
+    /// The same towards a peer that cannot announce its Receive Maximum (before 5.0), the lower of both counts; default 1,000.
+    pub unannounced_send_maximum: u16,
     /// Largest packet taken, in bytes with its header; default 1,000,000.
     pub maximum_packet_size: u32,
     /// Aliases that the peer may use; default 64.
@@ -30,10 +32,21 @@ pub struct Limits {
 }
 
 impl Limits {
+    /// The window towards a peer that announced nothing.
+    pub(crate) fn window(&self, v5: bool) -> u16 {
+        let announced = if v5 {
+            u16::MAX
+        } else {
+            self.unannounced_send_maximum
+        };
+        self.send_maximum.min(announced).max(1)
+    }
+
     /// The defaults that each field names.
     pub const DEFAULT: Self = Self {
         receive_maximum: 1_000,
         send_maximum: 1_000,
+        unannounced_send_maximum: 1_000,
         maximum_packet_size: 1_000_000,
         topic_alias_maximum: 64,
         topic_alias_send_maximum: 64,

@@ -210,7 +210,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         self.link.clean_start = clean_start;
         self.link.keep_alive = connect.keep_alive();
         self.link.receive_maximum = limits.held_to(<S::Inbound<()> as Deque<()>>::CAPACITY);
-        self.link.send_maximum = limits.send_maximum.max(1);
+        self.link.send_maximum = limits.window(self.link.v5());
         if self.link.v5() {
             self.link.role.session_expiry = properties.session_expiry_interval().unwrap_or(0);
             if let Some(maximum) = properties.receive_maximum() {

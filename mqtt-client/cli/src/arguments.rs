@@ -53,7 +53,7 @@ Formats (-F):
   %x payload in hexadecimal, lower case (%X upper case)   %j everything as one line of JSON
   %I time, ISO 8601 in UTC             %U time, seconds since 1970        %% a percent sign
   MQTT 5.0: %C content type  %R response topic  %D correlation data  %E seconds to expiry
-            %F payload format indicator         %P user properties   %S subscription identifiers
+            %F payload format indicator         %P user properties
   \\n \\r \\t \\a \\0 \\e \\\\ as usual
 
 Exit codes:

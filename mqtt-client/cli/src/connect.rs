@@ -85,11 +85,11 @@ pub(crate) fn options(
     if let Some(will) = property::will(&connection.properties, will)? {
         options = options.will(will);
     }
-    let mut limits = Limits::default();
-    limits.maximum_packet_size = ANY_SIZE;
-    change(&mut limits);
-    options = property::connect(&connection.properties, options, &mut limits);
-    Ok(options.limits(limits))
+    options = options.limits(|limits| {
+        limits.maximum_packet_size = ANY_SIZE;
+        change(limits);
+    });
+    Ok(property::connect(&connection.properties, options))
 }
 
 /// Connects; a first attempt that fails is a failure, later ones are made again and told.
@@ -160,22 +160,46 @@ pub(crate) async fn disconnect(client: &Client, connection: &Connection) -> Resu
     }
 }
 
-/// Waits for Ctrl-C, or the signal that asks a program to end.
-pub(crate) async fn interrupted() {
-    let interrupt = tokio::signal::ctrl_c();
+/// Ctrl-C, and the signal that asks a program to end. Made once, so that none is missed between two waits.
+#[derive(Debug)]
+pub(crate) struct Interrupts {
     #[cfg(unix)]
-    {
-        use tokio::signal::unix::{SignalKind, signal};
-        if let Ok(mut terminate) = signal(SignalKind::terminate()) {
-            tokio::select! {
-                _ = interrupt => {}
-                _ = terminate.recv() => {}
-            }
-            return;
+    signals: Option<[tokio::signal::unix::Signal; 2]>,
+}
+
+impl Interrupts {
+    pub(crate) fn new() -> Self {
+        Self {
+            #[cfg(unix)]
+            signals: {
+                use tokio::signal::unix::{SignalKind, signal};
+                let kinds = [SignalKind::interrupt(), SignalKind::terminate()];
+                // Without a handler the system ends the program by itself.
+                match kinds.map(signal) {
+                    [Ok(interrupt), Ok(terminate)] => Some([interrupt, terminate]),
+                    _ => None,
+                }
+            },
         }
     }
-    // Without a signal handler the system ends the program by itself.
-    if interrupt.await.is_err() {
-        core::future::pending::<()>().await;
+
+    /// Waits for the next one.
+    #[cfg(unix)]
+    pub(crate) async fn next(&mut self) {
+        match &mut self.signals {
+            Some([interrupt, terminate]) => tokio::select! {
+                _ = interrupt.recv() => {}
+                _ = terminate.recv() => {}
+            },
+            None => core::future::pending().await,
+        }
+    }
+
+    /// Waits for the next one.
+    #[cfg(not(unix))]
+    pub(crate) async fn next(&mut self) {
+        if tokio::signal::ctrl_c().await.is_err() {
+            core::future::pending::<()>().await;
+        }
     }
 }

@@ -9,7 +9,7 @@ use crate::failure::Failure;
 use crate::json;
 
 /// The letters that may follow a percent sign.
-const LETTERS: &str = "CDEFIPRSUXjlpqrtx%";
+const LETTERS: &str = "CDEFIPRUXjlpqrtx%";
 
 /// A format, checked.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -119,13 +119,6 @@ fn write_field(field: char, publication: &Publication, out: &mut Vec<u8>) {
             let all: Vec<_> = properties
                 .user_properties()
                 .map(|(name, value)| format!("{name}:{value}"))
-                .collect();
-            text = all.join(" ");
-        }
-        'S' => {
-            let all: Vec<_> = properties
-                .subscription_identifiers()
-                .map(|id| id.to_string())
                 .collect();
             text = all.join(" ");
         }

@@ -66,13 +66,6 @@ fn properties(out: &mut String, publication: &Publication) {
     if let Some(seconds) = all.message_expiry_interval() {
         fields.push(format!("\"message-expiry-interval\":{seconds}"));
     }
-    let ids: Vec<_> = all
-        .subscription_identifiers()
-        .map(|id| id.to_string())
-        .collect();
-    if !ids.is_empty() {
-        fields.push(format!("\"subscription-identifier\":[{}]", ids.join(",")));
-    }
     if !fields.is_empty() {
         let _ = write!(out, ",\"properties\":{{{}}}", fields.join(","));
     }

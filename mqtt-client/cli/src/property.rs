@@ -3,7 +3,7 @@
 use core::str::FromStr;
 use core::time::Duration;
 
-use mqtt_client::{Goodbye, Limits, Message, Options, SubscribeOptions, Will};
+use mqtt_client::{Goodbye, Message, Options, SubscribeOptions, Will};
 
 use crate::failure::Failure;
 
@@ -165,33 +165,17 @@ fn at(properties: &[Property], place: Place) -> impl Iterator<Item = &Value> {
         .map(|property| &property.value)
 }
 
-/// The properties of CONNECT; those that are limits change `limits`.
-pub(crate) fn connect(
-    properties: &[Property],
-    mut options: Options,
-    limits: &mut Limits,
-) -> Options {
-    for value in at(properties, Place::Connect) {
-        options = match value {
-            Value::SessionExpiry(seconds) => options.session_expiry(span(*seconds)),
-            Value::RequestResponseInformation(ask) => options.request_response_information(*ask),
-            Value::User(name, value) => options.user_property(&**name, &**value),
-            Value::ReceiveMaximum(maximum) => {
-                limits.receive_maximum = *maximum;
-                options
-            }
-            Value::MaximumPacketSize(bytes) => {
-                limits.maximum_packet_size = *bytes;
-                options
-            }
-            Value::TopicAliasMaximum(maximum) => {
-                limits.topic_alias_maximum = *maximum;
-                options
-            }
-            _ => options,
-        };
-    }
-    options
+/// The properties of CONNECT, some of which are limits.
+pub(crate) fn connect(properties: &[Property], options: Options) -> Options {
+    at(properties, Place::Connect).fold(options, |options, value| match value {
+        Value::SessionExpiry(seconds) => options.session_expiry(span(*seconds)),
+        Value::RequestResponseInformation(ask) => options.request_response_information(*ask),
+        Value::User(name, value) => options.user_property(&**name, &**value),
+        Value::ReceiveMaximum(maximum) => options.limits(|it| it.receive_maximum = *maximum),
+        Value::MaximumPacketSize(bytes) => options.limits(|it| it.maximum_packet_size = *bytes),
+        Value::TopicAliasMaximum(maximum) => options.limits(|it| it.topic_alias_maximum = *maximum),
+        _ => options,
+    })
 }
 
 /// The properties of PUBLISH.

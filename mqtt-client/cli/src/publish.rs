@@ -11,7 +11,7 @@ use mqtt_topic::TopicName;
 use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Stdin, stdin};
 
 use crate::arguments::Publish;
-use crate::connect::{connect, disconnect, interrupted, options, qos};
+use crate::connect::{Interrupts, connect, disconnect, options, qos};
 use crate::failure::{Failure, INTERRUPTED, report, with_sources};
 use crate::property;
 
@@ -80,24 +80,31 @@ fn unreadable(error: std::io::Error) -> Failure {
 }
 
 pub(crate) async fn run(arguments: Publish) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::new();
     let connection = &arguments.connection;
     // A file that is not there is told before anybody is bothered.
     let mut source = Source::open(&arguments).await?;
     let most = arguments.max_inflight;
-    let options = options(connection, |limits| limits.send_maximum = most)?;
+    let options = options(connection, |limits| {
+        limits.send_maximum = most;
+        limits.unannounced_send_maximum = most;
+    })?;
     if let Err(error) = TopicName::new(&arguments.topic) {
         let failure = Failure::new(1, format!("{:?} is not a topic: {error}", arguments.topic));
         return Err(failure.hint("publish to one topic; wildcards are for `mqtt sub`"));
     }
-    let client = connect(connection, options).await?;
+    let client = tokio::select! {
+        client = connect(connection, options) => client?,
+        () = interrupts.next() => return Err(Failure::new(INTERRUPTED, "interrupted")),
+    };
     let sent = tokio::select! {
         sent = send_all(&client, &arguments, &mut source) => sent,
-        () = interrupted() => Err(Failure::new(INTERRUPTED, "interrupted")),
+        () = interrupts.next() => Err(Failure::new(INTERRUPTED, "interrupted")),
     };
     // Whatever happened, what was taken is still delivered and the server is told goodbye; a second signal stops that.
     let goodbye = tokio::select! {
         goodbye = disconnect(&client, connection) => goodbye,
-        () = interrupted() => Err(Failure::new(INTERRUPTED, "interrupted")),
+        () = interrupts.next() => Err(Failure::new(INTERRUPTED, "interrupted")),
     };
     sent.and(goodbye)
 }

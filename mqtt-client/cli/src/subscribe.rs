@@ -8,7 +8,7 @@ use mqtt_topic::{ParsedFilter, TopicName};
 use tokio::time::Instant;
 
 use crate::arguments::Subscribe;
-use crate::connect::{connect, disconnect, interrupted, options, qos, version};
+use crate::connect::{Interrupts, connect, disconnect, options, qos, version};
 use crate::failure::{Failure, TIMED_OUT, report};
 use crate::format::Format;
 use crate::property;
@@ -17,6 +17,7 @@ use crate::property;
 const CAPACITY: usize = 100_000;
 
 pub(crate) async fn run(arguments: Subscribe) -> Result<(), Failure> {
+    let mut interrupts = Interrupts::new();
     let connection = &arguments.connection;
     let format = match &arguments.format {
         Some(text) => Some(Format::parse(text)?),
@@ -35,19 +36,19 @@ pub(crate) async fn run(arguments: Subscribe) -> Result<(), Failure> {
     let timed_out = || Failure::new(TIMED_OUT, "timed out");
     let client = tokio::select! {
         client = connect(connection, options) => client?,
-        () = interrupted() => return Ok(()),
+        () = interrupts.next() => return Ok(()),
         () = at(deadline) => return Err(timed_out()),
     };
     // It outlives the goodbye: dropped earlier it would unsubscribe, and acknowledge what was not printed.
     let mut subscription = None;
     let result = tokio::select! {
         result = receive(&client, &arguments, format.as_ref(), &mut subscription) => result,
-        () = interrupted() => Ok(()),
+        () = interrupts.next() => Ok(()),
         () = at(deadline) => Err(timed_out()),
     };
     let goodbye = tokio::select! {
         goodbye = disconnect(&client, connection) => goodbye,
-        () = interrupted() => Ok(()),
+        () = interrupts.next() => Ok(()),
     };
     if let Some(missed) = subscription
         .map(|it| it.missed())
