@@ -88,3 +88,8 @@ pub use options::{Options, WhenFull, Will};
 pub use reconnect::Reconnect;
 pub use subscription::{Acknowledge, SubscribeOptions, Subscription};
 pub use transport::{Connecting, Connector, Tcp, Transport};
+
+/// The examples of the README are tested with those of the crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

@@ -8,7 +8,7 @@ use support::process::{Mosquitto, Process};
 
 /// Where cargo has put the example: it builds examples before it runs tests.
 fn example() -> PathBuf {
-    let mut path = std::env::current_exe().unwrap();
+    let mut path = std::env::current_exe().expect("a test is a file");
     path.pop();
     path.pop();
     path.join("examples/thermometer")
