@@ -16,7 +16,7 @@ pub(super) struct Connection {
     pub(super) wire: Option<Wire>,
     generation: u32,
     pub(super) rest: Option<Box<Rest>>,
-    flags: u8,
+    flags: u16,
 }
 
 // With debug assertions mio's sockets know their selector.
@@ -28,7 +28,7 @@ const _: () = assert!(
 
 /// A state that a connection is in, or not.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Flag(u8);
+pub(super) struct Flag(u16);
 
 impl Flag {
     /// The core takes nothing now: what comes stays in the socket.
@@ -41,12 +41,14 @@ impl Flag {
     pub(super) const HUNG_UP: Self = Self(8);
     /// The socket takes nothing more: its next edge tells when it does.
     pub(super) const BLOCKED: Self = Self(16);
-    /// Input is ignored; the connection ends once its output is written.
+    /// Input is ignored: the end is near.
     pub(super) const CLOSING: Self = Self(32);
     /// It is in the list of the next round.
     pub(super) const LISTED: Self = Self(64);
+    /// It is closed once its output is written.
+    pub(super) const ENDING: Self = Self(128);
     /// Its last words are among what is written.
-    pub(super) const FAREWELL: Self = Self(128);
+    pub(super) const FAREWELL: Self = Self(256);
 }
 
 impl Connection {

@@ -6,8 +6,8 @@
 //!     batches of others, answers, new ones ──┼──▶ core   (decodes, decides, routes)
 //!     timers ────────────────────────────────┘     │
 //!   commit                                          │ the round's records become durable
+//!   what is for other workers          ◀────────────┤ one wake-up if their inbox was empty
 //!   connections with something to say  ◀────────────┘ one write each
-//!   what is for other workers                         one wake-up if their inbox was empty
 //! ```
 //!
 //! Sockets are registered once, for edges: no call to change what is waited for. What a full read or a spent share leaves is on a
@@ -102,8 +102,10 @@ struct Driver {
     spare: Vec<Box<Rest>>,
     /// Connections to read in the next round, whatever the kernel says.
     ready: Vec<ConnId>,
-    /// Connections to write to that the core has not named.
+    /// Connections whose sockets take bytes again.
     writable: Vec<ConnId>,
+    /// Connections with something to write, in this round; one may stand here twice.
+    dirty: Vec<ConnId>,
     doors: Doors,
     farewells: Farewells,
     inbox: Arc<Inbox>,
@@ -136,6 +138,7 @@ impl Worker {
             spare: Vec::new(),
             ready: Vec::new(),
             writable: Vec::new(),
+            dirty: Vec::new(),
             farewells: Farewells::default(),
             inbox: site.inbox,
             items: Vec::new(),
@@ -188,7 +191,7 @@ impl Worker {
 impl Driver {
     /// How long to wait when nothing happens; forever without a deadline.
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || !self.writable.is_empty() || self.doors.are_ready() {
+        if !self.ready.is_empty() || self.doors.are_ready() {
             return Some(Duration::ZERO);
         }
         let deadlines = [
@@ -284,31 +287,46 @@ impl Driver {
         }
     }
 
-    /// Makes the round durable, writes what it brought, and sends what is for others.
+    /// Makes the round durable, sends what is for others, and writes what it brought.
     fn write_all(&mut self) {
-        let mut writable = mem::take(&mut self.writable);
         for _ in 0..PASSES {
-            self.ended_late = false;
             self.core.commit();
-            for conn in writable.drain(..) {
-                self.flush(conn);
-            }
-            while let Some(conn) = self.core.next_touched() {
-                self.flush(conn);
+            // First to the other workers: who reads an acknowledgement may count on its message being on its way.
+            self.take_effects();
+            while let Some(conn) = self.writable.pop().or_else(|| self.core.next_touched()) {
+                self.poll_output(conn);
             }
             self.take_effects();
-            // The end of a connection can concern others (its will, its share of a group), and what was recorded while polling opens
-            // the way for more.
-            if !self.ended_late && self.core.deadline() != Some(Instant::ZERO) {
+            // What was recorded while polling opens the way for more, once it is committed.
+            if self.is_due() {
+                continue;
+            }
+            self.ended_late = false;
+            self.write_dirty();
+            // The end of a connection can concern others: its will, its share of a group.
+            if !self.ended_late && !self.is_due() {
                 break;
             }
         }
-        if self.writable.is_empty() {
-            self.writable = writable;
-        }
+        self.write_dirty();
         for done in self.published.drain(..) {
             // Whoever asked may have stopped waiting.
             let _ = done.send(());
+        }
+    }
+
+    /// Whether the core has more to do at once.
+    fn is_due(&self) -> bool {
+        self.core.deadline() == Some(Instant::ZERO)
+    }
+
+    fn write_dirty(&mut self) {
+        let mut dirty = mem::take(&mut self.dirty);
+        for conn in dirty.drain(..) {
+            self.write(conn);
+        }
+        if self.dirty.is_empty() {
+            self.dirty = dirty;
         }
     }
 

@@ -10,8 +10,8 @@ use crate::core::ConnId;
 const PIECES: usize = 32;
 
 impl Driver {
-    /// Writes what the connection has to say; the core names it again when a round's share was not all.
-    pub(super) fn flush(&mut self, conn: ConnId) {
+    /// Lets the core fill the output of a connection that it has named.
+    pub(super) fn poll_output(&mut self, conn: ConnId) {
         let polled = self.core.poll(conn, self.now);
         let Some(connection) = self.table.get(conn) else {
             return;
@@ -24,23 +24,35 @@ impl Driver {
                 self.ready.push(conn);
             }
         }
-        if polled.close {
+        let has_output = self
+            .core
+            .output(conn)
+            .is_some_and(|output| !output.is_empty());
+        if polled.close && !connection.is(Flag::ENDING) {
             connection.set(Flag::CLOSING);
+            connection.set(Flag::ENDING);
+            if has_output {
+                connection.set(Flag::FAREWELL);
+                self.farewells.limit(conn, self.now);
+            }
         }
+        if has_output || polled.close {
+            self.dirty.push(conn);
+        }
+    }
+
+    /// Writes the output of a connection; the core names it again when there is more than a round's share.
+    pub(super) fn write(&mut self, conn: ConnId) {
         loop {
+            let Some(connection) = self.table.get(conn) else {
+                return;
+            };
             let Some(output) = self.core.output(conn).filter(|output| !output.is_empty()) else {
-                if polled.close {
+                if connection.is(Flag::ENDING) {
                     self.close(conn);
                 }
                 return;
             };
-            let Some(connection) = self.table.get(conn) else {
-                return;
-            };
-            if polled.close && !connection.is(Flag::FAREWELL) {
-                connection.set(Flag::FAREWELL);
-                self.farewells.limit(conn, self.now);
-            }
             if connection.is(Flag::BLOCKED) {
                 return;
             }
