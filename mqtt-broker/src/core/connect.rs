@@ -299,7 +299,7 @@ impl Core {
             will.publisher = who;
             Arc::new(will)
         });
-        handshake.request.password = None;
+        handshake.forget_password();
         let most = settings.keep_alive_maximum;
         // Before 5.0 a client cannot be told, and must not be cut off for keeping its own word.
         let server_keep_alive = (handshake.request.version.is_v5()

@@ -7,6 +7,7 @@ use mqtt_session::{
     Change, Commit, HandshakeText, Instant, Limits, Outbox, Outcome, OutgoingMessage, Owner, Seq,
     ServerSession, SessionState, Violation,
 };
+use zeroize::Zeroize;
 
 use super::counters::Tally;
 use super::ids::{GroupId, SessionKey, Subscriber};
@@ -72,6 +73,21 @@ pub(super) struct Asked {
     pub(super) question: u32,
     pub(super) filters: Vec<(Box<str>, mqtt_codec::SubscriptionOptions)>,
     pub(super) id: Option<SubscriptionId>,
+}
+
+impl Handshake {
+    /// Overwrites the password: once the client is judged nobody needs it.
+    pub(super) fn forget_password(&mut self) {
+        if let Some(mut password) = self.request.password.take() {
+            password.zeroize();
+        }
+    }
+}
+
+impl Drop for Handshake {
+    fn drop(&mut self) {
+        self.forget_password();
+    }
 }
 
 impl Conn {

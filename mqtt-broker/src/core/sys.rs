@@ -37,7 +37,7 @@ impl Core {
         let sessions = counters.sessions.get();
         self.sys.maximum = self.sys.maximum.max(connected);
         let disconnected = sessions.saturating_sub(connected);
-        let values: [(&str, u64); 24] = [
+        let values: [(&str, u64); 27] = [
             ("clients/total", sessions),
             ("clients/connected", connected),
             ("clients/active", connected),
@@ -71,6 +71,9 @@ impl Core {
             ("messages/expired", counters.expired.get()),
             ("clients/refused", counters.refused_connections.get()),
             ("clients/violations", counters.violations.get()),
+            ("passwords/checked", counters.passwords_checked.get()),
+            ("passwords/wrong", counters.passwords_wrong.get()),
+            ("passwords/unchecked", counters.passwords_unchecked.get()),
         ];
         self.sys_topic(
             "version",
