@@ -2,20 +2,11 @@
 
 use core::time::Duration;
 
-use mqtt_client::{
-    Client, ConnectionError, Event, Message, Options, QoS, ReasonCode, SubscribeOptions, Version,
-    Will,
-};
+use mqtt_client::{Client, ConnectionError, Event, Message, QoS, ReasonCode, Version};
 
 mod support;
+use support::behaviours::{self, VERSIONS, options};
 use support::process::{Mosquitto, messages};
-
-const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
-const ALL_QOS: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
-
-fn options(broker: &Mosquitto, version: Version) -> Options {
-    Options::new(("127.0.0.1", broker.port)).version(version)
-}
 
 /// Publish and subscribe in every version at every QoS: the delivered QoS is the lower one, binary payloads stay what they are
 /// [MQTT-3.8.4-8].
@@ -24,28 +15,7 @@ async fn messages_pass_in_every_version_at_every_qos() {
     let Some(broker) = Mosquitto::start("messages_pass_in_every_version_at_every_qos", "") else {
         return;
     };
-    let binary: Vec<u8> = (0..=255).cycle().take(70_000).collect();
-    for version in VERSIONS {
-        let client = Client::connect(options(&broker, version)).await.unwrap();
-        for granted in ALL_QOS {
-            let filter = SubscribeOptions::new(format!("a/{}/#", granted as u8)).qos(granted);
-            let mut stream = client.subscribe(filter).await.unwrap();
-            for published in ALL_QOS {
-                let topic = format!("a/{}/{}", granted as u8, published as u8);
-                let message = Message::new(topic.clone(), binary.clone()).qos(published);
-                assert_eq!(
-                    client.publish(message).await.unwrap().reason,
-                    ReasonCode::SUCCESS
-                );
-                let received = stream.recv().await.unwrap();
-                assert_eq!(received.topic(), topic);
-                assert_eq!(received.qos(), granted.min(published));
-                assert_eq!(received.payload(), &binary);
-            }
-            stream.unsubscribe().await.unwrap();
-        }
-        client.disconnect().await.unwrap();
-    }
+    behaviours::messages_pass_in_every_version_at_every_qos(broker.port).await;
 }
 
 /// A thousand messages of each QoS arrive in their order, also at a broker that takes 20 at once and before 5.0 cannot say so.
@@ -55,25 +25,7 @@ async fn many_messages_keep_their_order() {
     else {
         return;
     };
-    for version in VERSIONS {
-        for qos in ALL_QOS {
-            let client = Client::connect(options(&broker, version)).await.unwrap();
-            let filter = SubscribeOptions::new("order").qos(qos);
-            let mut stream = client.subscribe(filter).await.unwrap();
-            let mut deliveries = Vec::new();
-            for n in 0..1_000 {
-                let message = Message::new("order", n.to_string()).qos(qos);
-                deliveries.push(client.enqueue(message).await.unwrap());
-            }
-            for n in 0..1_000 {
-                assert_eq!(stream.recv().await.unwrap().text(), Some(&*n.to_string()));
-            }
-            for delivery in deliveries {
-                delivery.await.unwrap();
-            }
-            client.disconnect().await.unwrap();
-        }
-    }
+    behaviours::many_messages_keep_their_order(broker.port).await;
 }
 
 /// Retained messages come with their flag to a later subscriber, and an empty one takes them away [MQTT-3.3.1-6], [MQTT-3.3.1-8].
@@ -82,25 +34,7 @@ async fn retained_messages_are_kept() {
     let Some(broker) = Mosquitto::start("retained_messages_are_kept", "") else {
         return;
     };
-    for version in VERSIONS {
-        let client = Client::connect(options(&broker, version)).await.unwrap();
-        let retained = |payload: &'static str| {
-            Message::new("state", payload)
-                .retain(true)
-                .qos(QoS::AtLeastOnce)
-        };
-        client.publish(retained("on")).await.unwrap();
-        let mut stream = client.subscribe("state").await.unwrap();
-        let first = stream.recv().await.unwrap();
-        assert_eq!((first.text(), first.is_retained()), (Some("on"), true));
-        client.publish(retained("")).await.unwrap();
-        assert!(!stream.recv().await.unwrap().is_retained());
-        drop(stream);
-        let mut again = client.subscribe("state").await.unwrap();
-        client.publish(Message::new("state", "live")).await.unwrap();
-        assert_eq!(again.recv().await.unwrap().text(), Some("live"));
-        client.disconnect().await.unwrap();
-    }
+    behaviours::retained_messages_are_kept(broker.port).await;
 }
 
 /// The will is published when the client is gone without a goodbye, and not after one [MQTT-3.1.2-8], [MQTT-3.1.2-10].
@@ -109,25 +43,7 @@ async fn the_will_is_published() {
     let Some(broker) = Mosquitto::start("the_will_is_published", "") else {
         return;
     };
-    for version in VERSIONS {
-        let watcher = Client::connect(options(&broker, version)).await.unwrap();
-        let mut stream = watcher.subscribe("will/#").await.unwrap();
-        let will =
-            |text: &'static str| Will::new(Message::new("will/1", text).qos(QoS::AtLeastOnce));
-        let polite = options(&broker, version).will(will("polite"));
-        let polite = Client::connect(polite).await.unwrap();
-        polite.disconnect().await.unwrap();
-        // A second connection with the same id takes the first one over, which the broker cuts.
-        let rude = options(&broker, version).client_id("rude");
-        let gone = Client::connect(rude.clone().will(will("rude")))
-            .await
-            .unwrap();
-        let other = Client::connect(rude).await.unwrap();
-        assert_eq!(stream.recv().await.unwrap().text(), Some("rude"));
-        drop(gone);
-        drop(other);
-        watcher.disconnect().await.unwrap();
-    }
+    behaviours::the_will_is_published(broker.port).await;
 }
 
 /// A kept session brings what was published meanwhile, also to a new run of the program [MQTT-4.1.0-1].
@@ -136,27 +52,7 @@ async fn a_kept_session_brings_what_was_missed() {
     let Some(broker) = Mosquitto::start("a_kept_session_brings_what_was_missed", "") else {
         return;
     };
-    for version in VERSIONS {
-        let kept = options(&broker, version)
-            .client_id(format!("keeper-{version}"))
-            .clean_start(false)
-            .session_expiry(Duration::from_secs(600));
-        let filter = || SubscribeOptions::new("kept/#").qos(QoS::ExactlyOnce);
-        let client = Client::connect(kept.clone()).await.unwrap();
-        let stream = client.subscribe(filter()).await.unwrap();
-        client.disconnect().await.unwrap();
-        drop(stream);
-        for n in ["1", "2", "3"] {
-            broker.publish(&["-t", "kept/x", "-q", "2", "-m", n]);
-        }
-        let client = Client::connect(kept).await.unwrap();
-        let mut stream = client.subscribe(filter()).await.unwrap();
-        for n in ["1", "2", "3"] {
-            assert_eq!(stream.recv().await.unwrap().text(), Some(n));
-        }
-        stream.unsubscribe().await.unwrap();
-        client.disconnect().await.unwrap();
-    }
+    behaviours::a_kept_session_brings_what_was_missed(broker.port).await;
 }
 
 /// Properties reach a foreign subscriber, and a foreign publisher's reach us [MQTT-3.3.2-4], [MQTT-3.3.2-18].
@@ -165,7 +61,7 @@ async fn properties_pass_both_ways() {
     let Some(broker) = Mosquitto::start("properties_pass_both_ways", "") else {
         return;
     };
-    let client = Client::connect(options(&broker, Version::V5))
+    let client = Client::connect(options(broker.port, Version::V5))
         .await
         .unwrap();
     let mut stream = client.subscribe("in").await.unwrap();
@@ -234,7 +130,7 @@ async fn a_restarted_broker_is_found_again() {
         let policy = mqtt_client::Reconnect::default()
             .min(Duration::from_millis(20))
             .max(Duration::from_millis(100));
-        let client = Client::connect(options(&broker, version).reconnect(policy))
+        let client = Client::connect(options(broker.port, version).reconnect(policy))
             .await
             .unwrap();
         let mut events = client.events();
@@ -264,7 +160,7 @@ async fn a_wrong_password_is_told() {
         return;
     };
     for version in VERSIONS {
-        let options = options(&broker, version).user_name("u").password("p");
+        let options = options(broker.port, version).user_name("u").password("p");
         let Err(ConnectionError::Refused { reason, .. }) = Client::connect(options).await else {
             panic!("refused");
         };

@@ -30,6 +30,39 @@ fn run(arguments: &[&str]) -> Finished {
     mqtt(arguments).finish()
 }
 
+/// Both commands at the broker of this workspace.
+#[test]
+fn our_own_broker_is_understood() {
+    let broker = mqtt_broker::Broker::builder()
+        .listen("127.0.0.1:0")
+        .start_blocking()
+        .unwrap();
+    let port = broker.local_addrs()[0].port().to_string();
+    for version in VERSIONS {
+        for qos in ["0", "1", "2"] {
+            let common = [
+                "-h",
+                "127.0.0.1",
+                "-p",
+                &port,
+                "-V",
+                version,
+                "-q",
+                qos,
+                "-t",
+                "a/b",
+            ];
+            let sub = mqtt(&[&["sub", "-d", "-v", "-C", "2"][..], &common].concat());
+            sub.complains("subscribed to");
+            let mut publish = mqtt(&[&["pub", "-l"][..], &common].concat());
+            publish.feed(b"one\ntwo\n");
+            publish.finish().ok();
+            assert_eq!(sub.finish().ok().text(), "a/b one\na/b two\n");
+        }
+    }
+    broker.shutdown_blocking();
+}
+
 /// Starts Mosquitto, or ends the test with a note.
 macro_rules! broker {
     ($test:literal) => {

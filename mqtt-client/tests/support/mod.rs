@@ -6,5 +6,6 @@
     reason = "every test binary uses its own part of this module, and a test that fails says where"
 )]
 
+pub(crate) mod behaviours;
 pub(crate) mod process;
 pub(crate) mod scripted;
