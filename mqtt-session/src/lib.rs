@@ -113,7 +113,7 @@
 //! * Any packets at any time end in a defined answer or a closed connection: no panic, no growth beyond [`Limits`].
 //! * Nothing is promised to the peer before it is kept: see [persistence](manual::persistence).
 //! * A call does a bounded amount of work, and a [`Misuse`] leaves nothing changed.
-//! * An idle `ServerSession<Durable, Heap>` takes 144 bytes; its tables are made when first used and given back by
+//! * An idle `ServerSession<Durable, Heap>` takes 104 bytes; its tables are made when first used and given back by
 //!   [`Session::trim`].
 #![no_std]
 

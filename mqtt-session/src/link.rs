@@ -2,13 +2,13 @@
 
 use core::fmt::Debug;
 
-use mqtt_codec::Version;
+use mqtt_codec::{ReasonCode, Version};
 
 use crate::alias::Aliases;
 use crate::owner::Gate;
 use crate::profile::Profile;
 use crate::session::Role;
-use crate::storage::Storage;
+use crate::storage::{ByteQueue, Deque, Part, Storage};
 use crate::time::Instant;
 use crate::violation::Violation;
 
@@ -96,6 +96,40 @@ pub(crate) struct Owing<G: Gate, S: Storage> {
     pub(crate) acks: S::Inbound<Owed<G>>,
     pub(crate) answers: S::Answers<Answer<G>>,
     pub(crate) codes: S::Codes,
+    /// What the owner was asked and has not answered.
+    pub(crate) question: Question,
+    pub(crate) connack: OwedConnAck<G>,
+    /// Why the connection fails, and the reason code of the DISCONNECT or CONNACK that is due.
+    pub(crate) failure: Option<Violation>,
+    pub(crate) reason: u8,
+}
+
+/// What CONNACK will say: only for the time of the handshake.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct OwedConnAck<G> {
+    pub(crate) gate: G,
+    /// What CONNECT asked for, in seconds.
+    pub(crate) session_expiry: u32,
+    /// The value differs from what the client asked for.
+    pub(crate) says_keep_alive: bool,
+    pub(crate) says_expiry: bool,
+    /// The client wants Response Information [MQTT-3.1.2-28].
+    pub(crate) response_information: bool,
+}
+
+impl<G: Gate, S: Storage> Owing<G, S> {
+    /// Whether nothing is owed and nothing asked.
+    pub(crate) fn is_empty(&self) -> bool {
+        self.acks.is_empty() && self.answers.is_empty() && self.question == Question::None
+    }
+
+    /// Forgets what is owed: the session is another connection's business.
+    pub(crate) fn forget(&mut self) {
+        self.acks.clear();
+        self.answers.clear();
+        self.codes.truncate(0);
+        self.question = Question::None;
+    }
 }
 
 impl<G: Gate, S: Storage> Default for Owing<G, S> {
@@ -104,6 +138,10 @@ impl<G: Gate, S: Storage> Default for Owing<G, S> {
             acks: Default::default(),
             answers: Default::default(),
             codes: Default::default(),
+            question: Question::None,
+            connack: Default::default(),
+            failure: None,
+            reason: 0,
         }
     }
 }
@@ -115,10 +153,6 @@ pub(crate) struct Link<R: Role, P: Profile, S: Storage> {
     pub(crate) clock: Instant,
     pub(crate) owing: S::Part<Owing<P::Gate, S>>,
     pub(crate) aliases: S::Part<Aliases<S>>,
-    pub(crate) failure: Option<Violation>,
-    /// The gate of CONNACK.
-    pub(crate) gate: P::Gate,
-    pub(crate) question: Question,
     /// Largest packet that the peer takes.
     pub(crate) maximum_packet_size: u32,
     /// In seconds; 0 switches it off.
@@ -134,8 +168,6 @@ pub(crate) struct Link<R: Role, P: Profile, S: Storage> {
     pub(crate) alias_send_maximum: u16,
     pub(crate) version: Version,
     pub(crate) phase: Phase,
-    /// The reason code of the DISCONNECT or CONNACK that is due.
-    pub(crate) reason: u8,
     /// PINGREQ or PINGRESP packets that are due.
     pub(crate) pings_due: u8,
     /// The keep-alive clock stood still because nothing was read.
@@ -155,9 +187,6 @@ impl<R: Role, P: Profile, S: Storage> Default for Link<R, P, S> {
             clock: Instant::ZERO,
             owing: Default::default(),
             aliases: Default::default(),
-            failure: None,
-            gate: Default::default(),
-            question: Question::None,
             maximum_packet_size: u32::MAX,
             keep_alive: 0,
             send_maximum: 0,
@@ -167,7 +196,6 @@ impl<R: Role, P: Profile, S: Storage> Default for Link<R, P, S> {
             alias_send_maximum: 0,
             version: Version::V311,
             phase: Phase::Closed,
-            reason: 0,
             pings_due: 0,
             paused: false,
             clean_start: true,
@@ -183,13 +211,33 @@ impl<R: Role, P: Profile, S: Storage> Debug for Link<R, P, S> {
         f.debug_struct("Link")
             .field("phase", &self.phase)
             .field("version", &self.version)
-            .field("question", &self.question)
             .field("owing", &self.owing)
             .finish_non_exhaustive()
     }
 }
 
 impl<R: Role, P: Profile, S: Storage> Link<R, P, S> {
+    /// What the owner was asked and has not answered.
+    pub(crate) fn question(&self) -> Question {
+        self.owing
+            .get()
+            .map_or(Question::None, |owing| owing.question)
+    }
+
+    /// Asks the owner, or takes its answer.
+    pub(crate) fn set_question(&mut self, question: Question) {
+        self.owing.make().question = question;
+    }
+
+    /// The reason code of the DISCONNECT or CONNACK that is due.
+    pub(crate) fn reason(&self) -> ReasonCode {
+        ReasonCode(self.owing.get().map_or(0, |owing| owing.reason))
+    }
+
+    pub(crate) fn set_reason(&mut self, reason: ReasonCode) {
+        self.owing.make().reason = reason.0;
+    }
+
     /// Whether the packets of this connection are those of 5.0.
     pub(crate) fn v5(&self) -> bool {
         P::V5 && (!P::V3 || self.version.is_v5())

@@ -76,7 +76,6 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             Err(Misuse::Full) => Output::Full,
             // A packet that the peer does not take, or that cannot be written, must not be left out silently.
             Err(_) => {
-                self.link.reason = ReasonCode::PACKET_TOO_LARGE.0;
                 self.link.phase = Phase::Closing;
                 Output::Close
             }
@@ -608,7 +607,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     }
 
     fn poll_disconnect<T: Tx>(&mut self, tx: &mut T) -> Result<Polled, Misuse> {
-        let reason = ReasonCode(self.link.reason);
+        let reason = self.link.reason();
         let sentence = if P::REASON_STRINGS && self.link.problem_information {
             self.sentence()
         } else {
@@ -645,7 +644,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
 
     /// What the violated rule says.
     pub(crate) fn sentence(&self) -> Option<&'static str> {
-        Some(match self.link.failure? {
+        Some(match self.link.owing.get()?.failure? {
             crate::Violation::Bytes(error) => error.rule.sentence(),
             crate::Violation::Rule(rule) => rule.sentence(),
         })

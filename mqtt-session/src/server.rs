@@ -8,7 +8,7 @@ use mqtt_topic::{ParsedFilter, TopicName};
 
 use crate::event::{Accept, ServerEvent, v3_subscribe_code};
 use crate::limits::Limits;
-use crate::link::{AnswerKind, Phase, Question};
+use crate::link::{AnswerKind, OwedConnAck, Phase, Question};
 use crate::owner::{Gate, HandshakeText, Owner};
 use crate::profile::Profile;
 use crate::receive::Payload;
@@ -32,19 +32,12 @@ pub type ServerSession<P, S> = Session<Server, P, S>;
 pub struct ServerLink {
     /// The Will Delay Interval in seconds.
     will_delay: u32,
-    /// What CONNECT asked for, in seconds.
-    session_expiry: u32,
     /// There is a will, and it was not taken back.
     has_will: bool,
     /// CONNECT was accepted: the will counts.
     accepted: bool,
     /// AUTH 0x19 came and the exchange is not over.
     reauthenticating: bool,
-    /// The client wants Response Information [MQTT-3.1.2-28].
-    response_information: bool,
-    /// CONNACK says so: the value differs from what the client asked for.
-    says_keep_alive: bool,
-    says_expiry: bool,
 }
 
 impl Role for Server {}
@@ -212,7 +205,8 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         self.link.receive_maximum = limits.held_to(<S::Inbound<()> as Deque<()>>::CAPACITY);
         self.link.send_maximum = limits.window(self.link.v5());
         if self.link.v5() {
-            self.link.role.session_expiry = properties.session_expiry_interval().unwrap_or(0);
+            self.link.owing.make().connack.session_expiry =
+                properties.session_expiry_interval().unwrap_or(0);
             if let Some(maximum) = properties.receive_maximum() {
                 self.link.send_maximum = self.link.send_maximum.min(maximum.get());
             }
@@ -228,11 +222,11 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             self.link.authenticating = P::AUTH && properties.authentication_method().is_some();
             self.link.problem_information =
                 properties.request_problem_information().unwrap_or(true);
-            self.link.role.response_information =
+            self.link.owing.make().connack.response_information =
                 properties.request_response_information().unwrap_or(false);
         } else {
             // Before 5.0 a session is kept for ever, or dies with its connection [3.1.1: MQTT-3.1.2-6], [3.1.1: MQTT-4.1.0-2].
-            self.link.role.session_expiry = if clean_start { 0 } else { u32::MAX };
+            self.link.owing.make().connack.session_expiry = if clean_start { 0 } else { u32::MAX };
         }
         Ok(ServerEvent::Connect(connect))
     }
@@ -260,7 +254,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             return Err(Rule::AuthMethodChanged);
         }
         if connected {
-            self.link.question = Question::Reauthenticate;
+            self.link.set_question(Question::Reauthenticate);
             self.link.role.reauthenticating = true;
         } else {
             self.link.phase = Phase::Deciding;
@@ -298,10 +292,10 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             }
             count = one_more::<S>(count)?;
         }
-        self.link.question = Question::Subscribe {
+        self.link.set_question(Question::Subscribe {
             id: packet.packet_id.get(),
             count,
-        };
+        });
         Ok(ServerEvent::Subscribe(packet))
     }
 
@@ -315,10 +309,10 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             valid_filter(filter, limits)?;
             count = one_more::<S>(count)?;
         }
-        self.link.question = Question::Unsubscribe {
+        self.link.set_question(Question::Unsubscribe {
             id: packet.packet_id.get(),
             count,
-        };
+        });
         Ok(ServerEvent::Unsubscribe(packet))
     }
 
@@ -338,14 +332,15 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             // A new session begins with nothing [MQTT-3.1.2-4].
             self.state.restart();
         }
-        self.link.gate = accept.kept;
+        let asked = self.link.owing.make().connack.session_expiry;
+        self.state.session_expiry = accept.session_expiry.unwrap_or(asked);
+        let connack = &mut self.link.owing.make().connack;
+        connack.gate = accept.kept;
+        connack.says_expiry = self.state.session_expiry != asked;
         if let Some(keep_alive) = accept.server_keep_alive {
-            self.link.role.says_keep_alive = keep_alive != self.link.keep_alive;
+            connack.says_keep_alive = keep_alive != self.link.keep_alive;
             self.link.keep_alive = keep_alive;
         }
-        let asked = self.link.role.session_expiry;
-        self.state.session_expiry = accept.session_expiry.unwrap_or(asked);
-        self.link.role.says_expiry = self.state.session_expiry != asked;
         self.link.role.accepted = true;
         self.link.phase = Phase::Accepted;
         Ok(())
@@ -368,11 +363,11 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
                 Phase::Refused
             }
             Phase::Deciding => Phase::Closing,
-            Phase::Connected if self.link.question == Question::Reauthenticate => Phase::Failing,
+            Phase::Connected if self.link.question() == Question::Reauthenticate => Phase::Failing,
             _ => return Err(Misuse::NotNow),
         };
-        self.link.reason = reason.0;
-        self.link.question = Question::None;
+        self.link.set_reason(reason);
+        self.link.set_question(Question::None);
         Ok(())
     }
 
@@ -394,7 +389,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         }
         self.write_auth(tx, ReasonCode::CONTINUE_AUTHENTICATION, text)?;
         if connected {
-            self.link.question = Question::None;
+            self.link.set_question(Question::None);
         } else {
             self.link.phase = Phase::AwaitAuth;
             self.link.clock = now.plus_millis(u64::from(limits.connect_timeout_ms));
@@ -416,12 +411,12 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         }
         self.write_auth(tx, ReasonCode::SUCCESS, text)?;
         self.link.role.reauthenticating = false;
-        self.link.question = Question::None;
+        self.link.set_question(Question::None);
         Ok(())
     }
 
     fn is_reauthenticating(&self) -> bool {
-        self.link.phase == Phase::Connected && self.link.question == Question::Reauthenticate
+        self.link.phase == Phase::Connected && self.link.question() == Question::Reauthenticate
     }
 
     fn write_auth<T: Tx>(
@@ -459,7 +454,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         codes: impl IntoIterator<Item = ReasonCode>,
         kept: P::Gate,
     ) -> Result<(), Misuse> {
-        let Question::Subscribe { id, count } = self.link.question else {
+        let Question::Subscribe { id, count } = self.link.question() else {
             return Err(Misuse::NotNow);
         };
         let v5 = self.link.v5();
@@ -483,7 +478,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         codes: impl IntoIterator<Item = ReasonCode>,
         kept: P::Gate,
     ) -> Result<(), Misuse> {
-        let Question::Unsubscribe { id, count } = self.link.question else {
+        let Question::Unsubscribe { id, count } = self.link.question() else {
             return Err(Misuse::NotNow);
         };
         if self.link.v5() {
@@ -528,7 +523,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             self.link.owing.make().codes.truncate(before);
             return Err(Misuse::Exhausted);
         }
-        self.link.question = Question::None;
+        self.link.set_question(Question::None);
         Ok(())
     }
 
@@ -539,13 +534,15 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         owner: &O,
     ) -> Result<bool, Misuse> {
         let accepted = self.link.phase == Phase::Accepted;
-        if accepted && !self.link.gate.is_open(owner.committed()) {
+        let owed = self.link.owing.get().map(|owing| owing.connack);
+        let owed = owed.unwrap_or_default();
+        if accepted && !owed.gate.is_open(owner.committed()) {
             return Ok(false);
         }
         let reason = if accepted {
             ReasonCode::SUCCESS
         } else {
-            ReasonCode(self.link.reason)
+            self.link.reason()
         };
         // [MQTT-3.2.2-6]: an error has no session. The byte is reserved in 3.1.
         let session_present =
@@ -554,7 +551,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         let text = owner.handshake_text();
         if self.link.v5() {
             if accepted {
-                self.announce(&mut list, owner.limits(), text);
+                self.announce(&mut list, &owed, owner.limits(), text);
             } else {
                 list.add(text.server_reference.map(Property::ServerReference));
             }
@@ -599,10 +596,15 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
     }
 
     /// What CONNACK says of this server; what equals the protocol's default is left out.
-    fn announce<'o>(&self, list: &mut List<'o>, limits: &Limits, text: HandshakeText<'o>) {
-        let role = &self.link.role;
+    fn announce<'o>(
+        &self,
+        list: &mut List<'o>,
+        owed: &OwedConnAck<P::Gate>,
+        limits: &Limits,
+        text: HandshakeText<'o>,
+    ) {
         list.add(
-            role.says_expiry
+            owed.says_expiry
                 .then_some(Property::SessionExpiryInterval(self.state.session_expiry)),
         );
         list.add(
@@ -626,12 +628,12 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
                 .then_some(Property::TopicAliasMaximum(self.link.alias_maximum)),
         );
         list.add(
-            role.says_keep_alive
+            owed.says_keep_alive
                 .then_some(Property::ServerKeepAlive(self.link.keep_alive)),
         );
         list.add(
             text.response_information
-                .filter(|_| role.response_information)
+                .filter(|_| owed.response_information)
                 .map(Property::ResponseInformation),
         );
         list.add(text.server_reference.map(Property::ServerReference));

@@ -11,7 +11,7 @@ use crate::inflight::inbound::{Inbound, Status};
 use crate::inflight::outbound::Outbound;
 use crate::inflight::packet_ids::PacketIds;
 use crate::limits::Limits;
-use crate::link::{Link, Phase, Question, UNDECIDED};
+use crate::link::{Link, Owing, Phase, Question, UNDECIDED};
 use crate::owner::{Change, Gate, Owner, Seq};
 use crate::profile::Profile;
 use crate::sealed::Quiet;
@@ -315,10 +315,10 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         match self.link.phase {
             Phase::AwaitConnect | Phase::AwaitAuth | Phase::AwaitConnAck => true,
             Phase::Connected => {
-                self.link.question == Question::None
-                    && self.link.pings_due < PINGS
+                self.link.pings_due < PINGS
                     && self.link.owing.get().is_none_or(|owing| {
-                        owing.answers.len() < most_answers::<P::Gate, S>()
+                        owing.question == Question::None
+                            && owing.answers.len() < most_answers::<P::Gate, S>()
                             && owing.acks.len() < self.most_owed()
                             && has_room_for_codes(&owing.codes)
                     })
@@ -427,7 +427,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             // [MQTT-3.14.0-1]: no DISCONNECT before CONNACK.
             _ => Phase::Closing,
         };
-        self.link.reason = reason.0;
+        self.link.set_reason(reason);
     }
 
     /// The one deadline: call [`timeout`](Self::timeout) then, or later.
@@ -516,7 +516,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         let closed = self.forecast(now);
         self.end_of_connection();
         R::detached(&mut self.link.role);
-        self.link.owing.drop_part();
+        if let Some(owing) = self.link.owing.get_mut() {
+            owing.forget();
+        }
         self.link.unacknowledged = 0;
         (core::mem::take(&mut self.state), closed)
     }
@@ -546,12 +548,8 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     /// Gives back the memory of tables that are empty; for a connection that has fallen silent.
     pub fn trim(&mut self) {
         self.state.trim();
-        if self
-            .link
-            .owing
-            .get()
-            .is_some_and(|owing| owing.acks.is_empty() && owing.answers.is_empty())
-        {
+        // During the handshake and at the end it holds what is still to be said.
+        if self.is_connected() && self.link.owing.get().is_some_and(Owing::is_empty) {
             self.link.owing.drop_part();
         }
     }
@@ -572,9 +570,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             }
             _ => Phase::Closing,
         };
-        self.link.reason = reason.0;
+        self.link.set_reason(reason);
         if P::REASON_STRINGS {
-            self.link.failure = Some(violation);
+            self.link.owing.make().failure = Some(violation);
         }
         violation
     }

@@ -84,22 +84,22 @@ fn a_session_is_small() {
         (
             "ServerSession<Durable, Heap>",
             size_of::<ServerSession<Durable, Heap>>(),
-            144,
+            104,
         ),
         (
             "ServerSession<Full, Heap>",
             size_of::<ServerSession<Full, Heap>>(),
-            128,
+            96,
         ),
         (
             "ClientSession<Full, Heap>",
             size_of::<ClientSession<Full, Heap>>(),
-            192,
+            152,
         ),
         (
             "ClientSession<V3QoS1, Fixed<4, 4>>",
             size_of::<ClientSession<V3QoS1, Fixed<4, 4>>>(),
-            600,
+            464,
         ),
     ];
     for (name, bytes, most) in sizes {
