@@ -501,7 +501,7 @@ impl Core {
         let deadline = conn
             .machine
             .deadline()
-            .unwrap_or(now.plus_millis(TRIM_AFTER_MS));
+            .unwrap_or_else(|| now.plus_millis(TRIM_AFTER_MS));
         if deadline < conn.armed {
             conn.armed = deadline;
             self.set_timer(deadline, Timer::Connection(id));

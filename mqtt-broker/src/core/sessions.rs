@@ -169,7 +169,7 @@ impl Core {
             self.end_session(key, now);
             return;
         }
-        self.cut_backlog(key);
+        self.drop_at_most_once(key);
         if !groups.is_empty() {
             self.give_back_waiting(key, now);
         }
@@ -192,6 +192,22 @@ impl Core {
             expires,
         });
         self.arm_session(key);
+    }
+
+    /// The connection went, and with it what would have come with QoS 0.
+    fn drop_at_most_once(&mut self, key: SessionKey) {
+        self.cut_backlog(key);
+        if let Some(session) = self.sessions.get_mut(key.slot, key.generation)
+            && let Some(queue) = &mut session.queue
+            && queue.holds_at_most_once()
+        {
+            let tally = &mut self.tally;
+            queue.take_if(
+                Seq::default(),
+                |queued| queued.qos == QoS::AtMostOnce,
+                |_| tally.queued -= 1,
+            );
+        }
     }
 
     /// Sets the timer of a session without a connection.
@@ -295,7 +311,7 @@ impl Core {
         }
         let cursor = session
             .offline
-            .map_or(Seq::default(), |offline| offline.state.cursor());
+            .map_or(Seq(0), |offline| offline.state.cursor());
         if let Some(mut queue) = session.queue {
             self.tally.queued -= queue.len() as i64;
             let mut at = Seq::default();
@@ -349,7 +365,7 @@ impl Core {
             let cursor = session
                 .offline
                 .as_ref()
-                .map_or(Seq::default(), |offline| offline.state.cursor());
+                .map_or(Seq(0), |offline| offline.state.cursor());
             queue.take_if(
                 cursor,
                 |queued| queued.group.is_some(),

@@ -52,6 +52,8 @@ struct Client {
     paused: bool,
     /// It does not read.
     deaf: bool,
+    /// It has gone over to a new connection: nobody reads here any more.
+    abandoned: bool,
     next_id: u16,
     /// Everything that it ever received, for comparison.
     bytes: Vec<u8>,
@@ -141,6 +143,7 @@ impl Net {
             arrived: 0,
             paused: false,
             deaf: false,
+            abandoned: false,
             next_id: 1,
             bytes: Vec::new(),
         });
@@ -161,8 +164,11 @@ impl Net {
         }
     }
 
-    /// A new connection of the same client, which remembers its QoS 2 ids.
+    /// A new connection of the same client, which remembers its QoS 2 ids and leaves an old connection alone.
     pub(super) fn reconnect(&mut self, old: usize, connect: &Connect<'_>) -> usize {
+        self.clients[old].abandoned = true;
+        self.clients[old].sent.clear();
+        self.clients[old].arrived = 0;
         let index = self.open(connect.version);
         self.clients[index].end = self.clients[old].end.resumed();
         self.clients[index].next_id = self.clients[old].next_id;
@@ -182,6 +188,11 @@ impl Net {
 
     pub(super) fn is_open(&self, client: usize) -> bool {
         self.clients[client].at.is_some()
+    }
+
+    /// How many connections there have been.
+    pub(super) fn connections(&self) -> usize {
+        self.clients.len()
     }
 
     /// Where a client's connection is.
@@ -512,6 +523,9 @@ impl Net {
         let Some((worker, conn)) = self.clients[index].at else {
             return;
         };
+        if self.clients[index].abandoned {
+            return;
+        }
         loop {
             let mut slices = [IoSlice::new(&[]); 16];
             let filled = self.cores[worker]

@@ -134,7 +134,7 @@ fn the_last_retained_message_of_a_topic_counts() {
         let publisher = net.connect_with(&Connect::new(version, "pub"));
         let live = net.connect_with(&Connect::new(version, "live"));
         net.subscribe(live, "t", QoS::ExactlyOnce);
-        let mut late = |net: &mut Net| {
+        let late = |net: &mut Net| {
             let sub = net.connect_with(&Connect::new(version, "late"));
             net.subscribe(sub, "t", QoS::ExactlyOnce);
             let messages = net.received(sub);
@@ -169,7 +169,7 @@ fn retain_handling_says_when_retained_messages_are_sent() {
     let mut net = Net::new(1);
     let publisher = net.connect("pub");
     net.retain(publisher, "t", "kept", QoS::AtLeastOnce);
-    let mut count = |net: &mut Net, client: usize, handling: RetainHandling| {
+    let count = |net: &mut Net, client: usize, handling: RetainHandling| {
         net.subscribe_with(client, &["t"], options(QoS::AtLeastOnce, handling), None);
         net.received(client).len()
     };

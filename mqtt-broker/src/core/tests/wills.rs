@@ -155,11 +155,11 @@ fn a_will_to_sys_is_refused_at_connect() {
     assert_eq!(net.gauges(), [0; 7]);
 }
 
-struct Revoking(std::sync::atomic::AtomicBool);
+struct Revoking(core::sync::atomic::AtomicBool);
 
 impl Policy for Revoking {
     fn publish(&self, _: Identity<'_>, topic: &str, _: QoS, _: bool) -> bool {
-        topic != "w/never" && !self.0.load(std::sync::atomic::Ordering::Relaxed)
+        topic != "w/never" && !self.0.load(core::sync::atomic::Ordering::Relaxed)
     }
 }
 
@@ -180,7 +180,7 @@ fn a_will_needs_the_right_to_publish() {
     net.subscribe(watcher, "w/#", QoS::AtMostOnce);
     let client = net.connect_with(&connect(Version::V5, &[], &[], "w/1"));
     assert_eq!(net.connack(client).reason, ReasonCode::SUCCESS);
-    policy.0.store(true, std::sync::atomic::Ordering::Relaxed);
+    policy.0.store(true, core::sync::atomic::Ordering::Relaxed);
     net.cut(client);
     net.seen(watcher);
     assert_eq!(net.texts(watcher), [""; 0], "revoked meanwhile");
