@@ -7,21 +7,19 @@ use mqtt_codec::{
 };
 
 use crate::event::{Closed, DeliveryId, Expires};
-use crate::inflight::inbound::{Inbound, Status};
-use crate::inflight::outbound::Outbound;
-use crate::inflight::packet_ids::PacketIds;
+use crate::inflight::inbound::Status;
 use crate::limits::Limits;
 use crate::link::{Link, Owing, Phase, Question, UNDECIDED};
-use crate::owner::{Change, Gate, Owner, Seq};
+use crate::owner::Gate;
 use crate::profile::Profile;
-use crate::sealed::Quiet;
+use crate::state::SessionState;
 use crate::storage::{ByteQueue, Deque, Part, Storage, Topics};
-use crate::time::{Instant, millis};
+use crate::time::Instant;
 use crate::tx::Tx;
-use crate::violation::{Misuse, Rule, Violation};
+use crate::violation::{Misuse, Violation};
 
 /// The interval that means "never" [MQTT-3.1.2-23].
-const NEVER: u32 = u32::MAX;
+pub(crate) const NEVER: u32 = u32::MAX;
 /// Short answers that may wait before nothing more is read.
 const ANSWERS: usize = 1_000;
 /// Pings that may wait before nothing more is read.
@@ -29,208 +27,6 @@ const PINGS: u8 = 100;
 
 /// Which end of a connection a session is: [`Client`](crate::Client) or [`Server`](crate::Server).
 pub trait Role: crate::sealed::Role {}
-
-/// What a session remembers between connections: packet ids, and places in its owner's [`Outbox`](crate::Outbox).
-#[derive(Debug)]
-pub struct SessionState<P: Profile, S: Storage> {
-    pub(crate) outbound: S::Part<Outbound<P::Gate, S>>,
-    pub(crate) inbound: S::Part<Inbound<P::Gate, S>>,
-    /// The first message that was not yet pulled from the outbox.
-    pub(crate) cursor: Seq,
-    /// The gate of the latest change: an answer about an id that is unknown by now waits for what made it so.
-    pub(crate) latest: P::Gate,
-    pub(crate) next_delivery: u32,
-    pub(crate) session_expiry: u32,
-    pub(crate) ids: PacketIds,
-}
-
-impl<P: Profile, S: Storage> Default for SessionState<P, S> {
-    fn default() -> Self {
-        Self {
-            outbound: Default::default(),
-            inbound: Default::default(),
-            cursor: Seq::default(),
-            latest: Default::default(),
-            next_delivery: 0,
-            session_expiry: 0,
-            ids: PacketIds::default(),
-        }
-    }
-}
-
-impl<P: Profile, S: Storage> SessionState<P, S> {
-    /// Whether no handshake of any message is open.
-    #[must_use]
-    pub fn is_quiet(&self) -> bool {
-        self.in_flight() == 0 && self.received() == 0
-    }
-
-    /// Messages on their way to the peer whose handshake is not over.
-    #[must_use]
-    pub fn in_flight(&self) -> usize {
-        self.outbound.get().map_or(0, Outbound::len)
-    }
-
-    /// QoS 2 messages from the peer whose handshake is not over.
-    #[must_use]
-    pub fn received(&self) -> usize {
-        self.inbound.get().map_or(0, Inbound::len)
-    }
-
-    /// The first place of the outbox that was not yet pulled.
-    #[must_use]
-    pub const fn cursor(&self) -> Seq {
-        self.cursor
-    }
-
-    /// Starts pulling at `cursor`: for a session whose outbox was restored.
-    pub const fn set_cursor(&mut self, cursor: Seq) {
-        self.cursor = cursor;
-    }
-
-    /// How long the session outlives its connection, in seconds; `u32::MAX` is for ever.
-    #[must_use]
-    pub const fn session_expiry(&self) -> u32 {
-        self.session_expiry
-    }
-
-    /// Sets how long the session outlives its connection: for a session that is restored.
-    pub const fn set_session_expiry(&mut self, seconds: u32) {
-        self.session_expiry = seconds;
-    }
-
-    /// Replays a change that was recorded earlier; a received message counts as settled with success.
-    ///
-    /// A state that had no [expiry](Self::set_session_expiry) never expires from then on.
-    ///
-    /// The place in the outbox needs no restoring: pulling starts at the front of what the outbox still has, and what has its packet id
-    /// already is not pulled twice.
-    ///
-    /// # Errors
-    /// [`Misuse::Exhausted`] when a fixed table has no room for it.
-    pub fn restore(&mut self, change: Change) -> Result<(), Misuse> {
-        use crate::inflight::inbound::Received;
-        use crate::inflight::outbound::{Releasing, Sending};
-        let full = |_| Misuse::Exhausted;
-        if self.session_expiry == 0 {
-            // What was recorded outlived a connection.
-            self.session_expiry = NEVER;
-        }
-        match change {
-            Change::Received(id) => {
-                let number = self.next_number();
-                let entry = Received {
-                    id: id.get(),
-                    status: Status::Settled(ReasonCode::SUCCESS),
-                    here: false,
-                    number,
-                    gate: P::Gate::default(),
-                };
-                self.inbound.make().push(entry).map_err(full)?;
-            }
-            Change::Released(id) => {
-                self.inbound.make().remove(id.get());
-            }
-            Change::Sent(seq, id) => {
-                self.ids.taken(id);
-                let entry = Sending {
-                    seq,
-                    gate: P::Gate::default(),
-                    id: id.get(),
-                    exactly_once: true,
-                    dup: true,
-                };
-                self.outbound.make().push(entry).map_err(full)?;
-            }
-            Change::PeerReceived(seq, id) => {
-                let outbound = self.outbound.make();
-                outbound.drop_publish(id);
-                outbound
-                    .release(Releasing {
-                        seq,
-                        gate: P::Gate::default(),
-                        id: id.get(),
-                    })
-                    .map_err(full)?;
-            }
-            Change::Completed(id) => {
-                let outbound = self.outbound.make();
-                outbound.drop_publish(id);
-                outbound.drop_release(id);
-            }
-            Change::Reset => self.restart(),
-        }
-        Ok(())
-    }
-
-    /// The changes that lead from nothing to this state, for a store that starts a new log with them.
-    ///
-    /// They are what [`restore`](Self::restore) takes. QoS 1 messages in flight are not among them: they start anew after a restart.
-    pub fn changes(&self) -> impl Iterator<Item = Change> + '_ {
-        let received = self.inbound.get().into_iter().flat_map(Inbound::ids);
-        let sent = self.outbound.get().into_iter().flat_map(Outbound::sending);
-        let released = self
-            .outbound
-            .get()
-            .into_iter()
-            .flat_map(Outbound::releasing);
-        received
-            .filter_map(|id| PacketId::new(id).map(Change::Received))
-            .chain(
-                sent.filter(|entry| entry.exactly_once)
-                    .filter_map(|entry| Some(Change::Sent(entry.seq, PacketId::new(entry.id)?))),
-            )
-            .chain(released.filter_map(|entry| {
-                Some(Change::PeerReceived(entry.seq, PacketId::new(entry.id)?))
-            }))
-    }
-
-    pub(crate) fn next_number(&mut self) -> u32 {
-        self.next_delivery = self.next_delivery.wrapping_add(1);
-        self.next_delivery
-    }
-
-    /// Records a change and remembers its gate.
-    pub(crate) fn record<O: Owner<Gate = P::Gate>>(
-        &mut self,
-        owner: &mut O,
-        change: Change,
-    ) -> P::Gate {
-        self.latest = owner.record(change);
-        self.latest
-    }
-
-    /// The peer has no session: what was in flight will be sent as new, and what was received is forgotten.
-    pub(crate) fn forget_peer<O: Owner<Gate = P::Gate>>(&mut self, owner: &mut O) {
-        if !self.is_quiet() {
-            self.record(owner, Change::Reset);
-        }
-        if let Some(outbound) = self.outbound.get_mut() {
-            while let Some(entry) = outbound.pop_released() {
-                owner.complete(entry.seq, ReasonCode::PACKET_IDENTIFIER_NOT_FOUND);
-            }
-        }
-        self.restart();
-    }
-
-    /// All ids are free, and what was in flight will be sent as new.
-    pub(crate) fn restart(&mut self) {
-        if let Some(first) = self.outbound.get().and_then(Outbound::first_seq) {
-            self.cursor = self.cursor.min(first);
-        }
-        self.outbound.drop_part();
-        self.inbound.drop_part();
-    }
-
-    fn trim(&mut self) {
-        if self.in_flight() == 0 {
-            self.outbound.drop_part();
-        }
-        if self.received() == 0 {
-            self.inbound.drop_part();
-        }
-    }
-}
 
 /// One end of the MQTT protocol: packets in, events, packets and deadlines out.
 ///
@@ -347,16 +143,6 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         decoder
     }
 
-    /// Bytes of the peer came in, whether or not they complete a packet: it is alive.
-    ///
-    /// A client may also tell so that the transport took bytes of its output: a PINGREQ that waits behind a long payload is then not
-    /// given up.
-    pub fn heard(&mut self, now: Instant) {
-        if self.link.phase == Phase::Connected {
-            self.link.clock = now;
-        }
-    }
-
     /// The topic that an alias of the peer stands for.
     #[must_use]
     pub fn topic(&self, alias: TopicAlias) -> Option<&str> {
@@ -428,75 +214,6 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             _ => Phase::Closing,
         };
         self.link.set_reason(reason);
-    }
-
-    /// The one deadline: call [`timeout`](Self::timeout) then, or later.
-    #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        match self.link.phase {
-            Phase::AwaitConnect | Phase::AwaitAuth | Phase::AwaitConnAck => Some(self.link.clock),
-            Phase::Connected if R::SERVER => {
-                if self.link.keep_alive == 0 || self.is_paused() {
-                    return None;
-                }
-                // One and a half times [MQTT-3.1.2-22].
-                let span = millis(u32::from(self.link.keep_alive));
-                Some(self.link.clock.plus_millis(span + (span >> 1)))
-            }
-            Phase::Connected => {
-                // A ping that is due already is not due again.
-                let keep_alive = match self.link.pings_due {
-                    0 => self.link.keep_alive,
-                    _ => 0,
-                };
-                R::deadline(&self.link.role, keep_alive, self.is_paused())
-            }
-            Phase::Closed
-            | Phase::Deciding
-            | Phase::Accepted
-            | Phase::Refused
-            | Phase::Failing
-            | Phase::Closing => None,
-        }
-    }
-
-    /// Whether the peer's silence counts for nothing, since it may be ours: its bytes are not read.
-    fn is_paused(&self) -> bool {
-        self.link.paused || !self.wants_input()
-    }
-
-    /// Time has passed: acts on the deadline if it has come, else does nothing.
-    ///
-    /// # Errors
-    /// The peer was silent for too long; the connection closes as after any other violation.
-    pub fn timeout(&mut self, now: Instant, limits: &Limits) -> Result<(), Violation> {
-        if self.deadline().is_none_or(|deadline| deadline > now) {
-            return Ok(());
-        }
-        let rule = match self.link.phase {
-            Phase::Connected if R::SERVER => Rule::KeepAliveTimeout,
-            Phase::Connected => {
-                let quiet = Quiet {
-                    heard: self.link.clock,
-                    keep_alive: self.link.keep_alive,
-                    paused: self.is_paused(),
-                };
-                match R::time_to_ping(&mut self.link.role, now, quiet, limits) {
-                    Ok(due) => {
-                        if due {
-                            self.link.pings_due = 1;
-                        }
-                        return Ok(());
-                    }
-                    Err(rule) => rule,
-                }
-            }
-            _ => {
-                self.link.phase = Phase::Closing;
-                return Err(Violation::Rule(Rule::ConnectTimeout));
-            }
-        };
-        Err(self.fail(rule.into()))
     }
 
     /// The connection is gone, by whatever cause: says what is left of it.

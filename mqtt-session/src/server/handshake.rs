@@ -1,174 +1,23 @@
-//! The server's end: CONNECT and SUBSCRIBE end in questions to the owner, CONNACK and SUBACK in its answers.
+//! CONNECT, AUTH and CONNACK at the server.
 
-use mqtt_codec::{
-    Auth, ConnAck, ConnectView, Disconnect, FromClient, PacketId, PartialPublish, Properties,
-    Property, QoS, ReasonCode, Subscribe, Unsubscribe, Version,
-};
-use mqtt_topic::{ParsedFilter, TopicName};
+use mqtt_codec::{Auth, ConnAck, ConnectView, Properties, Property, QoS, ReasonCode, Version};
+use mqtt_topic::TopicName;
 
-use crate::event::{Accept, ServerEvent, v3_subscribe_code};
+use crate::event::{Accept, ServerEvent};
 use crate::limits::Limits;
-use crate::link::{AnswerKind, OwedConnAck, Phase, Question};
+use crate::link::{OwedConnAck, Phase, Question};
 use crate::owner::{Gate, HandshakeText, Owner};
 use crate::profile::Profile;
-use crate::receive::Payload;
-use crate::sealed;
-use crate::session::{Role, Session, most_filters, put};
-use crate::storage::{ByteQueue, Deque, Part, Storage, Topics};
+use crate::session::put;
+use crate::storage::{Deque, Part, Storage, Topics};
 use crate::time::Instant;
 use crate::tx::Tx;
-use crate::violation::{Misuse, Rule, Violation};
+use crate::violation::{Misuse, Rule};
 
-/// The server's end of a connection.
-#[derive(Clone, Copy, Debug)]
-pub struct Server;
-
-/// A session at the server's end.
-pub type ServerSession<P, S> = Session<Server, P, S>;
-
-/// What a server remembers of one connection.
-#[derive(Debug, Default)]
-#[expect(unnameable_types, reason = "part of a sealed trait")]
-pub struct ServerLink {
-    /// The Will Delay Interval in seconds.
-    will_delay: u32,
-    /// There is a will, and it was not taken back.
-    has_will: bool,
-    /// CONNECT was accepted: the will counts.
-    accepted: bool,
-    /// AUTH 0x19 came and the exchange is not over.
-    reauthenticating: bool,
-}
-
-impl Role for Server {}
-
-impl sealed::Role for Server {
-    const SERVER: bool = true;
-    type Link<S: Storage> = ServerLink;
-
-    fn poll_handshake<P: Profile, S: Storage, T: Tx, O: Owner<Gate = P::Gate>>(
-        session: &mut Session<Self, P, S>,
-        tx: &mut T,
-        now: Instant,
-        owner: &mut O,
-    ) -> Result<bool, Misuse> {
-        session.poll_connack(tx, now, owner)
-    }
-
-    fn detached<S: Storage>(link: &mut ServerLink) {
-        link.has_will = false;
-    }
-
-    fn will_due<S: Storage>(
-        link: &ServerLink,
-        now: Instant,
-        session_expiry: u32,
-    ) -> Option<Instant> {
-        // Whichever comes first: the delay has passed or the session ends [MQTT-3.1.2-8].
-        (link.has_will && link.accepted)
-            .then(|| now.plus_seconds(link.will_delay.min(session_expiry)))
-    }
-}
+use super::ServerSession;
 
 impl<P: Profile, S: Storage> ServerSession<P, S> {
-    /// A connection was opened: CONNECT must come within the time that `limits` gives.
-    pub fn open(&mut self, now: Instant, limits: &Limits) {
-        self.link = Default::default();
-        self.link.phase = Phase::AwaitConnect;
-        self.link.clock = now.plus_millis(u64::from(limits.connect_timeout_ms));
-    }
-
-    /// Takes one decoded packet; call it only while [`wants_input`](Self::wants_input).
-    ///
-    /// # Errors
-    /// The client broke a rule: keep polling the output, which answers and closes.
-    pub fn handle<'p, O: Owner<Gate = P::Gate>>(
-        &mut self,
-        packet: FromClient<'p>,
-        now: Instant,
-        owner: &mut O,
-    ) -> Result<ServerEvent<'p>, Violation> {
-        self.heard(now);
-        self.dispatch(packet, Payload::Whole, owner)
-            .map_err(|rule| self.fail(rule.into()))
-    }
-
-    /// Takes a PUBLISH whose payload is not complete: its first part goes with the event, hand the others over yourself, then call
-    /// [`payload_complete`](Self::payload_complete) and settle. Without an event the message is a repetition: skip its payload.
-    ///
-    /// # Errors
-    /// As [`handle`](Self::handle).
-    pub fn handle_part<'p, O: Owner<Gate = P::Gate>>(
-        &mut self,
-        part: PartialPublish<'p>,
-        now: Instant,
-        owner: &mut O,
-    ) -> Result<ServerEvent<'p>, Violation> {
-        self.heard(now);
-        let payload = if part.missing == 0 {
-            Payload::Whole
-        } else {
-            Payload::Arriving
-        };
-        self.dispatch(FromClient::Publish(part.publish), payload, owner)
-            .map_err(|rule| self.fail(rule.into()))
-    }
-
-    fn dispatch<'p, O: Owner<Gate = P::Gate>>(
-        &mut self,
-        packet: FromClient<'p>,
-        payload: Payload,
-        owner: &mut O,
-    ) -> Result<ServerEvent<'p>, Rule> {
-        match self.link.phase {
-            Phase::Connected => {}
-            Phase::AwaitConnect => {
-                return match packet {
-                    FromClient::Connect(connect) => self.connect(connect, owner.limits()),
-                    FromClient::Publish(_)
-                    | FromClient::PubAck(_)
-                    | FromClient::PubRec(_)
-                    | FromClient::PubRel(_)
-                    | FromClient::PubComp(_)
-                    | FromClient::Subscribe(_)
-                    | FromClient::Unsubscribe(_)
-                    | FromClient::PingReq
-                    | FromClient::Disconnect(_)
-                    | FromClient::Auth(_) => Err(Rule::ConnectFirst),
-                };
-            }
-            Phase::AwaitAuth => {
-                return match packet {
-                    FromClient::Auth(auth) => self.auth(auth, owner),
-                    // [MQTT-3.1.2-30]: nothing but AUTH and DISCONNECT before CONNACK.
-                    FromClient::Disconnect(disconnect) => self.goodbye(disconnect),
-                    _ => Err(Rule::UnexpectedPacket),
-                };
-            }
-            // `wants_input` was false: nothing is looked at.
-            _ => return Ok(ServerEvent::Nothing),
-        }
-        match packet {
-            FromClient::Connect(_) => Err(Rule::SecondConnect),
-            FromClient::Publish(publish) => Ok(self
-                .publication(publish, payload, owner)?
-                .map_or(ServerEvent::Nothing, ServerEvent::Publication)),
-            FromClient::PubAck(packet) => self.puback(&packet, owner).map(nothing),
-            FromClient::PubRec(packet) => self.pubrec(&packet, owner).map(nothing),
-            FromClient::PubRel(packet) => self.pubrel(&packet, owner).map(nothing),
-            FromClient::PubComp(packet) => self.pubcomp(&packet, owner).map(nothing),
-            FromClient::Subscribe(packet) => self.subscribe(packet, owner.limits()),
-            FromClient::Unsubscribe(packet) => self.unsubscribe(packet, owner.limits()),
-            FromClient::PingReq => {
-                self.link.pings_due += 1;
-                Ok(ServerEvent::Nothing)
-            }
-            FromClient::Disconnect(packet) => self.goodbye(packet),
-            FromClient::Auth(packet) => self.auth(packet, owner),
-        }
-    }
-
-    fn connect<'p>(
+    pub(super) fn connect<'p>(
         &mut self,
         connect: ConnectView<'p>,
         limits: &Limits,
@@ -232,7 +81,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
     }
 
     /// AUTH: during the handshake, or a re-authentication [MQTT-4.12.1-1].
-    fn auth<'p, O: Owner<Gate = P::Gate>>(
+    pub(super) fn auth<'p, O: Owner<Gate = P::Gate>>(
         &mut self,
         packet: Auth<'p>,
         owner: &O,
@@ -260,60 +109,6 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             self.link.phase = Phase::Deciding;
         }
         Ok(ServerEvent::Auth(packet))
-    }
-
-    fn goodbye<'p>(&mut self, packet: Disconnect<'p>) -> Result<ServerEvent<'p>, Rule> {
-        if self.link.v5()
-            && let Some(expiry) = packet.properties.session_expiry_interval()
-        {
-            if self.state.session_expiry == 0 && expiry != 0 {
-                return Err(Rule::SessionExpiryRaised);
-            }
-            self.state.session_expiry = expiry;
-        }
-        // A will survives only a goodbye that asks for it [MQTT-3.14.4-3].
-        if packet.reason == ReasonCode::NORMAL_DISCONNECTION {
-            self.link.role.has_will = false;
-        }
-        self.link.phase = Phase::Closing;
-        Ok(ServerEvent::Disconnect(packet))
-    }
-
-    fn subscribe<'p>(
-        &mut self,
-        packet: Subscribe<'p>,
-        limits: &Limits,
-    ) -> Result<ServerEvent<'p>, Rule> {
-        let mut count = 0;
-        for entry in packet.filters.iter() {
-            let parsed = valid_filter(entry.filter, limits)?;
-            if parsed.share.is_some() && entry.options.no_local && self.link.v5() {
-                return Err(Rule::NoLocalOnShared);
-            }
-            count = one_more::<S>(count)?;
-        }
-        self.link.set_question(Question::Subscribe {
-            id: packet.packet_id.get(),
-            count,
-        });
-        Ok(ServerEvent::Subscribe(packet))
-    }
-
-    fn unsubscribe<'p>(
-        &mut self,
-        packet: Unsubscribe<'p>,
-        limits: &Limits,
-    ) -> Result<ServerEvent<'p>, Rule> {
-        let mut count = 0;
-        for filter in packet.filters.iter() {
-            valid_filter(filter, limits)?;
-            count = one_more::<S>(count)?;
-        }
-        self.link.set_question(Question::Unsubscribe {
-            id: packet.packet_id.get(),
-            count,
-        });
-        Ok(ServerEvent::Unsubscribe(packet))
     }
 
     /// Answers CONNECT, or the last AUTH of an exchange: CONNACK 0 goes out when its gate opens.
@@ -443,91 +238,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         put(tx, len, |room| packet.encode(self.link.version, room))
     }
 
-    /// Answers SUBSCRIBE: one code for each filter, in their order [MQTT-3.9.3-1]; SUBACK goes out when `kept` opens.
-    ///
-    /// Before 5.0 every refusal is told as 0x80 [3.1.1: MQTT-3.9.3-2].
-    ///
-    /// # Errors
-    /// [`Misuse::NotNow`] when nothing was asked, [`Misuse::Count`], [`Misuse::Exhausted`] when a fixed table is too small.
-    pub fn answer_subscribe(
-        &mut self,
-        codes: impl IntoIterator<Item = ReasonCode>,
-        kept: P::Gate,
-    ) -> Result<(), Misuse> {
-        let Question::Subscribe { id, count } = self.link.question() else {
-            return Err(Misuse::NotNow);
-        };
-        let v5 = self.link.v5();
-        self.answer(
-            AnswerKind::SubAck,
-            id,
-            count,
-            codes
-                .into_iter()
-                .map(|code| if v5 { code.0 } else { v3_subscribe_code(code) }),
-            kept,
-        )
-    }
-
-    /// Answers UNSUBSCRIBE: one code for each filter, in their order [MQTT-3.11.3-1], which only 5.0 tells.
-    ///
-    /// # Errors
-    /// As [`answer_subscribe`](Self::answer_subscribe).
-    pub fn answer_unsubscribe(
-        &mut self,
-        codes: impl IntoIterator<Item = ReasonCode>,
-        kept: P::Gate,
-    ) -> Result<(), Misuse> {
-        let Question::Unsubscribe { id, count } = self.link.question() else {
-            return Err(Misuse::NotNow);
-        };
-        if self.link.v5() {
-            return self.answer(
-                AnswerKind::UnsubAck,
-                id,
-                count,
-                codes.into_iter().map(|code| code.0),
-                kept,
-            );
-        }
-        self.answer(AnswerKind::UnsubAck, id, 0, core::iter::empty(), kept)
-    }
-
-    fn answer(
-        &mut self,
-        kind: AnswerKind,
-        id: u16,
-        count: u16,
-        codes: impl Iterator<Item = u8>,
-        kept: P::Gate,
-    ) -> Result<(), Misuse> {
-        let id = PacketId::new(id).ok_or(Misuse::NotNow)?;
-        let owing = self.link.owing.make();
-        let before = owing.codes.len();
-        let mut given = 0_usize;
-        for code in codes {
-            if owing.codes.push(code).is_err() {
-                owing.codes.truncate(before);
-                return Err(Misuse::Exhausted);
-            }
-            given += 1;
-        }
-        if given != usize::from(count) {
-            owing.codes.truncate(before);
-            return Err(Misuse::Count);
-        }
-        if self
-            .owe(kind, id, ReasonCode::SUCCESS, count, kept)
-            .is_err()
-        {
-            self.link.owing.make().codes.truncate(before);
-            return Err(Misuse::Exhausted);
-        }
-        self.link.set_question(Question::None);
-        Ok(())
-    }
-
-    fn poll_connack<T: Tx, O: Owner<Gate = P::Gate>>(
+    pub(super) fn poll_connack<T: Tx, O: Owner<Gate = P::Gate>>(
         &mut self,
         tx: &mut T,
         now: Instant,
@@ -645,29 +356,6 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             list.add(text.authentication_data.map(Property::AuthenticationData));
         }
     }
-}
-
-/// Counts a filter, as long as its reason code has room.
-fn one_more<S: Storage>(count: u16) -> Result<u16, Rule> {
-    if usize::from(count) < most_filters::<S>() {
-        Ok(count + 1)
-    } else {
-        Err(Rule::TooManyAnswers)
-    }
-}
-
-fn valid_filter<'f>(filter: &'f str, limits: &Limits) -> Result<ParsedFilter<'f>, Rule> {
-    let parsed = ParsedFilter::parse(filter).map_err(|_| Rule::TopicFilter)?;
-    if filter.len() >= usize::from(limits.topic_levels)
-        && parsed.filter.level_count() > usize::from(limits.topic_levels)
-    {
-        return Err(Rule::TopicFilter);
-    }
-    Ok(parsed)
-}
-
-const fn nothing<'p>((): ()) -> ServerEvent<'p> {
-    ServerEvent::Nothing
 }
 
 /// A list of properties on the stack: as many as CONNACK can have, user properties aside.
