@@ -8,9 +8,20 @@ use std::sync::OnceLock;
 use super::Tool;
 
 const INSTALL_MOSQUITTO: &str = "apt-get install -y mosquitto mosquitto-clients";
-const INSTALL_PYTHON: &str = "python3 -m venv target/foreign/python && target/foreign/python/bin/pip install 'paho-mqtt>=2,<3'";
-const INSTALL_NODE: &str =
-    "apt-get install -y nodejs npm && npm install --prefix target/foreign/node mqtt@5";
+
+fn install_python() -> String {
+    let folder = installed().join("python");
+    let folder = folder.display();
+    format!("python3 -m venv {folder} && {folder}/bin/pip install 'paho-mqtt>=2,<3'")
+}
+
+fn install_node() -> String {
+    let folder = installed().join("node");
+    format!(
+        "apt-get install -y nodejs npm && npm install --prefix {} mqtt@5",
+        folder.display()
+    )
+}
 
 /// Says that `test` was skipped and how to have it run, on standard error and in the file that `MQTT_TEST_SKIPS` names.
 pub(crate) fn note_skip(test: &str, install: &str) {
@@ -40,7 +51,10 @@ fn scripts() -> PathBuf {
 
 fn installed() -> PathBuf {
     std::env::var_os("MQTT_TEST_FOREIGN").map_or_else(
-        || Path::new(env!("CARGO_MANIFEST_DIR")).join("../target/foreign"),
+        || {
+            let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+            package.parent().unwrap_or(package).join("target/foreign")
+        },
         PathBuf::from,
     )
 }
@@ -137,7 +151,7 @@ pub(crate) fn python() -> Result<Script, String> {
         ];
         candidates.into_iter().find(usable)
     });
-    let interpreter = found.clone().ok_or_else(|| INSTALL_PYTHON.to_owned())?;
+    let interpreter = found.clone().ok_or_else(install_python)?;
     Ok(Script {
         interpreter,
         modules: None,
@@ -153,7 +167,7 @@ pub(crate) fn node() -> Result<Script, String> {
             interpreter,
             modules: Some(modules),
         })
-        .ok_or_else(|| INSTALL_NODE.to_owned())
+        .ok_or_else(install_node)
 }
 
 /// An interpreter that has what the scripts need.
