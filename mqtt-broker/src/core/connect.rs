@@ -311,6 +311,7 @@ impl Core {
             (asked > settings.session_expiry_maximum).then_some(settings.session_expiry_maximum);
         let peer = handshake.request.peer.clone();
         conn.session = Some(key);
+        conn.trim = true;
         conn.machine.replace_state(state);
         let mut kept = self.store.record(&Record::Session {
             session: who,

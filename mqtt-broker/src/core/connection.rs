@@ -32,20 +32,29 @@ pub(super) struct Conn {
     pub(super) output: Option<Box<Output>>,
     /// Only until CONNACK is written, or as long as the client may authenticate again.
     pub(super) handshake: Option<Box<Handshake>>,
-    /// A SUBSCRIBE that somebody else was asked about.
-    pub(super) asked: Option<Box<Asked>>,
+    /// What most connections never have.
+    pub(super) rare: Option<Box<Rare>>,
     /// When its timer fires.
     pub(super) armed: Instant,
-    /// The rule that the client broke.
-    pub(super) why: Option<Violation>,
     /// It stands in a list of touched connections.
     pub(super) touched: bool,
     /// The driver was told not to read.
     pub(super) paused: bool,
     /// There is more to write than one round takes.
     pub(super) more: bool,
+    /// It has done what it seldom does: the memory for that goes as soon as everything is said.
+    pub(super) trim: bool,
     /// It stands in the list of those to be looked at when the store has come further.
     pub(super) withheld: bool,
+}
+
+/// What most connections never have.
+#[derive(Debug, Default)]
+pub(super) struct Rare {
+    /// A SUBSCRIBE that somebody else was asked about.
+    pub(super) asked: Option<Asked>,
+    /// The rule that the client broke.
+    pub(super) why: Option<Violation>,
 }
 
 /// What CONNECT said, until it is answered.
@@ -125,12 +134,12 @@ impl Conn {
             session: None,
             output: None,
             handshake: Some(Box::new(handshake)),
-            asked: None,
+            rare: None,
             armed,
-            why: None,
             touched: false,
             paused: false,
             more: false,
+            trim: false,
             withheld: false,
         }
     }

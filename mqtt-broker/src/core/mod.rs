@@ -108,12 +108,42 @@ pub struct Polled {
 }
 
 /// What a deadline was set for.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug)]
 enum Timer {
     Connection(ConnId),
     /// A session without a connection: its expiry, or its will.
     Session(SessionKey),
     Sys,
+}
+
+/// A [`Timer`] in eight bytes: every connection has one.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+struct PackedTimer(u64);
+
+/// Generations of connections count modulo this, so that a timer fits its eight bytes.
+const CONN_GENERATIONS: u32 = 1 << 30;
+
+impl PackedTimer {
+    const KIND: u32 = 62;
+
+    const fn new(timer: Timer) -> Self {
+        let (kind, slot, generation) = match timer {
+            Timer::Connection(id) => (0, id.slot, id.generation),
+            Timer::Session(key) => (1, key.slot, key.generation),
+            Timer::Sys => (2, 0, 0),
+        };
+        Self((kind << Self::KIND) | ((generation as u64) << 32) | slot as u64)
+    }
+
+    const fn unpack(self) -> Timer {
+        let slot = self.0 as u32;
+        let generation = (self.0 >> 32) as u32 & (CONN_GENERATIONS - 1);
+        match self.0 >> Self::KIND {
+            0 => Timer::Connection(ConnId { slot, generation }),
+            1 => Timer::Session(SessionKey { slot, generation }),
+            _ => Timer::Sys,
+        }
+    }
 }
 
 /// The rules of one worker. See the [module](self) for how it is driven.
@@ -125,8 +155,8 @@ pub struct Core {
     conns: Slab<Conn>,
     sessions: Slab<Session>,
     /// Slots of `sessions`, found by client id.
-    by_client: HashTable<(u32, u32)>,
-    timers: BinaryHeap<Reverse<(Instant, Timer)>>,
+    by_client: HashTable<u32>,
+    timers: BinaryHeap<Reverse<(Instant, PackedTimer)>>,
     /// Connections with something to write, in this round and in the next.
     touched: Vec<ConnId>,
     polled: Vec<ConnId>,
@@ -181,7 +211,7 @@ impl Core {
             worker,
             policy,
             store,
-            conns: Slab::new(u32::MAX),
+            conns: Slab::new(CONN_GENERATIONS),
             sessions: Slab::new(ids::GENERATIONS),
             by_client: HashTable::new(),
             timers: BinaryHeap::new(),
@@ -361,11 +391,15 @@ impl Core {
             conn.paused = false;
             polled.resume = true;
         }
+        let trim = !withheld && core::mem::take(&mut conn.trim);
         if withheld && !polled.close && !core::mem::replace(&mut conn.withheld, true) {
             self.withheld.push_back((latest, id));
         }
         if searching {
             self.touch(id);
+        }
+        if trim {
+            self.trim(id);
         }
         self.arm(id, now);
         polled
@@ -417,7 +451,7 @@ impl Core {
             let mut timers = core::mem::take(&mut self.timers).into_vec();
             timers.sort_unstable();
             timers.dedup();
-            timers.retain(|&Reverse((at, timer))| match timer {
+            timers.retain(|&Reverse((at, timer))| match timer.unpack() {
                 Timer::Connection(id) => conns
                     .get(id.slot, id.generation)
                     .is_some_and(|conn| conn.armed == at),
@@ -429,7 +463,7 @@ impl Core {
             });
             self.timers = timers.into();
         }
-        self.timers.push(Reverse((at, timer)));
+        self.timers.push(Reverse((at, PackedTimer::new(timer))));
     }
 
     /// Acts on what is due; when that is very much, on a part of it, and [`deadline`](Self::deadline) says that there is more.
@@ -443,7 +477,7 @@ impl Core {
                 break;
             }
             self.timers.pop();
-            match timer {
+            match timer.unpack() {
                 Timer::Connection(id) => self.connection_due(id, at, now),
                 Timer::Session(key) => self.session_due(key, now),
                 Timer::Sys => {
@@ -466,7 +500,7 @@ impl Core {
         }
         conn.armed = Conn::NEVER;
         if let Err(violation) = conn.machine.timeout(now, limits) {
-            conn.why = Some(violation);
+            conn.rare.get_or_insert_default().why = Some(violation);
             self.tally.violations += 1;
             self.touch(id);
             self.arm(id, now);
@@ -478,6 +512,13 @@ impl Core {
             {
                 self.arm(id, now);
             }
+        }
+    }
+
+    /// Gives memory back when what is due has been written.
+    fn trim_soon(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
+            conn.trim = true;
         }
     }
 
@@ -516,7 +557,7 @@ impl Core {
     /// Why a connection is being closed by this side, for the log: the rule that the client broke.
     #[must_use]
     pub fn why(&self, id: ConnId) -> Option<mqtt_session::Violation> {
-        self.conns.get(id.slot, id.generation)?.why
+        self.conns.get(id.slot, id.generation)?.rare.as_ref()?.why
     }
 
     /// The client id behind a connection, once its CONNECT was accepted.

@@ -88,6 +88,8 @@ pub trait Policy: Send + Sync {
     }
 
     /// May this client publish to `topic`? A refusal is told to 5.0 clients; others get an acknowledgement and the message is dropped.
+    ///
+    /// Asked about a will as well: at CONNECT, which a refusal ends, and when the will is published, which a refusal prevents.
     fn publish(&self, _client: Identity<'_>, _topic: &str, _qos: QoS, _retain: bool) -> bool {
         true
     }

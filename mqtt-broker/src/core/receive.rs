@@ -65,7 +65,7 @@ impl Core {
     pub(super) fn violated(&mut self, id: ConnId, violation: Violation) {
         self.tally.violations += 1;
         if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
-            conn.why = Some(violation);
+            conn.rare.get_or_insert_default().why = Some(violation);
         }
         self.touch(id);
     }

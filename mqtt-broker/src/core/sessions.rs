@@ -87,14 +87,14 @@ impl Core {
 
     pub(super) fn find_session(&self, client_id: &str) -> Option<SessionKey> {
         let sessions = &self.sessions;
-        let same = |&(slot, generation): &(u32, u32)| {
+        let same = |&slot: &u32| {
             sessions
-                .get(slot, generation)
-                .is_some_and(|session| &*session.client_id == client_id)
+                .at(slot)
+                .is_some_and(|(_, session)| &*session.client_id == client_id)
         };
-        self.by_client
-            .find(self.shared.hash(client_id), same)
-            .map(|&(slot, generation)| SessionKey { slot, generation })
+        let slot = *self.by_client.find(self.shared.hash(client_id), same)?;
+        let (generation, _) = sessions.at(slot)?;
+        Some(SessionKey { slot, generation })
     }
 
     pub(super) fn add_session(&mut self, client_id: Box<str>) -> SessionKey {
@@ -114,12 +114,11 @@ impl Core {
         };
         let (slot, generation) = self.sessions.insert(session);
         let (sessions, shared) = (&self.sessions, &self.shared);
-        self.by_client
-            .insert_unique(hash, (slot, generation), |&(slot, generation)| {
-                sessions
-                    .get(slot, generation)
-                    .map_or(0, |session| shared.hash(&session.client_id))
-            });
+        self.by_client.insert_unique(hash, slot, |&slot| {
+            sessions
+                .at(slot)
+                .map_or(0, |(_, session)| shared.hash(&session.client_id))
+        });
         self.tally.sessions += 1;
         SessionKey { slot, generation }
     }
@@ -299,9 +298,7 @@ impl Core {
             return;
         };
         let hash = self.shared.hash(&session.client_id);
-        if let Ok(entry) = self.by_client.find_entry(hash, |&(slot, generation)| {
-            (slot, generation) == (key.slot, key.generation)
-        }) {
+        if let Ok(entry) = self.by_client.find_entry(hash, |&slot| slot == key.slot) {
             entry.remove();
         }
         self.tally.sessions -= 1;

@@ -8,9 +8,9 @@ use mqtt_session::Limits;
 pub struct Settings {
     /// What every connection is held to, and told.
     pub limits: Limits,
-    /// Messages that wait for one session, in flight included; default 10,000.
+    /// Messages that wait for one session, in flight included, or for one shared group; default 10,000.
     pub queue_messages: u32,
-    /// Bytes that wait for one session; default 10,000,000.
+    /// Bytes that wait for one session, or for one shared group; default 10,000,000.
     pub queue_bytes: u64,
     /// Subscriptions of one client; default 10,000.
     pub subscriptions_per_client: u32,
@@ -24,9 +24,11 @@ pub struct Settings {
     pub sessions: u32,
     /// Retained messages; default 1,000,000.
     pub retained_messages: u32,
-    /// Longest session expiry granted, in seconds; default `u32::MAX`, for ever.
+    /// Longest session expiry granted, in seconds; default `u32::MAX`, for ever. Before 5.0, where clients cannot say how long, every kept
+    /// session has it.
     pub session_expiry_maximum: u32,
-    /// Longest keep-alive granted, in seconds; 0, the default, leaves it to the client.
+    /// Longest keep-alive granted to clients of 5.0, in seconds; 0, the default, leaves it to the client. Clients of 3.1.1 cannot be told, and
+    /// keep their own.
     pub keep_alive_maximum: u16,
     /// Time between two updates of the `$SYS` topics, in milliseconds; 0 switches them off; default 10,000.
     pub sys_interval_ms: u32,

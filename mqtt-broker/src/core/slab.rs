@@ -50,6 +50,12 @@ impl<T> Slab<T> {
         entry.value.as_ref()
     }
 
+    /// What is in a slot now, and under which generation.
+    pub(super) fn at(&self, slot: u32) -> Option<(u32, &T)> {
+        let entry = self.entries.get(slot as usize)?;
+        Some((entry.generation, entry.value.as_ref()?))
+    }
+
     pub(super) fn get_mut(&mut self, slot: u32, generation: u32) -> Option<&mut T> {
         let entry = self
             .entries

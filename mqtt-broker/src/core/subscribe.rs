@@ -71,7 +71,7 @@ impl Core {
                 .collect(),
         };
         if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
-            conn.asked = Some(Box::new(asked));
+            conn.rare.get_or_insert_default().asked = Some(asked);
             self.effects
                 .push(Effect::Ask(QuestionId { conn: id, number }, question));
         }
@@ -85,10 +85,10 @@ impl Core {
             return;
         };
         let Some(key) = conn.session else { return };
-        let Some(asked) = conn
-            .asked
-            .take_if(|asked| asked.question == question.number)
-        else {
+        let Some(asked) = conn.rare.as_mut().and_then(|rare| {
+            rare.asked
+                .take_if(|asked| asked.question == question.number)
+        }) else {
             return;
         };
         self.finish_subscribe(id, key, &asked, verdicts, now);
@@ -124,6 +124,7 @@ impl Core {
             .collect();
         let kept = self.store.latest();
         self.with_machine(id, |machine, _| machine.answer_subscribe(codes, kept));
+        self.trim_soon(id);
         self.touch(id);
         for group in groups {
             self.deliver_waiting(group, now);
@@ -251,6 +252,7 @@ impl Core {
         self.forget_walks(key, &gone);
         let kept = self.store.latest();
         self.with_machine(id, |machine, _| machine.answer_unsubscribe(codes, kept));
+        self.trim_soon(id);
         self.touch(id);
     }
 

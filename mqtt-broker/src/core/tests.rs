@@ -15,6 +15,7 @@ mod policy;
 mod random;
 mod retained;
 mod sessions;
+mod sizes;
 mod subscriptions;
 mod takeover;
 mod wills;
