@@ -360,8 +360,10 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
 
     fn poll_disconnect<T: Tx>(&mut self, tx: &mut T) -> Result<Polled, Misuse> {
         let reason = self.link.reason();
+        // An error says its name where no rule was broken: some clients read the reason code only when more than it is there.
         let sentence = if P::REASON_STRINGS && self.link.problem_information {
             self.sentence()
+                .or_else(|| reason.name().filter(|_| reason.is_error()))
         } else {
             None
         };
