@@ -22,7 +22,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         self.link.v5() && self.link.role.subscription_ids_available
     }
 
-    /// Writes SUBSCRIBE; its answer comes as [`ClientEvent::Subscribed`] with the id that is returned.
+    /// Writes SUBSCRIBE; its answer comes as [`ClientEvent::Subscribed`](crate::ClientEvent::Subscribed) with the id that is returned.
     ///
     /// The answer is owed on this connection only: make the subscription again after a reconnect that finds no session.
     ///
@@ -73,7 +73,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         })
     }
 
-    /// Writes UNSUBSCRIBE; its answer comes as [`ClientEvent::Unsubscribed`] with the id that is returned.
+    /// Writes UNSUBSCRIBE; its answer comes as [`ClientEvent::Unsubscribed`](crate::ClientEvent::Unsubscribed) with the id that is returned.
     ///
     /// # Errors
     /// As [`subscribe`](Self::subscribe).
