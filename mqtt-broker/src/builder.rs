@@ -123,14 +123,27 @@ impl BrokerBuilder {
         self.launch()
     }
 
-    fn launch(self) -> Result<BrokerHandle, BrokerError> {
+    /// Whether the addresses are some that a broker may listen on, without listening.
+    ///
+    /// # Errors
+    /// As [`start`](Self::start), but for what only shows when the broker listens.
+    pub fn check(mut self) -> Result<(), BrokerError> {
+        self.wanted().addresses().map(drop)
+    }
+
+    fn wanted(&mut self) -> Wanted {
+        Wanted {
+            addresses: core::mem::take(&mut self.config.listen),
+            sockets: core::mem::take(&mut self.sockets),
+            open_to_all: self.config.allow_anonymous
+                || self.config.users.is_some()
+                || self.hooks.is_some(),
+        }
+    }
+
+    fn launch(mut self) -> Result<BrokerHandle, BrokerError> {
+        let listeners = self.wanted().bind()?;
         let config = self.config;
-        let wanted = Wanted {
-            addresses: config.listen,
-            sockets: self.sockets,
-            open_to_all: config.allow_anonymous || config.users.is_some() || self.hooks.is_some(),
-        };
-        let listeners = wanted.bind()?;
         let workers = match config.workers {
             0 => thread::available_parallelism()
                 .map_or(1, |cores| u16::try_from(cores.get()).unwrap_or(WORKERS_MAX)),

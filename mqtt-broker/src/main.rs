@@ -30,6 +30,7 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     let config = cli.config()?;
     let users = config.users.is_some();
     if cli.check_config {
+        Broker::builder().config(config).check()?;
         println!("the configuration is valid");
         return Ok(());
     }

@@ -37,6 +37,19 @@ fn a_valid_configuration_is_called_valid() {
     assert_eq!(check(text), (Some(0), String::new()));
 }
 
+/// What a start would refuse, the check refuses: addresses included.
+#[test]
+fn addresses_are_checked_with_the_configuration() {
+    let (status, said) = check("listen = ['0.0.0.0:0']\n");
+    assert_eq!(status, Some(2));
+    assert!(said.contains("allow_anonymous = true"), "{said}");
+    let (status, said) = check("listen = ['nowhere:x']\n");
+    assert_eq!(status, Some(2));
+    assert!(said.contains("`nowhere:x` is no address"), "{said}");
+    let open = "listen = ['0.0.0.0:0']\nallow_anonymous = true\n";
+    assert_eq!(check(open), (Some(0), String::new()));
+}
+
 /// An unknown or ill-typed key: file, line, the nearest valid key, status 2.
 #[test]
 fn a_wrong_key_is_refused_with_file_line_and_the_nearest_key() {

@@ -38,27 +38,9 @@ impl Wanted {
         if self.addresses.is_empty() && self.sockets.is_empty() {
             return loopback();
         }
-        let mut addresses = Vec::new();
-        for text in &self.addresses {
-            addresses.extend(resolve(text)?);
-        }
-        let mut given = Vec::new();
-        for socket in self.sockets {
-            let address = socket
-                .local_addr()
-                .map_err(|source| BrokerError::Worker { source })?;
-            given.push((socket, address));
-        }
-        if !self.open_to_all {
-            let all = addresses
-                .iter()
-                .chain(given.iter().map(|(_, address)| address));
-            if let Some(&address) = all.into_iter().find(|address| !address.ip().is_loopback()) {
-                return Err(BrokerError::Anonymous { address });
-            }
-        }
+        let (given, addresses) = self.addresses()?;
         let mut listeners = Vec::new();
-        for (socket, address) in given {
+        for (socket, address) in self.sockets.into_iter().zip(given) {
             listeners.push(
                 tcp::adopt(socket).map_err(|source| BrokerError::Listen { address, source })?,
             );
@@ -67,6 +49,28 @@ impl Wanted {
             listeners.push(listen(address)?);
         }
         Ok(listeners)
+    }
+
+    /// The addresses of the sockets, and those to bind; nobody comes unchecked to any of them against the operator's will.
+    pub(crate) fn addresses(&self) -> Result<(Vec<SocketAddr>, Vec<SocketAddr>), BrokerError> {
+        let mut addresses = Vec::new();
+        for text in &self.addresses {
+            addresses.extend(resolve(text)?);
+        }
+        let mut given = Vec::new();
+        for socket in &self.sockets {
+            let address = socket
+                .local_addr()
+                .map_err(|source| BrokerError::Worker { source })?;
+            given.push(address);
+        }
+        if !self.open_to_all {
+            let mut all = addresses.iter().chain(&given);
+            if let Some(&address) = all.find(|address| !address.ip().is_loopback()) {
+                return Err(BrokerError::Anonymous { address });
+            }
+        }
+        Ok((given, addresses))
     }
 }
 
