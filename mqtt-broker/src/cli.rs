@@ -135,14 +135,14 @@ fn greeting(addresses: &[SocketAddr], users: bool) -> String {
     if first.port() != 1883 {
         options.push_str(&format!("-p {} ", first.port()));
     }
-    let (anonymous, who) = if users {
+    let (anonymous, how) = if users {
         options.push_str("-u NAME -P PASSWORD ");
-        ("", "users of ")
+        ("", ", with user name and password")
     } else {
         (" --allow-anonymous", "")
     };
     text.push_str(&format!(
-        "Only {who}this machine can connect; `--listen 0.0.0.0:{}{anonymous}` lets others in. Try in other terminals:\n\
+        "Only this machine can connect{how}; `--listen 0.0.0.0:{}{anonymous}` lets others in. Try in other terminals:\n\
          \x20 mosquitto_sub {options}-t 'demo/#' -v\n\
          \x20 mosquitto_pub {options}-t demo/hello -m 'hello, world'\n\
          \x20 mosquitto_pub {options}-t demo/state -m 'kept for those who come later' -r\n\
