@@ -3,8 +3,7 @@
 use core::error::Error;
 use std::net::TcpListener;
 
-use futures::StreamExt;
-use futures::executor::block_on;
+use futures::{StreamExt, executor::block_on};
 use mqtt_broker::{Broker, ConnectRequest, Decision, Hooks, PublishOptions, QoS, ReasonCode};
 
 struct KnownUsers;
@@ -20,25 +19,20 @@ impl Hooks for KnownUsers {
 
 /// Keeps the last reading of each site under another topic, until `wanted` have come.
 pub(crate) async fn serve(socket: TcpListener, wanted: usize) -> Result<(), Box<dyn Error>> {
-    let broker = Broker::builder()
-        .listen_on(socket)
-        .hooks(KnownUsers)
-        .start()
-        .await?;
-    let readings = broker
-        .subscribe("site/+/temperature", QoS::AtLeastOnce)
-        .await?;
-    let mut readings = readings.take(wanted);
+    let setup = Broker::builder().listen_on(socket).hooks(KnownUsers);
+    let broker = setup.start().await?;
+    let readings = broker.subscribe("site/+/temperature", QoS::AtLeastOnce);
+    let mut readings = readings.await?.take(wanted);
     while let Some(reading) = readings.next().await {
         let topic = reading.topic().replace("temperature", "latest");
-        broker
-            .publish(&topic, reading.payload(), PublishOptions::new().retained())
-            .await?;
+        let kept = PublishOptions::new().retained();
+        broker.publish(&topic, reading.payload(), kept).await?;
     }
     broker.shutdown().await;
     Ok(())
 }
 
 fn main() -> Result<(), Box<dyn Error>> {
+    eprintln!("serving the user `thermometer` at 127.0.0.1:1883, until Ctrl-C");
     block_on(serve(TcpListener::bind("127.0.0.1:1883")?, usize::MAX))
 }

@@ -5,6 +5,8 @@
 //! mqtt sub -v -t 'greenhouse/3/#'                          the readings
 //! mqtt pub -t greenhouse/3/set/interval -m 10              measure every 10 seconds
 //! ```
+//!
+//! It gives the user name `thermometer`, so that the example `embed` of mqtt-broker lets it in: there, call it `site/7`.
 
 use core::time::Duration;
 use std::io::Write as _;
@@ -27,6 +29,7 @@ async fn main() -> Result<(), Box<dyn core::error::Error>> {
             .retain(true)
     };
     let options = Options::new(address)
+        .user_name("thermometer")
         .will(Will::new(state("gone")))
         .queue(READINGS, 1_000_000)
         // What a thermometer measured an hour ago gives way to what it measures now.
