@@ -58,7 +58,11 @@ impl Failure {
                         1,
                         format!("the host {:?} is not known: {source}", address.host()),
                     )
-                    .hint("check the name given with -h"),
+                    .hint(if address.host().contains([':', '/']) {
+                        "-h takes a name or an address alone; the port goes with -p"
+                    } else {
+                        "check the name given with -h"
+                    }),
                     _ => Self::new(1, format!("cannot connect to {address}: {source}")),
                 }
             }
@@ -74,9 +78,8 @@ impl Failure {
                 };
                 let failure = Self::new(code, error.to_string());
                 match *reason {
-                    ReasonCode::BAD_USER_NAME_OR_PASSWORD | ReasonCode::NOT_AUTHORIZED => {
-                        failure.hint("give user name and password with -u and -P")
-                    }
+                    ReasonCode::BAD_USER_NAME_OR_PASSWORD | ReasonCode::NOT_AUTHORIZED => failure
+                        .hint("are user name and password right? They are given with -u and -P"),
                     ReasonCode::UNSUPPORTED_PROTOCOL_VERSION => {
                         failure.hint("choose another version with -V: 31, 311 or 5")
                     }

@@ -20,7 +20,8 @@ fn main() -> ExitCode {
     let arguments = arguments::with_properties_joined(std::env::args_os());
     let cli = match Cli::try_parse_from(arguments) {
         Ok(cli) => cli,
-        Err(error) => {
+        Err(mut error) => {
+            property::show_as_typed(&mut error);
             // Help and version go to standard output and are no failure.
             let code = u8::from(error.use_stderr());
             let _ = error.print();

@@ -3,12 +3,21 @@
 use core::str::FromStr;
 use core::time::Duration;
 
+use clap::error::{ContextKind, ContextValue};
 use mqtt_client::{Goodbye, Message, Options, SubscribeOptions, Will};
 
 use crate::failure::Failure;
 
 /// Between the parts of one `-D`: a control character that no property is given on a command line.
 pub(crate) const SEPARATOR: &str = "\u{1f}";
+
+/// Gives an error about a `-D` the words that were typed, with the spaces between them.
+pub(crate) fn show_as_typed(error: &mut clap::Error) {
+    if let Some(ContextValue::String(value)) = error.get(ContextKind::InvalidValue) {
+        let typed = ContextValue::String(value.replace(SEPARATOR, " "));
+        error.insert(ContextKind::InvalidValue, typed);
+    }
+}
 
 /// Which packet a property goes into.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

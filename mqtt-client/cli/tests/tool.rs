@@ -467,6 +467,10 @@ fn wrong_arguments_are_explained() {
             &["sub", "-t", "t", "-D", "subscribe", "content-type", "x"],
             "expected one of user-property",
         ),
+        (
+            &["sub", "-t", "t", "-D", "subscribe", "content-type", "x"],
+            "'subscribe content-type x'",
+        ),
         (&["nonsense"], "unrecognized subcommand"),
     ] {
         let wrong = run(arguments);
