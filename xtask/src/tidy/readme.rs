@@ -64,7 +64,24 @@ fn documentation(source: &str) -> String {
     let text: String = lines
         .map(|line| format!("{}\n", line.strip_prefix(' ').unwrap_or(line)))
         .collect();
-    text.replace("[`", "`").replace("`]", "`")
+    without_links(&text)
+}
+
+/// Writes [`code`] and [`code`](target) as `code`.
+fn without_links(text: &str) -> String {
+    let mut plain = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, link)) = rest.split_once("[`") {
+        let Some((code, after)) = link.split_once("`]") else {
+            break;
+        };
+        plain.extend([before, "`", code, "`"]);
+        rest = match after.strip_prefix('(').and_then(|it| it.split_once(')')) {
+            Some((_target, after)) => after,
+            None => after,
+        };
+    }
+    plain + rest
 }
 
 /// The first line, if it is a title, and the rest.
@@ -94,7 +111,7 @@ fn split_introduction(markdown: &str) -> (&str, &str) {
 mod tests {
     use super::*;
 
-    const SOURCE: &str = "//! Reads [`Packet`] and\n//! writes it.\n//!\n//! Never copies.\n//!\n//! ```\n//! code\n//! ```\nuse x;\n";
+    const SOURCE: &str = "//! Reads [`Packet`] and\n//! [`writes`](Packet::write) it.\n//!\n//! Never copies.\n//!\n//! ```\n//! code\n//! ```\nuse x;\n";
 
     fn tree(readme: &str) -> Tree {
         Tree::from_files([
@@ -106,14 +123,15 @@ mod tests {
 
     #[test]
     fn introductions_are_compared_as_words() {
-        let same = "# a\n\nReads `Packet` and writes it.\n\nNever\ncopies.\n\n## Next\n";
+        let same = "# a\n\nReads `Packet` and `writes` it.\n\nNever\ncopies.\n\n## Next\n";
         assert_eq!(stale(&tree(same)).expect("a member"), []);
     }
 
     #[test]
     fn a_stale_introduction_is_replaced_and_the_rest_kept() {
         let found = stale(&tree("# a\n\nReads packets.\n\n## Next\n\nReads.\n")).expect("a member");
-        let text = "# a\n\nReads `Packet` and\nwrites it.\n\nNever copies.\n\n## Next\n\nReads.\n";
+        let text =
+            "# a\n\nReads `Packet` and\n`writes` it.\n\nNever copies.\n\n## Next\n\nReads.\n";
         assert_eq!(
             found,
             [Stale {
