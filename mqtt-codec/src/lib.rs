@@ -146,3 +146,8 @@ pub use reason::ReasonCode;
 pub use rule::RuleId;
 pub use value::{OutOfRange, PacketId, ReceiveMaximum, SubscriptionId, TopicAlias};
 pub use version::Version;
+
+/// The examples of the README are tested with those of the crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;

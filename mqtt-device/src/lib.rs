@@ -34,3 +34,8 @@
 mod ring;
 
 pub use ring::{Ring, RingFull};
+
+/// The examples of the README are tested with those of the crate.
+#[cfg(doctest)]
+#[doc = include_str!("../README.md")]
+struct Readme;
