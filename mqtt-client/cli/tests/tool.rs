@@ -374,7 +374,7 @@ fn exit_codes_tell_what_happened() {
         assert!(
             refused
                 .stderr
-                .contains("help: give user name and password with -u and -P"),
+                .contains("help: are user name and password right? They are given with -u and -P"),
             "{refused:?}"
         );
         let quiet = at(&broker, "sub", &["-V", version, "-t", "t", "--quiet"]).finish();
