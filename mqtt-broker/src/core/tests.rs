@@ -3,6 +3,7 @@
 mod client;
 mod ledger;
 mod net;
+mod talk;
 
 mod agree;
 mod commits;

@@ -78,7 +78,10 @@ impl Idle {
 }
 
 /// Runs in a process of its own, where nobody else allocates.
-#[expect(clippy::print_stdout, reason = "the process that started this one reads it")]
+#[expect(
+    clippy::print_stdout,
+    reason = "the process that started this one reads it"
+)]
 fn measure() {
     for subscribed in [false, true] {
         let settings = Settings {
