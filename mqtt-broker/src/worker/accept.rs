@@ -24,6 +24,8 @@ pub(super) struct Doors {
     doors: Vec<Door>,
     /// Not before this time, after the system refused.
     pause: Option<Instant>,
+    /// The system refused the last time, and the log says so: once, not ten times a second.
+    refused: bool,
 }
 
 #[derive(Debug)]
@@ -47,7 +49,10 @@ impl Doors {
                 ready: true,
             });
         }
-        Ok(Self { doors, pause: None })
+        Ok(Self {
+            doors,
+            ..Self::default()
+        })
     }
 
     /// Notes that somebody waits at the door of this token, if it is one.
@@ -98,6 +103,9 @@ impl Driver {
             match door.listener.socket.accept() {
                 Ok((stream, from)) => match Wire::tcp(stream) {
                     Ok(wire) => {
+                        if mem::take(&mut self.doors.refused) {
+                            tracing::info!("accepting again");
+                        }
                         let address = Some(from);
                         self.admit(wire, Peer { address });
                     }
@@ -110,7 +118,9 @@ impl Driver {
                     | io::ErrorKind::Interrupted => {}
                     _ => {
                         let address = door.listener.address;
-                        tracing::warn!(%address, %error, "cannot accept; is the limit of open files reached?");
+                        if !mem::replace(&mut self.doors.refused, true) {
+                            tracing::warn!(%address, %error, "cannot accept for now; is the limit of open files reached?");
+                        }
                         self.doors.pause = Some(self.now.plus_millis(REFUSED_PAUSE_MS));
                         return true;
                     }
