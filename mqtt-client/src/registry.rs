@@ -425,7 +425,12 @@ impl Registry {
             if let Some(unclaimed) = &mut self.unclaimed {
                 // They are acknowledged when they are claimed, or go; half of the window is left to the others.
                 if unclaimed.len() >= UNCLAIMED.min(window / 2).max(1) {
-                    unclaimed.pop_front();
+                    let lost = unclaimed.pop_front();
+                    let topic = lost.as_ref().map(|lost| lost.publication.topic());
+                    tracing::warn!(
+                        topic,
+                        "a message of the kept session came before its subscription and gave way to newer ones"
+                    );
                 }
                 unclaimed.push_back(Item {
                     publication,

@@ -67,7 +67,7 @@ fn documentation(source: &str) -> String {
     without_links(&text)
 }
 
-/// Writes [`code`] and [`code`](target) as `code`.
+/// Writes a link to an item, with or without a target, as code.
 fn without_links(text: &str) -> String {
     let mut plain = String::with_capacity(text.len());
     let mut rest = text;
