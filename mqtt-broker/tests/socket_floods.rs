@@ -268,6 +268,9 @@ fn takeover_storm_leaves_one_connection() {
     let mut broker = Broker::start();
     let mut healthy = Healthy::start(&broker);
     let address = broker.address();
+    let (mut first, _) = Client::connect_with(&broker, &keeping(Version::V5, "contested"));
+    first.subscribe(&[("contested", at(QoS::AtLeastOnce))]);
+    first.disconnect();
     let storms: Vec<_> = (0..4)
         .map(|_| {
             flooding(move || {

@@ -106,8 +106,9 @@ fn session_expiry() {
         ),
     ];
     for (connect, _) in &cases {
-        let (client, present) = finds_session(&broker, connect);
+        let (mut client, present) = finds_session(&broker, connect);
         assert!(!present, "{}", connect.client_id);
+        client.ping();
         client.cut();
     }
     // Mosquitto looks at expired sessions every few seconds.

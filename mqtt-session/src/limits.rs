@@ -6,8 +6,7 @@ use mqtt_codec::QoS;
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Limits {
-    /// QoS 1 and QoS 2 messages that the peer may leave unacknowledged; 1..=65,535, default 1,000. Also the most that is sent at once
-    /// to a peer whose own Receive Maximum is larger or unknown.
+    /// QoS 1 and QoS 2 messages that the peer may leave unacknowledged; 1..=65,535, default 1,000.
     pub receive_maximum: u16,
     /// Most QoS 1 and QoS 2 messages in flight towards the peer, whatever it allows; 1..=65,535, default 1,000.
     pub send_maximum: u16,

@@ -22,7 +22,8 @@ pub struct SessionState<P: Profile, S: Storage> {
     pub(crate) cursor: Seq,
     /// The gate of the latest change: an answer about an id that is unknown by now waits for what made it so.
     pub(crate) latest: P::Gate,
-    pub(crate) next_delivery: u32,
+    /// The number of the last delivery; 0 means that the peer has not used the session at all.
+    last_delivery: u32,
     pub(crate) session_expiry: u32,
     pub(crate) ids: PacketIds,
 }
@@ -34,7 +35,7 @@ impl<P: Profile, S: Storage> Default for SessionState<P, S> {
             inbound: Default::default(),
             cursor: Seq::default(),
             latest: Default::default(),
-            next_delivery: 0,
+            last_delivery: 0,
             session_expiry: 0,
             ids: PacketIds::default(),
         }
@@ -58,6 +59,15 @@ impl<P: Profile, S: Storage> SessionState<P, S> {
     #[must_use]
     pub fn received(&self) -> usize {
         self.inbound.get().map_or(0, Inbound::len)
+    }
+
+    /// Whether the client of a server has used the session: has sent something after a CONNECT, or left a change that was
+    /// [restored](Self::restore).
+    ///
+    /// Nobody can tell whether the client of a session that was never used knows of it: CONNACK may have been lost.
+    #[must_use]
+    pub const fn is_used(&self) -> bool {
+        self.last_delivery != 0
     }
 
     /// The first place of the outbox that was not yet pulled.
@@ -99,6 +109,7 @@ impl<P: Profile, S: Storage> SessionState<P, S> {
             // What was recorded outlived a connection.
             self.session_expiry = NEVER;
         }
+        self.mark_used();
         match change {
             Change::Received(id) => {
                 let number = self.next_number();
@@ -169,8 +180,13 @@ impl<P: Profile, S: Storage> SessionState<P, S> {
     }
 
     pub(crate) fn next_number(&mut self) -> u32 {
-        self.next_delivery = self.next_delivery.wrapping_add(1);
-        self.next_delivery
+        self.last_delivery = self.last_delivery.wrapping_add(1).max(1);
+        self.last_delivery
+    }
+
+    /// Something other than CONNECT came from the client of a server.
+    pub(crate) fn mark_used(&mut self) {
+        self.last_delivery = self.last_delivery.max(1);
     }
 
     /// Records a change and remembers its gate.

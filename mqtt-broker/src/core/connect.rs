@@ -121,12 +121,14 @@ impl Core {
         }
     }
 
-    /// The answer to [`Question::Connect`]. A late answer, to a connection that has gone meanwhile, does nothing.
+    /// The answer to [`Question::Connect`]. A late answer, to a connection that has gone meanwhile or is about to,
+    /// does nothing.
     pub fn answer_connect(&mut self, question: QuestionId, decision: Decision, now: Instant) {
         let id = question.conn;
         let Some(handshake) = self
             .conns
             .get_mut(id.slot, id.generation)
+            .filter(|conn| !conn.machine.is_closing())
             .and_then(|conn| conn.handshake.as_mut())
             .filter(|handshake| handshake.question == question.number)
         else {
@@ -217,8 +219,7 @@ impl Core {
         let resumed = self
             .find_session(&client_id)
             .and_then(|key| self.take_over(key, clean_start, now));
-        let session_present = resumed.is_some();
-        let (key, state) = match resumed {
+        let (key, state, session_present) = match resumed {
             Some(resumed) => resumed,
             None if self.sessions.len() >= self.shared.settings().sessions as usize => {
                 self.tally.turned_away += 1;
@@ -227,18 +228,23 @@ impl Core {
                 });
                 return;
             }
-            None => (self.add_session(client_id), connection::State::default()),
+            None => (
+                self.add_session(client_id),
+                connection::State::default(),
+                false,
+            ),
         };
         self.attach(id, key, state, session_present, now);
     }
 
-    /// The session of this client id as it is now, in any state; `None` when it is over and a new one begins.
+    /// The session of this client id as it is now, in any state, and whether CONNACK says that it was there; `None` when it is over and a
+    /// new one begins.
     fn take_over(
         &mut self,
         key: SessionKey,
         clean_start: bool,
         now: Instant,
-    ) -> Option<(SessionKey, connection::State)> {
+    ) -> Option<(SessionKey, connection::State, bool)> {
         let session = self.sessions.get_mut(key.slot, key.generation)?;
         if let Some(old) = session.conn
             && let Some(conn) = self.conns.get_mut(old.slot, old.generation)
@@ -258,7 +264,11 @@ impl Core {
         let session = self.sessions.get_mut(key.slot, key.generation)?;
         // Resumed in time: a will that was delayed is not published [MQTT-3.1.3-9].
         session.will = None;
-        Some((key, session.offline.take()?.state))
+        let state = session.offline.take()?.state;
+        // One whose client never used it is as good as new. That client may not know that it was made: if CONNACK was lost on the way, it
+        // would go on with a session of long ago, and its packet ids.
+        let session_present = state.is_used() || !session.subscriptions.is_empty();
+        Some((key, state, session_present))
     }
 
     /// Gives a session to a connection, and answers CONNECT.

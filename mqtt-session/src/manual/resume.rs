@@ -17,8 +17,8 @@
 //!
 //! * After a clean start ask for a clean start again until CONNACK has come. The client has forgotten its session when it asked; a server that
 //!   never heard of it has not.
-//! * A server should treat a session that its client has never used as not there: a client whose CONNACK got lost does not know that its
-//!   session is new, and would go on with the old one.
+//! * A server should treat a session that its client has never [used](crate::SessionState::is_used) as not there: a client whose CONNACK got
+//!   lost does not know that its session is new, and would go on with the old one.
 //!
 //! # Taking over
 //!

@@ -120,7 +120,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         owner: &mut O,
     ) -> Result<ServerEvent<'p>, Rule> {
         match self.link.phase {
-            Phase::Connected => {}
+            Phase::Connected => self.state.mark_used(),
             Phase::AwaitConnect => {
                 return match packet {
                     FromClient::Connect(connect) => self.connect(connect, owner.limits()),
@@ -159,7 +159,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             FromClient::Subscribe(packet) => self.subscribe(packet, owner.limits()),
             FromClient::Unsubscribe(packet) => self.unsubscribe(packet, owner.limits()),
             FromClient::PingReq => {
-                self.link.pings_due += 1;
+                self.link.pings_due = self.link.pings_due.saturating_add(1);
                 Ok(ServerEvent::Nothing)
             }
             FromClient::Disconnect(packet) => self.goodbye(packet),

@@ -275,6 +275,7 @@ fn connections_and_sessions_are_limited() {
     let mut net = Net::set(|settings| settings.sessions = 2);
     let first = net.persistent("a");
     net.persistent("b");
+    net.ping(first);
     net.cut(first);
     for (version, reason) in [
         (Version::V5, ReasonCode::SERVER_UNAVAILABLE),

@@ -3,6 +3,7 @@
 use mqtt_codec::{Connect, Disconnect, Packet, Properties, Property, QoS, ReasonCode, Version};
 use mqtt_session::Instant;
 
+use super::client::Seen;
 use super::net::Net;
 
 fn v3(clean_session: bool) -> Connect<'static> {
@@ -28,6 +29,8 @@ fn session_present_says_whether_an_earlier_session_goes_on() {
     let mut present = |connect: &Connect<'_>| {
         let client = net.connect_with(connect);
         let present = net.connack(client).session_present;
+        // That it goes on shows that it has read CONNACK.
+        net.ping(client);
         net.cut(client);
         present
     };
@@ -45,6 +48,48 @@ fn session_present_says_whether_an_earlier_session_goes_on() {
         "it goes on, and ends with this connection"
     );
     assert!(!present(&v5(&[])));
+}
+
+/// CONNACK can get lost, and then the client does not know that its session began anew: told at the next CONNECT that it is present, it
+/// would go on with what it kept of an older one. A session that its client never used counts as absent [MQTT-3.2.2-2],
+/// [3.1.1: MQTT-3.2.2-3]; nothing that came with the lost CONNECT stays [MQTT-3.1.3-9].
+#[test]
+fn a_session_whose_client_may_not_know_of_it_is_not_present() {
+    for version in [Version::V31, Version::V311, Version::V5] {
+        let connect = Connect {
+            clean_start: false,
+            properties: v5(&[Property::SessionExpiryInterval(10)]).properties,
+            ..Connect::new(version, "c")
+        };
+        let mut net = Net::new(2);
+        for _ in 0..3 {
+            let lost = net.connect_with(&connect);
+            net.cut(lost);
+            assert_eq!(net.shared.counters().sessions.get(), 1);
+        }
+        // A second connection while the first is still up is no better.
+        net.connect_with(&connect);
+        let client = net.connect_with(&connect);
+        assert!(!net.connack(client).session_present);
+        net.subscribe(client, "t", QoS::AtLeastOnce);
+        net.cut(client);
+        // From now on it is used, although this CONNACK is not read either.
+        let lost = net.connect_with(&connect);
+        net.cut(lost);
+        let publisher = net.connect("pub");
+        net.publish(publisher, "t", "kept", QoS::AtLeastOnce);
+        let client = net.connect_with(&connect);
+        let seen = net.seen(client);
+        let [Seen::ConnAck(connack), Seen::Publish(message)] = &seen[..] else {
+            panic!("{seen:?}");
+        };
+        // 3.1 has no word for it.
+        assert_eq!(connack.session_present, version != Version::V31);
+        assert_eq!(message.text(), "kept");
+        net.disconnect(client, ReasonCode::NORMAL_DISCONNECTION);
+        let client = net.connect_with(&connect);
+        assert_eq!(net.connack(client).session_present, version != Version::V31);
+    }
 }
 
 /// A session without a connection keeps what comes with QoS 1 and 2, in order, until it expires; then nothing of it is left
