@@ -398,9 +398,6 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
 
     /// What the violated rule says.
     pub(crate) fn sentence(&self) -> Option<&'static str> {
-        Some(match self.link.owing.get()?.failure? {
-            crate::Violation::Bytes(error) => error.rule.sentence(),
-            crate::Violation::Rule(rule) => rule.sentence(),
-        })
+        Some(self.link.owing.get()?.failure?.sentence())
     }
 }

@@ -26,6 +26,15 @@ impl Violation {
         }
     }
 
+    /// One sentence for a person.
+    #[must_use]
+    pub fn sentence(&self) -> &'static str {
+        match self {
+            Self::Bytes(error) => error.rule.sentence(),
+            Self::Rule(rule) => rule.sentence(),
+        }
+    }
+
     /// The statement of the specification that was broken, in the words of `version`.
     #[must_use]
     pub fn statement(&self, version: Version) -> &'static str {
@@ -34,14 +43,32 @@ impl Violation {
             Self::Rule(rule) => rule.statement(version),
         }
     }
+
+    /// For a log: where in the packet if known, what is wrong, and the statement in the words of the `version` that the connection speaks.
+    #[must_use]
+    pub const fn in_words_of(self, version: Version) -> impl fmt::Display {
+        Worded(self, version)
+    }
 }
 
+/// In the words of 5.0; [`in_words_of`](Violation::in_words_of) another version.
 impl fmt::Display for Violation {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Bytes(error) => error.fmt(f),
-            Self::Rule(rule) => write!(f, "{} [{}]", rule.sentence(), rule.statement(Version::V5)),
+        self.in_words_of(Version::V5).fmt(f)
+    }
+}
+
+/// A violation, and the version whose text is cited.
+struct Worded(Violation, Version);
+
+impl fmt::Display for Worded {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self(violation, version) = self;
+        if let Violation::Bytes(error) = violation {
+            write!(f, "byte {}: ", error.at)?;
         }
+        let (sentence, statement) = (violation.sentence(), violation.statement(*version));
+        write!(f, "{sentence} [{statement}]")
     }
 }
 
@@ -168,7 +195,34 @@ impl core::error::Error for Misuse {}
 
 #[cfg(test)]
 mod tests {
+    use alloc::format;
+    use alloc::string::ToString;
+
     use super::*;
+
+    /// Whoever looks up what a 3.1.1 client did wrong needs the statement of 3.1.1.
+    #[test]
+    fn a_violation_cites_the_text_of_its_version() {
+        let silence = Violation::from(Rule::KeepAliveTimeout);
+        let said = "nothing was received for one and a half times the keep-alive";
+        for (version, statement) in [
+            (Version::V31, "MQTT-3.1.2-24"),
+            (Version::V311, "MQTT-3.1.2-24"),
+            (Version::V5, "MQTT-3.1.2-22"),
+        ] {
+            assert_eq!(
+                silence.in_words_of(version).to_string(),
+                format!("{said} [{statement}]")
+            );
+        }
+        let bytes = mqtt_codec::Decoder::new(Version::V311).from_client(&[0x32, 4, 0, 0, 0, 0]);
+        let error = bytes.unwrap_err();
+        let violation = Violation::from(error);
+        assert_eq!(violation.to_string(), error.to_string());
+        let statement = error.rule.statement(Version::V311);
+        let worded = violation.in_words_of(Version::V311).to_string();
+        assert!(worded.ends_with(&format!(" [{statement}]")), "{worded}");
+    }
 
     #[test]
     fn every_rule_has_a_statement_and_an_error_code() {

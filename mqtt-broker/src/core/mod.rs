@@ -393,10 +393,11 @@ impl Core {
         self.effects.drain(..)
     }
 
-    /// Why a connection is being closed by this side, for the log: the rule that the client broke.
+    /// Why a connection is being closed by this side, for the log: the rule that the client broke, and the version that it speaks.
     #[must_use]
-    pub fn why(&self, id: ConnId) -> Option<mqtt_session::Violation> {
-        self.conns.get(id.slot, id.generation)?.rare.as_ref()?.why
+    pub fn why(&self, id: ConnId) -> Option<(mqtt_session::Violation, mqtt_codec::Version)> {
+        let conn = self.conns.get(id.slot, id.generation)?;
+        Some((conn.rare.as_ref()?.why?, conn.machine.version()))
     }
 
     /// The client id behind a connection, once its CONNECT was accepted.

@@ -43,8 +43,9 @@ impl Driver {
         let address = wire.peer().address;
         let address = address.map_or_else(String::new, |address| address.to_string());
         let client = self.core.client_id(conn).unwrap_or_default();
-        if let Some(violation) = self.core.why(conn) {
-            tracing::info!(client, address, reason = %violation, "closed");
+        if let Some((violation, version)) = self.core.why(conn) {
+            let reason = violation.in_words_of(version);
+            tracing::info!(client, address, %reason, "closed");
             return;
         }
         match end {
