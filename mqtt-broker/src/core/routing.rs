@@ -9,7 +9,7 @@ use mqtt_topic::TopicName;
 use super::Core;
 use super::effect::{Effect, Item};
 use super::fanout::{FanOut, gather};
-use super::groups::{Choice, Most, Waiting};
+use super::groups::{Choice, Groups, Most, Waiting};
 use super::ids::{GroupId, Receiver, SessionKey, Subscriber};
 use super::message::{Ids, Incoming};
 use super::output::SHARE_FROM;
@@ -326,9 +326,11 @@ impl Core {
     ) {
         self.tell_groups();
         let qos = incoming.qos;
-        let choice = self.shared.groups().choose(id, qos);
-        match choice {
+        let shared = Arc::clone(&self.shared);
+        let mut groups = shared.groups();
+        match groups.choose(id, qos) {
             Choice::Member(member) => {
+                drop(groups);
                 let copy = Copy {
                     qos: qos.min(member.options.qos),
                     retain: incoming.retain && member.options.retain_as_published,
@@ -339,13 +341,22 @@ impl Core {
                     self.deliver(worker, key, incoming, copy, now);
                 }
             }
-            Choice::Nobody if qos != QoS::AtMostOnce => self.wait_for_group(id, incoming, now),
+            // Under the same lock: a member that came between the two would never be told of the message.
+            Choice::Nobody if qos != QoS::AtMostOnce => {
+                self.wait_for_group(&mut groups, id, incoming, now);
+            }
             Choice::Nobody | Choice::Ended => {}
         }
     }
 
     /// Nobody of the group is connected: the message waits for whoever comes first.
-    fn wait_for_group(&mut self, id: GroupId, incoming: &mut Incoming<'_>, now: Instant) {
+    fn wait_for_group(
+        &mut self,
+        groups: &mut Groups,
+        id: GroupId,
+        incoming: &mut Incoming<'_>,
+        now: Instant,
+    ) {
         let receiver = Subscriber::group(id);
         let settings = self.shared.settings();
         let most = Most {
@@ -355,7 +366,6 @@ impl Core {
         let message = Arc::clone(incoming.shared());
         let size = message.size() as u64;
         let (store, tally) = (&mut self.store, &mut self.tally);
-        let mut groups = self.shared.groups();
         let room = groups.has_room(id, size, most, now, |expired| {
             tally.expired += 1;
             tally.queued -= 1;

@@ -235,6 +235,22 @@ fn an_answer_counts_once() {
     assert_eq!(net.connack(third).reason, ReasonCode::SERVER_UNAVAILABLE);
 }
 
+/// The broker was told to stop while somebody thought about a CONNECT: the answer that came in the same round made a session for a
+/// connection that was closing, and reported a client that was never told so.
+#[test]
+fn an_answer_to_a_connection_that_is_closing_does_nothing() {
+    let (mut net, log) = net(Mode::Ask);
+    let client = net.connect("c");
+    let (worker, id, _) = net.questions.pop().unwrap();
+    let now = net.now;
+    net.cores[worker].shutdown(now);
+    net.cores[worker].answer_connect(id, Decision::Accept, now);
+    net.run();
+    assert_eq!(net.seen(client), [Seen::Closed]);
+    assert_eq!(net.shared.counters().sessions.get(), 0);
+    assert_eq!(*log.lock().unwrap(), [""; 0]);
+}
+
 /// SUBACK has a code for each filter in their order, also when one of them has to be asked about; nothing is read meanwhile, and an
 /// answer for a connection that was taken over does nothing [MQTT-3.8.4-6], [MQTT-3.9.3-1].
 #[test]
