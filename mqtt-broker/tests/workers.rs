@@ -2,8 +2,10 @@
 
 mod support;
 
+use core::time::Duration;
 use std::net::TcpListener;
-use std::sync::mpsc::{Sender, channel};
+use std::sync::Mutex;
+use std::sync::mpsc::{Receiver, Sender, channel};
 
 use mqtt_broker::{
     Broker, BrokerHandle, Decision, Hooks, Identity, SubscribeAnswer, SubscribeRequest,
@@ -134,4 +136,65 @@ fn a_client_that_has_to_wait_loses_nothing() {
             }
         }
     }
+}
+
+/// Stands still in the worker of whoever publishes to `still`, until the test lets it go.
+#[derive(Debug)]
+struct Still {
+    reached: Sender<()>,
+    go: Mutex<Receiver<()>>,
+}
+
+impl Hooks for Still {
+    fn publish(&self, _client: Identity<'_>, topic: &str, _qos: QoS, _retain: bool) -> bool {
+        if topic == "still" {
+            self.reached.send(()).expect("the test waits for it");
+            let go = self.go.lock().expect("nobody has panicked");
+            go.recv().expect("the test lets it go");
+        }
+        true
+    }
+}
+
+/// One worker is far behind, and the clients of another one publish to its clients: they are slowed down. All that they sent was
+/// taken, and piled up between the workers without a limit.
+#[test]
+fn a_worker_that_is_behind_slows_publishers_of_others_down() {
+    let ((reached, standing), (go, wait)) = (channel(), channel());
+    let broker = start(
+        Still {
+            reached,
+            go: Mutex::new(wait),
+        },
+        2,
+    );
+    let version = Version::V5;
+    // As many as it takes to have some at each of the two.
+    let subscribers: Vec<Client> = (0..16)
+        .map(|n| {
+            let mut client = connected(&broker, version, &format!("subscriber-{n}"));
+            client.subscribe(&[("flood", at(QoS::AtMostOnce))]);
+            client
+        })
+        .collect();
+    let publishers: Vec<Client> = (0..8)
+        .map(|n| connected(&broker, version, &format!("publisher-{n}")))
+        .collect();
+    let mut blocker = connected(&broker, version, "blocker");
+    blocker.send_bytes(&publish("still", "").bytes(version));
+    standing.recv().expect("a worker stands still");
+    let message = publish("flood", &"x".repeat(4_000))
+        .bytes(version)
+        .repeat(16);
+    for mut publisher in publishers {
+        publisher.set_write_patience(Duration::from_millis(200));
+        let sent = (0..1_000).position(|_| publisher.try_send_bytes(&message).is_err());
+        assert!(sent.is_some(), "64 MB were taken");
+    }
+    go.send(()).expect("the worker waits");
+    blocker.ping();
+    drop(subscribers);
+    eventually("all but one have gone", || {
+        broker.metrics().connections.get() == 1
+    });
 }

@@ -63,6 +63,7 @@ pub enum Effect {
 #[derive(Debug, Default)]
 pub struct Batch {
     pub(super) items: Vec<Item>,
+    bytes: usize,
 }
 
 #[derive(Debug)]
@@ -78,8 +79,23 @@ impl Batch {
     #[must_use]
     pub fn publish(message: Arc<Message>) -> Self {
         Self {
+            bytes: message.size(),
             items: vec![Item::Publish(message)],
         }
+    }
+
+    /// Adds a message for a session, and says by how many bytes that has made it larger.
+    pub(super) fn deliver(&mut self, key: SessionKey, queued: Queued) -> usize {
+        let bytes = queued.message.size() + size_of::<Item>();
+        self.bytes += bytes;
+        self.items.push(Item::Deliver(key, queued));
+        bytes
+    }
+
+    /// How large it is, in bytes; a message counts in each place where it stands.
+    #[must_use]
+    pub const fn bytes(&self) -> usize {
+        self.bytes
     }
 
     /// Whether there is nothing in it.
@@ -90,6 +106,7 @@ impl Batch {
 
     /// Adds another batch behind this one.
     pub fn append(&mut self, mut other: Self) {
+        self.bytes += other.bytes;
         self.items.append(&mut other.items);
     }
 }

@@ -65,6 +65,8 @@ use timers::{CONN_GENERATIONS, PackedTimer, Timer};
 
 /// Output that gathers before it has to be written out: a connection gets no more in one round.
 const ROUND_OUTPUT: usize = 64 * 1024;
+/// Bytes of messages for other workers that gather in one round before nothing more is read.
+const ROUND_BATCHES: usize = 4 * 1024 * 1024;
 /// Retained topics looked at in one piece, for a new subscription.
 const WALK_STEP: usize = 256;
 
@@ -120,6 +122,8 @@ pub struct Core {
     effects: Vec<Effect>,
     /// What gathers for each other worker.
     batches: Vec<Batch>,
+    /// Bytes in them.
+    gathered: usize,
     pool: Pool,
     cache: Cache,
     tally: Tally,
@@ -164,6 +168,7 @@ impl Core {
     ) -> Self {
         let mut core = Self {
             batches: (0..shared.workers()).map(|_| Batch::default()).collect(),
+            gathered: 0,
             shared,
             worker,
             policy,
@@ -271,9 +276,16 @@ impl Core {
                 });
             }
         }
+        self.gathered = 0;
         self.tally.flush(self.shared.counters());
         debug_assert!(self.polled.is_empty(), "every touched connection is polled");
         core::mem::swap(&mut self.touched, &mut self.polled);
+    }
+
+    /// Whether so much has gathered for other workers that nothing more is taken before [`commit`](Self::commit).
+    #[must_use]
+    pub const fn has_gathered_enough(&self) -> bool {
+        self.gathered >= ROUND_BATCHES
     }
 
     /// After [`commit`](Self::commit): the next connection with something to write or to close, each once.

@@ -24,7 +24,8 @@ impl Core {
                 return Received::Closing;
             }
             let rest = bytes.get(consumed..).unwrap_or_default();
-            if !conn.takes_input() {
+            // What one packet makes for others is bounded by its receivers, what one read makes is not.
+            if !conn.takes_input() || self.gathered >= super::ROUND_BATCHES {
                 conn.paused = true;
                 self.touch(id);
                 return Received::Paused { consumed };

@@ -7,7 +7,7 @@ use mqtt_session::{Commit, Instant, Misuse};
 use mqtt_topic::TopicName;
 
 use super::Core;
-use super::effect::{Effect, Item};
+use super::effect::Effect;
 use super::fanout::{FanOut, gather};
 use super::groups::{Choice, Groups, Most, Waiting};
 use super::ids::{GroupId, Receiver, SessionKey, Subscriber};
@@ -129,7 +129,7 @@ impl Core {
         if worker == self.worker {
             self.enqueue(key, queued, now);
         } else if let Some(batch) = self.batches.get_mut(usize::from(worker)) {
-            batch.items.push(Item::Deliver(key, queued));
+            self.gathered += batch.deliver(key, queued);
         }
     }
 

@@ -1,6 +1,7 @@
 //! What other threads tell a worker: one queue, one wake-up when it was empty.
 
 use core::mem;
+use core::sync::atomic::{AtomicUsize, Ordering};
 use std::io;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -10,6 +11,9 @@ use mio::{Registry, Token, Waker};
 use super::transport::Wire;
 use crate::auth::Finding;
 use crate::core::{Batch, ConnectRequest, Decision, Message, QuestionId};
+
+/// Bytes of messages in one inbox from which on the other workers read no more of their clients.
+const ENOUGH: usize = 16 * 1024 * 1024;
 
 /// Something for a worker.
 pub(crate) enum Item {
@@ -40,6 +44,8 @@ pub(crate) struct Arrival {
 pub(crate) struct Inbox {
     /// None: the worker has ended.
     items: Mutex<Option<Vec<Item>>>,
+    /// Bytes of the batches in it.
+    bytes: AtomicUsize,
     waker: Waker,
 }
 
@@ -61,6 +67,7 @@ impl Inbox {
     pub(super) fn new(registry: &Registry, token: Token) -> io::Result<Self> {
         Ok(Self {
             items: Mutex::new(Some(Vec::new())),
+            bytes: AtomicUsize::new(0),
             waker: Waker::new(registry, token)?,
         })
     }
@@ -72,6 +79,9 @@ impl Inbox {
             return;
         };
         let first = items.is_empty();
+        if let Item::Batch(batch) = &item {
+            self.bytes.fetch_add(batch.bytes(), Ordering::Relaxed);
+        }
         items.push(item);
         drop(queue);
         if first && let Err(error) = self.waker.wake() {
@@ -83,12 +93,19 @@ impl Inbox {
     pub(super) fn take(&self, empty: &mut Vec<Item>) {
         if let Some(items) = &mut *self.lock() {
             mem::swap(items, empty);
+            self.bytes.store(0, Ordering::Relaxed);
         }
+    }
+
+    /// Whether its worker is so far behind that others should rather not make more work for it.
+    pub(super) fn is_full(&self) -> bool {
+        self.bytes.load(Ordering::Relaxed) >= ENOUGH
     }
 
     /// Drops what is there and what will come: whoever waits for an answer learns that there is none.
     pub(crate) fn close(&self) {
         let items = self.lock().take();
+        self.bytes.store(0, Ordering::Relaxed);
         drop(items);
     }
 

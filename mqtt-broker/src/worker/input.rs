@@ -21,6 +21,9 @@ impl Driver {
             return;
         };
         connection.clear(Flag::LISTED);
+        if self.held {
+            return self.list(conn);
+        }
         if connection.is(Flag::RESUMED) {
             connection.clear(Flag::RESUMED);
             if let Some(rest) = connection.rest.take() {
@@ -53,6 +56,10 @@ impl Driver {
             if connection.is(Flag::HUNG_UP) && connection.is(Flag::BLOCKED) {
                 self.end(conn, &End::ByClient);
             }
+            return;
+        }
+        if self.held || self.core.has_gathered_enough() {
+            self.list(conn);
             return;
         }
         let kept = connection.rest.take();

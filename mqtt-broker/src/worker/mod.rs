@@ -53,6 +53,9 @@ const PASSES: usize = 4;
 /// How long a stopping worker waits for clients to read their goodbye.
 const STOP_WAIT_MS: u64 = 5_000;
 
+/// How long a worker waits before it looks again whether another one has caught up.
+const HELD_WAIT: Duration = Duration::from_millis(1);
+
 /// The token of the inbox; those of doors and farewells lie below, connections have their slot.
 const WAKE: Token = Token(usize::MAX);
 
@@ -119,6 +122,9 @@ struct Driver {
     stop: Option<Instant>,
     /// A connection ended while the round was writing.
     ended_late: bool,
+    /// Another worker is far behind: nothing is read that could make more work for it. Inboxes are emptied all the same, so that two
+    /// workers never wait for each other.
+    held: bool,
 }
 
 impl Worker {
@@ -147,6 +153,7 @@ impl Worker {
             surroundings,
             stop: None,
             ended_late: false,
+            held: false,
         };
         Ok(Self {
             poll: site.poll,
@@ -172,6 +179,7 @@ impl Worker {
             other => other?,
         }
         self.driver.now = self.driver.surroundings.clock.now();
+        self.driver.hold();
         let ready = mem::take(&mut self.driver.ready);
         for event in &self.events {
             self.driver.readiness(event);
@@ -191,7 +199,8 @@ impl Worker {
 impl Driver {
     /// How long to wait when nothing happens; forever without a deadline.
     fn timeout(&self) -> Option<Duration> {
-        if !self.ready.is_empty() || self.doors.are_ready() {
+        let at_once = !self.ready.is_empty() || self.doors.are_ready();
+        if at_once && !self.held {
             return Some(Duration::ZERO);
         }
         let deadlines = [
@@ -200,8 +209,20 @@ impl Driver {
             self.doors.deadline(),
             self.stop,
         ];
-        let next = deadlines.into_iter().flatten().min()?;
-        Some(clock::until(next, self.now))
+        let next = deadlines.into_iter().flatten().min();
+        let wait = next.map(|next| clock::until(next, self.now));
+        if at_once {
+            return Some(wait.map_or(HELD_WAIT, |wait| wait.min(HELD_WAIT)));
+        }
+        wait
+    }
+
+    /// Looks whether another worker is too far behind to read on.
+    fn hold(&mut self) {
+        let inboxes = &self.surroundings.inboxes;
+        self.held = inboxes
+            .iter()
+            .any(|inbox| !Arc::ptr_eq(inbox, &self.inbox) && inbox.is_full());
     }
 
     fn readiness(&mut self, event: &Event) {
