@@ -95,6 +95,23 @@ fn two_hundred_pipelined_qos_2_messages_of_a_v3_client_all_arrive() {
     }
 }
 
+/// A 3.1.1 client cannot be told Receive Maximum: more than 5.0 clients may have under way is no reason to close its connection.
+#[test]
+fn fifteen_hundred_pipelined_qos_2_messages_of_a_v3_client_are_taken() {
+    not_for_mosquitto!("2.0.11 waits for PUBREL after its window");
+    let broker = Broker::start();
+    let mut publisher = Client::connect(&broker, Version::V311, "p");
+    for id in 1..=1_500 {
+        publisher.send(&Publish {
+            delivery: Delivery::ExactlyOnce(packet_id(id)),
+            ..publish("pipe", "x")
+        });
+    }
+    for id in 1..=1_500 {
+        assert_eq!(publisher.receive().pub_rec().packet_id.get(), id);
+    }
+}
+
 /// CONNACK allows bursts (Receive Maximum 1,000 or more, or absent) and topic aliases. [MQTT-3.2.2-17]
 #[test]
 fn connack_announces_a_large_receive_maximum_and_topic_aliases() {

@@ -8,6 +8,9 @@ use mqtt_codec::QoS;
 pub struct Limits {
     /// QoS 1 and QoS 2 messages that the peer may leave unacknowledged; 1..=65,535, default 1,000.
     pub receive_maximum: u16,
+    /// The same for a peer to which Receive Maximum cannot be announced (before 5.0), and which may pipeline more without knowing better;
+    /// default 10,000.
+    pub unannounced_receive_maximum: u16,
     /// Most QoS 1 and QoS 2 messages in flight towards the peer, whatever it allows; 1..=65,535, default 1,000.
     pub send_maximum: u16,
     /// The same towards a peer that cannot announce its Receive Maximum (before 5.0), the lower of both counts; default 1,000.
@@ -44,6 +47,7 @@ impl Limits {
     /// The defaults that each field names.
     pub const DEFAULT: Self = Self {
         receive_maximum: 1_000,
+        unannounced_receive_maximum: 10_000,
         send_maximum: 1_000,
         unannounced_send_maximum: 1_000,
         maximum_packet_size: 1_000_000,
@@ -59,9 +63,14 @@ impl Limits {
 
 impl Limits {
     /// The Receive Maximum that a table of `capacity` places can stand by.
-    pub(crate) fn held_to(&self, capacity: usize) -> u16 {
+    pub(crate) fn held_to(&self, v5: bool, capacity: usize) -> u16 {
         let capacity = u16::try_from(capacity).unwrap_or(u16::MAX);
-        self.receive_maximum.max(1).min(capacity)
+        let maximum = if v5 {
+            self.receive_maximum
+        } else {
+            self.unannounced_receive_maximum
+        };
+        maximum.max(1).min(capacity)
     }
 }
 

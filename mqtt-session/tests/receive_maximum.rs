@@ -130,7 +130,7 @@ fn ids_of_an_earlier_connection_do_not_count() {
 #[test]
 fn before_5_more_messages_are_not_read() {
     let mut server = ServerScript::<Heaped>::opened(Version::V311);
-    server.owner.limits.receive_maximum = 2;
+    server.owner.limits.unannounced_receive_maximum = 2;
     server.send(&Connect::new(Version::V311, "c"));
     server.sent();
     for id in 1..=7 {

@@ -239,6 +239,12 @@ pub(super) static KEYS: &[Key] = &[
         "QoS 1 and 2 messages that a client may leave unacknowledged; announced to 5.0 clients"
     ),
     number!(
+        "limits.unannounced_receive_maximum",
+        1..=u16::MAX,
+        settings.limits.unannounced_receive_maximum,
+        "The same for clients before 5.0, which cannot be told; one that exceeds it is disconnected"
+    ),
+    number!(
         "limits.send_maximum",
         1..=u16::MAX,
         settings.limits.send_maximum,
@@ -320,13 +326,13 @@ pub(super) static KEYS: &[Key] = &[
         "limits.session_expiry_maximum",
         0..=u32::MAX,
         settings.session_expiry_maximum,
-        "Seconds that a session is kept after its connection; 4,294,967,295: as long as its client asked for"
+        "Seconds that a session of any version is kept after its connection; 4,294,967,295: as long as its client asked for"
     ),
     number!(
         "limits.keep_alive_maximum",
         0..=u16::MAX,
         settings.keep_alive_maximum,
-        "Seconds of the longest keep-alive; 0: what the client asked for"
+        "Seconds of the longest keep-alive of 5.0 clients, which can be told; 0: what the client asked for"
     ),
     number!(
         "limits.sys_interval_ms",

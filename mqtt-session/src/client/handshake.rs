@@ -60,7 +60,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
                 .receive_maximum()
                 .map_or(u16::MAX, |maximum| maximum.get())
         } else {
-            limits.held_to(capacity)
+            limits.held_to(true, capacity)
         };
         if v5 && usize::from(receive_maximum) > capacity {
             return Err(Misuse::NotSupported);

@@ -51,7 +51,8 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         }
         self.link.clean_start = clean_start;
         self.link.keep_alive = connect.keep_alive();
-        self.link.receive_maximum = limits.held_to(<S::Inbound<()> as Deque<()>>::CAPACITY);
+        let capacity = <S::Inbound<()> as Deque<()>>::CAPACITY;
+        self.link.receive_maximum = limits.held_to(self.link.v5(), capacity);
         self.link.send_maximum = limits.window(self.link.v5());
         if self.link.v5() {
             self.link.owing.make().connack.session_expiry =

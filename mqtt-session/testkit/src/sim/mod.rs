@@ -125,6 +125,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
         let mut limits = || {
             let mut limits = Limits::default();
             limits.receive_maximum = 2 + rng.below(6) as u16;
+            limits.unannounced_receive_maximum = limits.receive_maximum;
             limits.send_maximum = 2 + rng.below(8) as u16;
             limits.maximum_packet_size = PACKET;
             limits.topic_alias_maximum = 3;
