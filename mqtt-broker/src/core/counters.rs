@@ -39,6 +39,8 @@ counters! {
     sessions_expired,
     /// Packets of every kind from clients.
     packets_received,
+    /// Packets of every kind to clients.
+    packets_sent,
     /// PUBLISH packets from clients.
     publish_received,
     /// PUBLISH packets to clients.

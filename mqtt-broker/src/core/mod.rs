@@ -329,7 +329,7 @@ impl Core {
                 step
             });
             match step {
-                Some(Polling::Wrote | Polling::Publish { .. }) => {}
+                Some(Polling::Wrote | Polling::Publish { .. }) => self.tally.packets_sent += 1,
                 Some(Polling::Close) => {
                     polled.close = true;
                     break;

@@ -191,6 +191,7 @@ impl Core {
                 } else {
                     output.append(incoming.shared());
                 }
+                self.tally.packets_sent += 1;
                 self.tally.publish_sent += 1;
                 self.tally.payload_sent += incoming.payload.len() as i64;
                 if !conn.touched {
@@ -345,6 +346,7 @@ impl Core {
             Choice::Nobody if qos != QoS::AtMostOnce => {
                 self.wait_for_group(&mut groups, id, incoming, now);
             }
+            Choice::Ended if qos != QoS::AtMostOnce => self.tally.dropped += 1,
             Choice::Nobody | Choice::Ended => {}
         }
     }

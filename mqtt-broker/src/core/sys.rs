@@ -46,7 +46,7 @@ impl Core {
             ("clients/maximum", self.sys.maximum),
             ("clients/expired", counters.sessions_expired.get()),
             ("messages/received", counters.packets_received.get()),
-            ("messages/sent", counters.publish_sent.get()),
+            ("messages/sent", counters.packets_sent.get()),
             (
                 "messages/stored",
                 counters.retained.get() + counters.queued.get(),
