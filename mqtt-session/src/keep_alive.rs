@@ -15,7 +15,10 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     #[must_use]
     pub fn deadline(&self) -> Option<Instant> {
         match self.link.phase {
-            Phase::AwaitConnect | Phase::AwaitAuth | Phase::AwaitConnAck => Some(self.link.clock),
+            // An owner that never answers must not keep a connection for ever: its time is part of the handshake's.
+            Phase::AwaitConnect | Phase::Deciding | Phase::AwaitAuth | Phase::AwaitConnAck => {
+                Some(self.link.clock)
+            }
             Phase::Connected if R::SERVER => {
                 if self.link.keep_alive == 0 || self.is_paused() {
                     return None;
@@ -32,12 +35,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 };
                 R::deadline(&self.link.role, keep_alive, self.is_paused())
             }
-            Phase::Closed
-            | Phase::Deciding
-            | Phase::Accepted
-            | Phase::Refused
-            | Phase::Failing
-            | Phase::Closing => None,
+            Phase::Closed | Phase::Accepted | Phase::Refused | Phase::Failing | Phase::Closing => {
+                None
+            }
         }
     }
 

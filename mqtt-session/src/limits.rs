@@ -27,7 +27,8 @@ pub struct Limits {
     pub maximum_qos: QoS,
     /// Whether messages may be retained (server only); default yes.
     pub retain_available: bool,
-    /// Time for the handshake, in milliseconds: until CONNECT on the server, until CONNACK on the client; default 10,000.
+    /// Time for the handshake, in milliseconds: on the server until CONNECT has come and its owner has decided, on the client until
+    /// CONNACK; each AUTH of an exchange begins it anew; default 10,000.
     pub connect_timeout_ms: u32,
     /// Time that a client waits for PINGRESP, in milliseconds; default 10,000.
     pub ping_timeout_ms: u32,

@@ -255,6 +255,18 @@ fn a_handshake_takes_ten_seconds_at_most() {
     assert_eq!(server.deadline(), Some(10_000));
     server.after(10_000);
     assert_eq!(server.sent(), ["close"]);
+    // The time that its owner takes to decide is part of it: an answer that never comes keeps no connection.
+    let mut server = ServerScript::<Heaped>::opened(Version::V5);
+    server.answers = false;
+    server.send(&Connect::new(Version::V5, "c"));
+    server.after(9_999);
+    assert!(!server.session.is_closing());
+    server.after(1);
+    assert_eq!(server.sent(), ["close"]);
+    assert!(
+        server.session.refuse(ReasonCode::NOT_AUTHORIZED).is_err(),
+        "too late"
+    );
     let mut client = ClientScript::<Heaped>::offline(Version::V5);
     client.connect(&Connect::new(Version::V5, "c"));
     client.after(9_999);

@@ -224,7 +224,7 @@ pub(super) static KEYS: &[Key] = &[
         "limits.connect_timeout_ms",
         100..=DAY_MS,
         settings.limits.connect_timeout_ms,
-        "Milliseconds from accepting a connection to its complete CONNECT"
+        "Milliseconds from accepting a connection until its CONNECT is complete and decided upon"
     ),
     number!(
         "limits.maximum_packet_size",
