@@ -261,7 +261,7 @@ impl Driver {
                 }
             }
             // Nothing to do; AUTH does not come, as CONNECT names no method.
-            _ => {}
+            ClientEvent::Auth(_) | ClientEvent::Nothing => {}
         }
     }
 

@@ -44,7 +44,6 @@ pub struct Publication<'p> {
 
 /// What a server learns from one packet of its client.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum ServerEvent<'p> {
     /// Nothing that the owner has to act on.
     Nothing,
@@ -65,7 +64,6 @@ pub enum ServerEvent<'p> {
 
 /// What a client learns from one packet of its server.
 #[derive(Debug)]
-#[non_exhaustive]
 pub enum ClientEvent<'p> {
     /// Nothing that the owner has to act on.
     Nothing,

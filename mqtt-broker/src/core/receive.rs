@@ -85,7 +85,6 @@ impl Core {
                 ServerEvent::Unsubscribe(unsubscribe) => self.unsubscribe(id, &unsubscribe),
                 // The session knows how it closes; nothing of this connection is left to do.
                 ServerEvent::Disconnect(_) | ServerEvent::Nothing => {}
-                _ => {}
             },
         }
     }

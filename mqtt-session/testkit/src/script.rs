@@ -252,7 +252,6 @@ impl<K: Kind> Script<Server, K> {
                 Ok(ServerEvent::Disconnect(packet)) => {
                     format!("disconnect 0x{:02x}", packet.reason.0)
                 }
-                Ok(other) => format!("{other:?}"),
                 Err(violation) => format!("violation {violation:?}"),
             };
             self.events.push(line);
@@ -361,7 +360,6 @@ impl<K: Kind> Script<Client, K> {
                 Ok(ClientEvent::Disconnect(packet)) => {
                     format!("disconnect 0x{:02x}", packet.reason.0)
                 }
-                Ok(other) => format!("{other:?}"),
                 Err(violation) => format!("violation {violation:?}"),
             };
             self.events.push(line);
