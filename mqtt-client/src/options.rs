@@ -427,7 +427,7 @@ mod tests {
         assert!(!text.contains("sesame") && text.contains("\"u\""), "{text}");
     }
 
-    /// A password without a user name [3.1.1: MQTT-3.1.2-22] and a will topic with a wildcard are told before anything is sent.
+    /// A password without a user name [3.1.1:MQTT-3.1.2-22] and a will topic with a wildcard are told before anything is sent.
     #[test]
     fn options_that_no_connect_can_carry_are_refused() {
         let password = options().password("p");

@@ -138,7 +138,7 @@ pub struct Accept<G> {
     pub kept: G,
 }
 
-/// The return code of SUBACK before 5.0: every refusal is 0x80 [3.1.1: MQTT-3.9.3-2].
+/// The return code of SUBACK before 5.0: every refusal is 0x80 [3.1.1:MQTT-3.9.3-2].
 pub(crate) const fn v3_subscribe_code(code: ReasonCode) -> u8 {
     if code.is_error() { 0x80 } else { code.0 }
 }

@@ -158,7 +158,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     ///
     /// QoS 1 deliveries die with their connection, QoS 2 deliveries live on with the session. Returns whether there was something to
     /// settle: a late verdict on a QoS 1 delivery returns false and changes nothing. Before 5.0 a refusal cannot be told, and the
-    /// message is acknowledged [3.1.1: MQTT-3.3.5-2].
+    /// message is acknowledged [3.1.1:MQTT-3.3.5-2].
     pub fn settle(&mut self, delivery: DeliveryId, reason: ReasonCode, kept: P::Gate) -> bool {
         if P::MAX_QOS == QoS::ExactlyOnce && delivery.exactly_once {
             let entry = self
@@ -206,7 +206,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         self.link.phase = match self.link.phase {
             Phase::Closed | Phase::Refused | Phase::Failing | Phase::Closing => return,
             Phase::Connected if self.link.v5() => Phase::Failing,
-            // Before 5.0 only a client says goodbye, and only in peace: it takes the will back [3.1.1: MQTT-3.14.4-3].
+            // Before 5.0 only a client says goodbye, and only in peace: it takes the will back [3.1.1:MQTT-3.14.4-3].
             Phase::Connected if !R::SERVER && reason == ReasonCode::NORMAL_DISCONNECTION => {
                 Phase::Failing
             }
@@ -294,7 +294,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         violation
     }
 
-    /// Whether a CONNACK can tell this reason; before 5.0 many cannot be told [3.1.1: MQTT-3.2.2-6].
+    /// Whether a CONNACK can tell this reason; before 5.0 many cannot be told [3.1.1:MQTT-3.2.2-6].
     fn can_refuse(&self, reason: ReasonCode) -> bool {
         if self.link.v5() && self.link.phase != Phase::AwaitConnect {
             true

@@ -39,7 +39,7 @@ fn no_disconnect_before_connack() {
     assert_eq!(server.sent(), ["close"]);
 }
 
-/// A client says goodbye in every version [MQTT-3.14.4-2], [3.1.1: MQTT-3.14.4-1], [3.1.1: MQTT-3.14.4-2]. Before 5.0 it has no way to
+/// A client says goodbye in every version [MQTT-3.14.4-2], [3.1.1:MQTT-3.14.4-1], [3.1.1:MQTT-3.14.4-2]. Before 5.0 it has no way to
 /// keep its will but to say nothing.
 #[test]
 fn a_client_says_goodbye() {

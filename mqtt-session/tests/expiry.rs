@@ -71,7 +71,7 @@ fn a_message_that_waits_for_its_window_expires() {
     assert!(client.session.state().is_quiet());
 }
 
-/// Before 5.0 a clean session ends with its connection, and another never [3.1.1: MQTT-3.1.2-6], [3.1.1: MQTT-4.1.0-2].
+/// Before 5.0 a clean session ends with its connection, and another never [3.1.1:MQTT-3.1.2-6], [3.1.1:MQTT-4.1.0-2].
 #[test]
 fn before_5_a_session_ends_at_once_or_never() {
     for version in [Version::V31, Version::V311] {

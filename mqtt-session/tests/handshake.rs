@@ -18,7 +18,7 @@ fn will(topic: &str, qos: QoS, retain: bool) -> Will<'_> {
     }
 }
 
-/// Whatever comes before CONNECT closes the connection, and nothing is answered [MQTT-3.1.0-1], [3.1.1: MQTT-3.1.0-1].
+/// Whatever comes before CONNECT closes the connection, and nothing is answered [MQTT-3.1.0-1], [3.1.1:MQTT-3.1.0-1].
 #[test]
 fn the_first_packet_of_a_client_is_connect() {
     for version in VERSIONS {
@@ -31,7 +31,7 @@ fn the_first_packet_of_a_client_is_connect() {
     }
 }
 
-/// A second CONNECT is a protocol error [MQTT-3.1.0-2], [3.1.1: MQTT-3.1.0-2].
+/// A second CONNECT is a protocol error [MQTT-3.1.0-2], [3.1.1:MQTT-3.1.0-2].
 #[test]
 fn a_second_connect_closes() {
     for version in VERSIONS {
@@ -47,8 +47,8 @@ fn a_second_connect_closes() {
     }
 }
 
-/// CONNACK 0 tells whether a session was there [MQTT-3.1.4-5], [MQTT-3.2.2-3], [3.1.1: MQTT-3.2.2-2], [3.1.1: MQTT-3.2.2-3]; a clean
-/// start has none [MQTT-3.2.2-2], [3.1.1: MQTT-3.2.2-1], and 3.1 has no way to tell.
+/// CONNACK 0 tells whether a session was there [MQTT-3.1.4-5], [MQTT-3.2.2-3], [3.1.1:MQTT-3.2.2-2], [3.1.1:MQTT-3.2.2-3]; a clean
+/// start has none [MQTT-3.2.2-2], [3.1.1:MQTT-3.2.2-1], and 3.1 has no way to tell.
 #[test]
 fn connack_tells_whether_a_session_was_there() {
     for version in VERSIONS {
@@ -69,8 +69,8 @@ fn connack_tells_whether_a_session_was_there() {
     }
 }
 
-/// A refusal is told in CONNACK before the close [MQTT-3.2.2-7], [3.1.1: MQTT-3.2.2-5], without a session [MQTT-3.2.2-6],
-/// [3.1.1: MQTT-3.2.2-4], by the codes 1 to 5 before 5.0.
+/// A refusal is told in CONNACK before the close [MQTT-3.2.2-7], [3.1.1:MQTT-3.2.2-5], without a session [MQTT-3.2.2-6],
+/// [3.1.1:MQTT-3.2.2-4], by the codes 1 to 5 before 5.0.
 #[test]
 fn a_refusal_is_told_before_the_close() {
     for version in VERSIONS {
@@ -92,7 +92,7 @@ fn a_refusal_is_told_before_the_close() {
     }
 }
 
-/// A reason that 3.1.1 has no code for closes without CONNACK [3.1.1: MQTT-3.2.2-6]; 5.0 tells it.
+/// A reason that 3.1.1 has no code for closes without CONNACK [3.1.1:MQTT-3.2.2-6]; 5.0 tells it.
 #[test]
 fn a_reason_without_a_code_closes_silently_before_5() {
     for version in VERSIONS {
@@ -109,7 +109,7 @@ fn a_reason_without_a_code_closes_silently_before_5() {
     }
 }
 
-/// Another protocol level is refused with code 1 [3.1.1: MQTT-3.1.2-2], [MQTT-3.1.2-2].
+/// Another protocol level is refused with code 1 [3.1.1:MQTT-3.1.2-2], [MQTT-3.1.2-2].
 #[test]
 fn an_unknown_protocol_level_is_told() {
     let mut server = ServerScript::<Heaped>::opened(Version::V311);
@@ -119,7 +119,7 @@ fn an_unknown_protocol_level_is_told() {
     assert_eq!(server.sent(), ["CONNACK 0x84", "close"]);
 }
 
-/// An empty client id is refused in 3.1 and beside a kept session in 3.1.1 [3.1.1: MQTT-3.1.3-8], and replaced in 5.0
+/// An empty client id is refused in 3.1 and beside a kept session in 3.1.1 [3.1.1:MQTT-3.1.3-8], and replaced in 5.0
 /// [MQTT-3.1.3-6], [MQTT-3.1.3-7].
 #[test]
 fn an_empty_client_id_needs_a_clean_session_before_5() {
@@ -145,7 +145,7 @@ fn an_empty_client_id_needs_a_clean_session_before_5() {
     }
 }
 
-/// A client does not even ask for what its server must refuse [3.1.1: MQTT-3.1.3-7]; the misuse changes nothing.
+/// A client does not even ask for what its server must refuse [3.1.1:MQTT-3.1.3-7]; the misuse changes nothing.
 #[test]
 fn a_client_with_an_empty_id_starts_cleanly() {
     let mut client = ClientSession::<<Heaped as Kind>::Profile, <Heaped as Kind>::Storage>::new();
@@ -216,7 +216,7 @@ fn connack_announces_the_limits() {
     assert!(server.sent().remove(0).contains("ResponseInformation"));
 }
 
-/// Packets behind CONNECT wait until it is answered; after a refusal none is looked at [MQTT-3.1.4-6], [3.1.1: MQTT-3.1.4-5].
+/// Packets behind CONNECT wait until it is answered; after a refusal none is looked at [MQTT-3.1.4-6], [3.1.1:MQTT-3.1.4-5].
 #[test]
 fn packets_behind_connect_wait_for_the_answer() {
     for version in VERSIONS {

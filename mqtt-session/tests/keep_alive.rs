@@ -10,7 +10,7 @@ use mqtt_testkit::script::{ClientScript, ServerScript};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
-/// Silence for one and a half times the keep-alive closes; 5.0 says so [MQTT-3.1.2-22], [3.1.1: MQTT-3.1.2-24].
+/// Silence for one and a half times the keep-alive closes; 5.0 says so [MQTT-3.1.2-22], [3.1.1:MQTT-3.1.2-24].
 #[test]
 fn silence_closes_after_one_and_a_half_times() {
     for version in VERSIONS {
@@ -29,7 +29,7 @@ fn silence_closes_after_one_and_a_half_times() {
     }
 }
 
-/// Every packet counts, and the bytes of one that is not complete; PINGREQ is answered [MQTT-3.12.4-1], [3.1.1: MQTT-3.12.4-1].
+/// Every packet counts, and the bytes of one that is not complete; PINGREQ is answered [MQTT-3.12.4-1], [3.1.1:MQTT-3.12.4-1].
 #[test]
 fn every_byte_is_a_sign_of_life() {
     let mut server = ServerScript::<Heaped>::connected(Version::V311);
@@ -93,7 +93,7 @@ fn the_clock_stands_still_while_nothing_is_read() {
     assert_eq!(server.deadline(), Some(90_000));
 }
 
-/// An idle client sends PINGREQ within the keep-alive; whatever else it sends puts that off [MQTT-3.1.2-20], [3.1.1: MQTT-3.1.2-23].
+/// An idle client sends PINGREQ within the keep-alive; whatever else it sends puts that off [MQTT-3.1.2-20], [3.1.1:MQTT-3.1.2-23].
 #[test]
 fn an_idle_client_pings() {
     for version in VERSIONS {

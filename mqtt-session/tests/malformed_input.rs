@@ -11,7 +11,7 @@ use mqtt_testkit::script::{ClientScript, ServerScript};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
-/// Bytes that are no packet close; 5.0 says 0x81 [MQTT-4.13.1-1], [3.1.1: MQTT-4.8.0-1], [3.1.1: MQTT-2.2.2-2].
+/// Bytes that are no packet close; 5.0 says 0x81 [MQTT-4.13.1-1], [3.1.1:MQTT-4.8.0-1], [3.1.1:MQTT-2.2.2-2].
 #[test]
 fn malformed_bytes_close() {
     for version in VERSIONS {
@@ -31,7 +31,7 @@ fn malformed_bytes_close() {
     }
 }
 
-/// A CONNECT that cannot be read closes without an answer [3.1.1: MQTT-3.1.4-1], [MQTT-3.1.4-1].
+/// A CONNECT that cannot be read closes without an answer [3.1.1:MQTT-3.1.4-1], [MQTT-3.1.4-1].
 #[test]
 fn a_broken_connect_is_not_answered() {
     let mut server = ServerScript::<Heaped>::opened(Version::V311);
@@ -42,7 +42,7 @@ fn a_broken_connect_is_not_answered() {
     assert_eq!(server.sent(), ["close"]);
 }
 
-/// A topic that is none [MQTT-3.3.2-2], [3.1.1: MQTT-3.3.2-2], or has too many levels, closes with 0x90.
+/// A topic that is none [MQTT-3.3.2-2], [3.1.1:MQTT-3.3.2-2], or has too many levels, closes with 0x90.
 #[test]
 fn a_topic_that_is_none_closes() {
     let deep = "a/".repeat(200);

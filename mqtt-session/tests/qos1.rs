@@ -14,7 +14,7 @@ fn outcomes<O: TestOwner>(owner: &mut O) -> Vec<(u64, Outcome)> {
     all
 }
 
-/// A message is acknowledged by its packet id after the verdict [MQTT-4.3.2-4], [MQTT-2.2.1-5], [3.1.1: MQTT-4.3.2-2].
+/// A message is acknowledged by its packet id after the verdict [MQTT-4.3.2-4], [MQTT-2.2.1-5], [3.1.1:MQTT-4.3.2-2].
 #[test]
 fn puback_follows_the_verdict() {
     for version in VERSIONS {
@@ -28,7 +28,7 @@ fn puback_follows_the_verdict() {
     }
 }
 
-/// A refusal is told in 5.0, and acknowledged before [3.1.1: MQTT-3.3.5-2], [MQTT-3.4.2-1].
+/// A refusal is told in 5.0, and acknowledged before [3.1.1:MQTT-3.3.5-2], [MQTT-3.4.2-1].
 #[test]
 fn a_refusal_is_told_where_the_version_can() {
     for version in VERSIONS {
@@ -45,7 +45,7 @@ fn a_refusal_is_told_where_the_version_can() {
     }
 }
 
-/// Acknowledgements leave in the order of arrival, whatever the order of the verdicts [MQTT-4.6.0-2], [3.1.1: MQTT-4.6.0-2].
+/// Acknowledgements leave in the order of arrival, whatever the order of the verdicts [MQTT-4.6.0-2], [3.1.1:MQTT-4.6.0-2].
 #[test]
 fn pubacks_leave_in_the_order_of_arrival() {
     let mut server = ServerScript::<Heaped>::connected(Version::V5);
@@ -84,7 +84,7 @@ fn a_late_verdict_changes_nothing() {
 }
 
 /// A message gets a free packet id, goes out without DUP and ends with its PUBACK [MQTT-4.3.2-1], [MQTT-4.3.2-2], [MQTT-4.3.2-3],
-/// [MQTT-2.2.1-3], [3.1.1: MQTT-4.3.2-1].
+/// [MQTT-2.2.1-3], [3.1.1:MQTT-4.3.2-1].
 #[test]
 fn a_message_ends_with_its_puback() {
     for version in VERSIONS {

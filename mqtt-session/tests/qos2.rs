@@ -9,7 +9,7 @@ use mqtt_testkit::script::{ClientScript, ServerScript};
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 /// PUBLISH, PUBREC, PUBREL, PUBCOMP: delivered once; then the id is free [MQTT-4.3.3-8], [MQTT-4.3.3-11], [MQTT-4.3.3-12],
-/// [3.1.1: MQTT-4.3.3-2].
+/// [3.1.1:MQTT-4.3.3-2].
 #[test]
 fn the_four_packets_deliver_once() {
     for version in VERSIONS {
@@ -133,7 +133,7 @@ fn a_refused_message_frees_its_id() {
 }
 
 /// The sender's side: PUBLISH without DUP, PUBREL after PUBREC, no PUBLISH after that, the end at PUBCOMP [MQTT-4.3.3-1],
-/// [MQTT-4.3.3-2], [MQTT-4.3.3-3], [MQTT-4.3.3-4], [MQTT-4.3.3-5], [MQTT-4.3.3-6], [3.1.1: MQTT-4.3.3-1].
+/// [MQTT-4.3.3-2], [MQTT-4.3.3-3], [MQTT-4.3.3-4], [MQTT-4.3.3-5], [MQTT-4.3.3-6], [3.1.1:MQTT-4.3.3-1].
 #[test]
 fn a_message_may_go_at_pubrec_and_its_id_at_pubcomp() {
     for version in VERSIONS {

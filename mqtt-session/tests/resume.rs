@@ -25,7 +25,7 @@ fn busy(version: Version) -> ClientScript<Heaped> {
 }
 
 /// PUBREL in the order of PUBREC, PUBLISH with DUP in the order of sending, same ids [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-3.3.1-1],
-/// [3.1.1: MQTT-4.4.0-1], [3.1.1: MQTT-2.3.1-3].
+/// [3.1.1:MQTT-4.4.0-1], [3.1.1:MQTT-2.3.1-3].
 #[test]
 fn what_was_in_flight_is_sent_again() {
     for version in VERSIONS {
@@ -95,7 +95,7 @@ fn the_loss_of_open_pubrels_is_recorded() {
 }
 
 /// A 3.1 server cannot tell that it has no session, so a client keeps its state; but not that of a clean session, which ended with its
-/// connection [3.1.1: MQTT-3.1.2-6].
+/// connection [3.1.1:MQTT-3.1.2-6].
 #[test]
 fn a_3_1_client_keeps_its_state_unless_it_was_clean() {
     let mut client = ClientScript::<Heaped>::connected(Version::V31);
@@ -111,7 +111,7 @@ fn a_3_1_client_keeps_its_state_unless_it_was_clean() {
     assert_eq!(client.sent(), ["PUBLISH 2 q1 dup t a"]);
 }
 
-/// QoS 2 ids that were received outlive the connection, also when it is taken over by another [MQTT-4.3.3-10], [3.1.1: MQTT-3.1.2-4].
+/// QoS 2 ids that were received outlive the connection, also when it is taken over by another [MQTT-4.3.3-10], [3.1.1:MQTT-3.1.2-4].
 #[test]
 fn received_ids_outlive_the_connection() {
     for version in VERSIONS {

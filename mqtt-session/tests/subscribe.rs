@@ -11,7 +11,7 @@ use mqtt_testkit::script::{ClientScript, ServerScript};
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 /// One code for each filter, in their order, with the id of the SUBSCRIBE [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-6],
-/// [MQTT-3.9.3-1], [3.1.1: MQTT-3.8.4-5].
+/// [MQTT-3.9.3-1], [3.1.1:MQTT-3.8.4-5].
 #[test]
 fn suback_has_a_code_for_each_filter() {
     for version in VERSIONS {
@@ -28,7 +28,7 @@ fn suback_has_a_code_for_each_filter() {
     }
 }
 
-/// Before 5.0 every refusal is 0x80 [3.1.1: MQTT-3.9.3-2]; 5.0 tells the code [MQTT-3.8.4-7], [MQTT-3.9.3-2]. The wrong number of codes
+/// Before 5.0 every refusal is 0x80 [3.1.1:MQTT-3.9.3-2]; 5.0 tells the code [MQTT-3.8.4-7], [MQTT-3.9.3-2]. The wrong number of codes
 /// changes nothing.
 #[test]
 fn refusals_are_told_as_the_version_can() {
@@ -134,7 +134,7 @@ fn more_filters_than_codes_fit_are_refused() {
 }
 
 /// A client's request is answered by its id; an answer that nothing waits for, or of another length, closes [MQTT-2.2.1-6],
-/// [MQTT-3.8.4-6], [3.1.1: MQTT-2.3.1-7].
+/// [MQTT-3.8.4-6], [3.1.1:MQTT-2.3.1-7].
 #[test]
 fn an_answer_belongs_to_its_request() {
     for version in VERSIONS {

@@ -42,7 +42,7 @@ fn connected(
     server
 }
 
-/// A connection that breaks leaves its will, at once before 5.0 [3.1.1: MQTT-3.1.2-8], [MQTT-3.1.2-7].
+/// A connection that breaks leaves its will, at once before 5.0 [3.1.1:MQTT-3.1.2-8], [MQTT-3.1.2-7].
 #[test]
 fn a_broken_connection_leaves_its_will() {
     for version in [Version::V31, Version::V311, Version::V5] {
@@ -72,7 +72,7 @@ fn the_will_waits_for_its_delay_or_the_end_of_the_session() {
     }
 }
 
-/// DISCONNECT takes the will back [MQTT-3.1.2-10], [MQTT-3.14.4-3], [3.1.1: MQTT-3.14.4-3]; with reason 0x04 it does not.
+/// DISCONNECT takes the will back [MQTT-3.1.2-10], [MQTT-3.14.4-3], [3.1.1:MQTT-3.14.4-3]; with reason 0x04 it does not.
 #[test]
 fn a_goodbye_takes_the_will_back() {
     for version in [Version::V31, Version::V311, Version::V5] {
@@ -99,7 +99,7 @@ fn every_other_end_leaves_the_will() {
     assert!(server.session.is_closing() && server.cut().will_due.is_some());
 }
 
-/// Who was never accepted leaves none [3.1.1: MQTT-3.1.2-12], and a session that is taken over hands its will to the new owner.
+/// Who was never accepted leaves none [3.1.1:MQTT-3.1.2-12], and a session that is taken over hands its will to the new owner.
 #[test]
 fn who_was_not_accepted_leaves_none() {
     let mut server = ServerScript::<Heaped>::opened(Version::V5);

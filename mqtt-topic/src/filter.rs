@@ -205,7 +205,7 @@ mod tests {
         check("#/", Err((HashNotLast, 0)));
     }
 
-    /// `+` fills the level that it stands in, wherever that is. [MQTT-4.7.1-2], 3.1.1: [MQTT-4.7.1-3]
+    /// `+` fills the level that it stands in, wherever that is. [MQTT-4.7.1-2], [3.1.1:MQTT-4.7.1-3]
     #[test]
     fn plus_fills_its_level() {
         check("+", Ok(()));

@@ -4,12 +4,13 @@ use core::time::Duration;
 use std::time::Instant;
 
 use crate::bare_metal::BareMetal;
+use crate::conformance::ConformanceOptions;
 use crate::shell::{Error, Program, Result, bold, dim, red, yellow};
 use crate::tally::Tally;
 use crate::test::{TestOptions, in_ci};
 use crate::tidy::TidyOptions;
 use crate::workspace::{PURE, Workspace};
-use crate::{size, test, tidy};
+use crate::{conformance, size, test, tidy};
 
 /// Which steps to run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -37,7 +38,7 @@ enum Outcome {
 }
 
 /// Quick ones first, so that a slip shows soon.
-const STEPS: [Step; 9] = [
+const STEPS: [Step; 10] = [
     Step {
         name: "fmt",
         about: "rustfmt would change nothing",
@@ -47,6 +48,11 @@ const STEPS: [Step; 9] = [
         name: "tidy",
         about: "layers, allowed crates, licences, files",
         run: run_tidy,
+    },
+    Step {
+        name: "conformance",
+        about: "every statement of the specifications has a test or a reason",
+        run: run_conformance,
     },
     Step {
         name: "clippy",
@@ -94,7 +100,7 @@ pub(crate) fn step(name: &str) -> Option<&'static Step> {
 pub(crate) fn list_steps() -> String {
     STEPS
         .iter()
-        .map(|step| format!("  {:<9} {}\n", step.name, step.about))
+        .map(|step| format!("  {:<12} {}\n", step.name, step.about))
         .collect()
 }
 
@@ -210,6 +216,10 @@ fn fmt(ws: &Workspace) -> Result<Outcome> {
 
 fn run_tidy(ws: &Workspace) -> Result<Outcome> {
     tidy::main(ws, TidyOptions::default()).map(|()| Outcome::Held)
+}
+
+fn run_conformance(ws: &Workspace) -> Result<Outcome> {
+    conformance::main(ws, &ConformanceOptions::default()).map(|()| Outcome::Held)
 }
 
 fn clippy(ws: &Workspace) -> Result<Outcome> {

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 use lexopt::{Arg, Parser, ValueExt};
 
 use crate::ci::{self, CiOptions};
+use crate::conformance::ConformanceOptions;
 use crate::footprint::FootprintOptions;
 use crate::test::TestOptions;
 use crate::tidy::TidyOptions;
@@ -20,6 +21,8 @@ pub(crate) enum Command {
     Test(TestOptions),
     /// Rules that no compiler checks.
     Tidy(TidyOptions),
+    /// The statements of the specifications and their tests.
+    Conformance(ConformanceOptions),
     /// The footprint on a microcontroller.
     Size,
     /// What a connection and a message cost the broker.
@@ -32,11 +35,12 @@ What a contributor runs
 Usage: cargo xtask <COMMAND>
 
 Commands:
-  ci         Every check that a change must pass, in one go
-  test       All tests: unit, integration and documentation tests, foreign clients included
-  tidy       The rules that no compiler checks: layers, allowed crates, licences, files
-  size       Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
-  footprint  Memory of an idle connection and system calls of a message, our broker beside Mosquitto
+  ci           Every check that a change must pass, in one go
+  test         All tests: unit, integration and documentation tests, foreign clients included
+  tidy         The rules that no compiler checks: layers, allowed crates, licences, files
+  conformance  Every statement of MQTT 3.1.1 and 5.0, and the tests that prove it; a suite for any broker
+  size         Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
+  footprint    Memory of an idle connection and system calls of a message, our broker beside Mosquitto
 
 `cargo xtask <COMMAND> --help` says more.
 ";
@@ -89,6 +93,24 @@ Options:
   -h, --help  Print this help
 ";
 
+const CONFORMANCE: &str = "\
+Every statement of MQTT 3.1.1 and 5.0, and the tests that prove it; a suite for any broker
+
+Usage: cargo xtask conformance [--list] [--fix]
+       cargo xtask conformance --against <HOST:PORT> [OPTION]...
+
+Compares xtask/conformance/statements.tsv with the statements that tests name in their comments, and prints what is
+proven, chapter by chapter. Nothing is built. Fails on a statement that does not exist, a test that does not exist, and
+a statement that has neither a test nor a reason. xtask/conformance/README.md explains the table.
+
+Options:
+      --fix                  Put the tests that name a statement into its row
+      --list                 One line for each statement instead of the chapters
+      --against <HOST:PORT>  Run the socket suite against a broker that is up; what follows goes to the suite, and
+                             `--against <HOST:PORT> --help` shows what it takes
+  -h, --help                 Print this help
+";
+
 const SIZE: &str = "\
 Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
 
@@ -130,6 +152,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "ci" => ci(parser),
             "test" => test(parser),
             "tidy" => tidy(parser),
+            "conformance" => conformance(parser),
             "size" => size(parser),
             "footprint" => footprint(parser),
             "help" => Ok(Command::Help(HELP.to_owned())),
@@ -193,6 +216,28 @@ fn tidy(mut parser: Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Tidy(options))
 }
 
+fn conformance(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let mut options = ConformanceOptions::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => {
+                return Ok(Command::Help(CONFORMANCE.to_owned()));
+            }
+            Arg::Long("fix") => options.fix = true,
+            Arg::Long("list") => options.list = true,
+            Arg::Long("against") => {
+                let mut suite = vec!["--against".to_owned(), parser.value()?.string()?];
+                for argument in parser.raw_args()? {
+                    suite.push(argument.string()?);
+                }
+                options.suite = Some(suite);
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Conformance(options))
+}
+
 fn footprint(mut parser: Parser) -> Result<Command, lexopt::Error> {
     let mut options = FootprintOptions::default();
     while let Some(arg) = parser.next()? {
@@ -227,7 +272,7 @@ mod tests {
 
     #[test]
     fn every_command_has_help() {
-        for command in ["", "ci", "test", "tidy", "size", "footprint"] {
+        for command in ["", "ci", "test", "tidy", "conformance", "size", "footprint"] {
             for flag in ["-h", "--help"] {
                 let Ok(Command::Help(text)) = parsed(&format!("{command} {flag}")) else {
                     panic!("`{command} {flag}` helps")
@@ -264,6 +309,24 @@ mod tests {
     }
 
     #[test]
+    fn what_follows_the_address_is_for_the_suite() {
+        let suite = ["--against", "localhost:1883", "--only", "x", "--help"];
+        let expected = ConformanceOptions {
+            fix: true,
+            list: false,
+            suite: Some(suite.map(str::to_owned).to_vec()),
+        };
+        assert_eq!(
+            parsed("conformance --fix --against localhost:1883 --only x --help"),
+            Ok(Command::Conformance(expected))
+        );
+        assert_eq!(
+            parsed("conformance"),
+            Ok(Command::Conformance(ConformanceOptions::default()))
+        );
+    }
+
+    #[test]
     fn steps_are_checked_when_they_are_read() {
         assert_eq!(
             parsed("ci tidy fmt"),
@@ -285,6 +348,8 @@ mod tests {
             ("tidy --all", "--all"),
             ("test a b", "b"),
             ("size x", "x"),
+            ("conformance x", "x"),
+            ("conformance --against", "--against"),
             ("--loud", "--loud"),
         ] {
             let error = parsed(line).expect_err(line);

@@ -6,6 +6,7 @@
 
 mod bare_metal;
 mod ci;
+mod conformance;
 mod flags;
 mod footprint;
 mod shell;
@@ -13,6 +14,7 @@ mod size;
 mod tally;
 mod test;
 mod tidy;
+mod tree;
 mod workspace;
 
 use std::process::ExitCode;
@@ -36,6 +38,9 @@ fn main() -> ExitCode {
         Command::Ci(options) => Workspace::find().and_then(|ws| ci::main(&ws, &options)),
         Command::Test(options) => Workspace::find().and_then(|ws| test::main(&ws, &options)),
         Command::Tidy(options) => Workspace::find().and_then(|ws| tidy::main(&ws, options)),
+        Command::Conformance(options) => {
+            Workspace::find().and_then(|ws| conformance::main(&ws, &options))
+        }
         Command::Size => Workspace::find().and_then(|ws| size::main(&ws)),
         Command::Footprint(options) => {
             Workspace::find().and_then(|ws| footprint::main(&ws, &options))

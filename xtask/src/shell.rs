@@ -240,6 +240,11 @@ pub(crate) fn red(text: &str) -> String {
     paint("31", text)
 }
 
+/// Green on a terminal.
+pub(crate) fn green(text: &str) -> String {
+    paint("32", text)
+}
+
 /// Yellow on a terminal.
 pub(crate) fn yellow(text: &str) -> String {
     paint("33", text)

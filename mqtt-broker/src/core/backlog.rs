@@ -107,7 +107,7 @@ impl Core {
                             copy: Commit::default(),
                             ids: ids.clone(),
                             qos: qos.min(message.qos),
-                            // RETAIN is set on what a new subscription gets [3.1.1: MQTT-3.3.1-8].
+                            // RETAIN is set on what a new subscription gets [3.1.1:MQTT-3.3.1-8].
                             retain: true,
                             group: None,
                         };

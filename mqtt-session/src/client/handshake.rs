@@ -44,7 +44,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         {
             return Err(Misuse::Topic);
         }
-        // An id of no characters is the server's to replace; it cannot name a session that was kept [3.1.1: MQTT-3.1.3-7].
+        // An id of no characters is the server's to replace; it cannot name a session that was kept [3.1.1:MQTT-3.1.3-7].
         if connect.client_id.is_empty()
             && (connect.version == Version::V31
                 || (connect.version == Version::V311 && !connect.clean_start))

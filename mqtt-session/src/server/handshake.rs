@@ -75,7 +75,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             self.link.owing.make().connack.response_information =
                 properties.request_response_information().unwrap_or(false);
         } else {
-            // Before 5.0 a session is kept for ever, or dies with its connection [3.1.1: MQTT-3.1.2-6], [3.1.1: MQTT-4.1.0-2].
+            // Before 5.0 a session is kept for ever, or dies with its connection [3.1.1:MQTT-3.1.2-6], [3.1.1:MQTT-4.1.0-2].
             self.link.owing.make().connack.session_expiry = if clean_start { 0 } else { u32::MAX };
         }
         Ok(ServerEvent::Connect(connect))
@@ -144,7 +144,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
 
     /// Answers CONNECT or AUTH with a refusal: CONNACK (DISCONNECT when [connected](Self::is_connected)), then the connection closes.
     ///
-    /// A reason that 3.1.1 cannot tell closes without CONNACK [3.1.1: MQTT-3.2.2-6].
+    /// A reason that 3.1.1 cannot tell closes without CONNACK [3.1.1:MQTT-3.2.2-6].
     ///
     /// # Errors
     /// [`Misuse::NotNow`] when nothing was asked, [`Misuse::NotSupported`] for a reason below 0x80, which refuses nothing.

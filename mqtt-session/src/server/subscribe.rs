@@ -53,7 +53,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
 
     /// Answers SUBSCRIBE: one code for each filter, in their order [MQTT-3.9.3-1]; SUBACK goes out when `kept` opens.
     ///
-    /// Before 5.0 every refusal is told as 0x80 [3.1.1: MQTT-3.9.3-2].
+    /// Before 5.0 every refusal is told as 0x80 [3.1.1:MQTT-3.9.3-2].
     ///
     /// # Errors
     /// [`Misuse::NotNow`] when nothing was asked, [`Misuse::Count`], [`Misuse::Exhausted`] when a fixed table is too small.

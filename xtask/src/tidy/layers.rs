@@ -5,8 +5,8 @@ use toml::de::{DeString, DeTable, DeValue};
 
 use super::Finding;
 use super::table::{Row, Table};
-use super::tree::Tree;
 use crate::shell::Result;
+use crate::tree::Tree;
 use crate::workspace::{at, member_folders, package_name, parse};
 
 const NO_ROW: &str = "every member has a row in xtask/tidy.toml: a new crate says where it stands and what it may use";

@@ -5,8 +5,8 @@ use std::collections::BTreeSet;
 use toml::de::DeValue;
 
 use super::Finding;
-use super::tree::Tree;
 use crate::shell::Result;
+use crate::tree::Tree;
 use crate::workspace::{at, parse, strings};
 
 const LICENCE: &str = "what we link is permissively licensed (the list is in deny.toml): users may ship it in products";

@@ -1,7 +1,7 @@
 //! The map of the workspace is true: a path that a page names is there.
 
 use super::Finding;
-use super::tree::Tree;
+use crate::tree::Tree;
 
 const RULE: &str = "a page that explains the workspace names only paths that exist";
 const PAGES: [&str; 3] = ["ARCHITECTURE.md", "CONTRIBUTING.md", "README.md"];

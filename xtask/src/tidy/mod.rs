@@ -6,12 +6,11 @@ mod map;
 mod readme;
 mod table;
 mod texts;
-mod tree;
 
 use std::collections::BTreeMap;
 
+use crate::tree::Tree;
 use table::Table;
-use tree::Tree;
 
 use crate::shell::{Error, Program, Result, bold, red};
 use crate::workspace::Workspace;

@@ -1,8 +1,8 @@
 //! A crate's README begins with the introduction of its documentation.
 
 use super::Finding;
-use super::tree::Tree;
 use crate::shell::Result;
+use crate::tree::Tree;
 use crate::workspace::member_folders;
 
 const RULE: &str = "a README has the same introduction as the crate's documentation (the paragraphs before the first heading, \

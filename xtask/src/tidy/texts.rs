@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use super::Finding;
 use super::table::{Exception, Table};
-use super::tree::Tree;
+use crate::tree::Tree;
 
 const FIRST_LINE: &str = "every Rust file says its job in its first line: `//! one sentence`";
 const UNFINISHED: &str =

@@ -7,7 +7,7 @@ use super::net::Net;
 const ALL: [QoS; 3] = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce];
 
 /// A message of each QoS goes from one client to another, at the lower of published and granted, in every version, here and at
-/// another worker [MQTT-3.8.4-8], [3.1.1: MQTT-3.8.4-6]. A QoS 2 message stood still until something else happened to its receiver,
+/// another worker [MQTT-3.8.4-8], [3.1.1:MQTT-3.8.4-6]. A QoS 2 message stood still until something else happened to its receiver,
 /// because nobody looked again when its id had been committed.
 #[test]
 fn a_message_reaches_its_subscriber_at_the_lower_qos() {

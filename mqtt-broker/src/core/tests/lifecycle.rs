@@ -7,7 +7,7 @@ use super::net::{Net, Setup, connect_bytes, resume};
 use crate::core::{AllowAll, ConnId, Peer, Received};
 
 /// An empty client id is replaced by one that is new, at home where the connection is, and told to 5.0 clients [MQTT-3.1.3-6],
-/// [MQTT-3.1.3-7], [MQTT-3.2.2-16], [3.1.1: MQTT-3.1.3-6], [3.1.1: MQTT-3.1.3-8].
+/// [MQTT-3.1.3-7], [MQTT-3.2.2-16], [3.1.1:MQTT-3.1.3-6], [3.1.1:MQTT-3.1.3-8].
 #[test]
 fn an_empty_client_id_is_replaced() {
     let mut net = Net::new(4);
@@ -57,7 +57,7 @@ fn connack_announces_the_limits() {
 }
 
 /// Silence for one and a half times the keep-alive ends a connection, with a reason where the version has one; a ping or a part of a
-/// packet is a sign of life; 0 switches it off [MQTT-3.1.2-22], [3.1.1: MQTT-3.1.2-24].
+/// packet is a sign of life; 0 switches it off [MQTT-3.1.2-22], [3.1.1:MQTT-3.1.2-24].
 #[test]
 fn keep_alive_is_one_and_a_half_times_as_long() {
     for version in [Version::V31, Version::V311, Version::V5] {
@@ -114,7 +114,7 @@ fn the_server_may_shorten_the_keep_alive() {
     }
 }
 
-/// CONNECT must come within ten seconds, and be the first packet [MQTT-3.1.0-1], [3.1.1: MQTT-3.1.4-1].
+/// CONNECT must come within ten seconds, and be the first packet [MQTT-3.1.0-1], [3.1.1:MQTT-3.1.4-1].
 #[test]
 fn connect_must_come_in_time() {
     let mut net = Net::new(2);

@@ -180,7 +180,7 @@ fn an_exchange_that_fails() {
     assert_eq!(strict.shared.counters().refused_connections.get(), 2);
 }
 
-/// A refusal is told in CONNACK and closes; one that says "success" is none the less a refusal [MQTT-3.2.2-7], [3.1.1: MQTT-3.2.2-5].
+/// A refusal is told in CONNACK and closes; one that says "success" is none the less a refusal [MQTT-3.2.2-7], [3.1.1:MQTT-3.2.2-5].
 #[test]
 fn a_refusal_is_told_and_closes() {
     for reason in [ReasonCode::BAD_USER_NAME_OR_PASSWORD, ReasonCode::SUCCESS] {
@@ -308,7 +308,7 @@ fn subscriptions_are_judged_one_by_one() {
 }
 
 /// A client of 5.0 is told that it may not publish, before 5.0 the message is acknowledged and dropped; nobody gets it, and it is not
-/// retained [3.1.1: MQTT-3.3.5-2], [MQTT-4.3.3-9].
+/// retained [3.1.1:MQTT-3.3.5-2], [MQTT-4.3.3-9].
 #[test]
 fn a_publication_that_is_not_allowed() {
     for version in [Version::V31, Version::V311, Version::V5] {

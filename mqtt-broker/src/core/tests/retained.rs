@@ -125,8 +125,8 @@ fn a_backlog_survives_the_connection() {
 }
 
 /// RETAIN 1 stores and replaces, also with QoS 0; an empty payload removes and is not stored; RETAIN 0 changes nothing; live messages
-/// come with RETAIN 0 [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7], [MQTT-3.3.1-8], [MQTT-3.3.1-12], [3.1.1: MQTT-3.3.1-5],
-/// [3.1.1: MQTT-3.3.1-7], [3.1.1: MQTT-3.3.1-9], [3.1.1: MQTT-3.3.1-10], [3.1.1: MQTT-3.3.1-11], [3.1.1: MQTT-3.3.1-12].
+/// come with RETAIN 0 [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7], [MQTT-3.3.1-8], [MQTT-3.3.1-12], [3.1.1:MQTT-3.3.1-5],
+/// [3.1.1:MQTT-3.3.1-7], [3.1.1:MQTT-3.3.1-9], [3.1.1:MQTT-3.3.1-10], [3.1.1:MQTT-3.3.1-11], [3.1.1:MQTT-3.3.1-12].
 #[test]
 fn the_last_retained_message_of_a_topic_counts() {
     for version in [Version::V311, Version::V5] {
@@ -163,7 +163,7 @@ fn the_last_retained_message_of_a_topic_counts() {
 }
 
 /// Retain Handling 0 sends at every SUBSCRIBE, 1 for a new subscription only, 2 never; before 5.0 it is as with 0 [MQTT-3.3.1-9],
-/// [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4], [3.1.1: MQTT-3.8.4-3].
+/// [MQTT-3.3.1-10], [MQTT-3.3.1-11], [MQTT-3.8.4-4], [3.1.1:MQTT-3.8.4-3].
 #[test]
 fn retain_handling_says_when_retained_messages_are_sent() {
     let mut net = Net::new(1);

@@ -22,7 +22,7 @@ fn v5(expiry: &'static [Property<'static>]) -> Connect<'static> {
 }
 
 /// Session present is told as it is: never after a clean start, and only while a session exists [MQTT-3.2.2-2], [MQTT-3.2.2-3],
-/// [3.1.1: MQTT-3.2.2-1], [3.1.1: MQTT-3.2.2-2], [3.1.1: MQTT-3.2.2-3], [3.1.1: MQTT-3.1.2-6].
+/// [3.1.1:MQTT-3.2.2-1], [3.1.1:MQTT-3.2.2-2], [3.1.1:MQTT-3.2.2-3], [3.1.1:MQTT-3.1.2-6].
 #[test]
 fn session_present_says_whether_an_earlier_session_goes_on() {
     let mut net = Net::new(2);
@@ -52,7 +52,7 @@ fn session_present_says_whether_an_earlier_session_goes_on() {
 
 /// CONNACK can get lost, and then the client does not know that its session began anew: told at the next CONNECT that it is present, it
 /// would go on with what it kept of an older one. A session that its client never used counts as absent [MQTT-3.2.2-2],
-/// [3.1.1: MQTT-3.2.2-3]; nothing that came with the lost CONNECT stays [MQTT-3.1.3-9].
+/// [3.1.1:MQTT-3.2.2-3]; nothing that came with the lost CONNECT stays [MQTT-3.1.3-9].
 #[test]
 fn a_session_whose_client_may_not_know_of_it_is_not_present() {
     for version in [Version::V31, Version::V311, Version::V5] {
@@ -93,7 +93,7 @@ fn a_session_whose_client_may_not_know_of_it_is_not_present() {
 }
 
 /// A session without a connection keeps what comes with QoS 1 and 2, in order, until it expires; then nothing of it is left
-/// [MQTT-3.1.2-23], [MQTT-4.1.0-2], [MQTT-4.6.0-5], [3.1.1: MQTT-3.1.2-5].
+/// [MQTT-3.1.2-23], [MQTT-4.1.0-2], [MQTT-4.6.0-5], [3.1.1:MQTT-3.1.2-5].
 #[test]
 fn a_session_waits_for_its_client_until_it_expires() {
     let mut net = Net::new(2);
@@ -152,7 +152,7 @@ fn disconnect_changes_the_expiry_within_the_limit() {
     assert_eq!(net.shared.counters().sessions.get(), 0, "ended at once");
 }
 
-/// Before 5.0 a session is kept for ever, unless the operator says for how long [3.1.1: MQTT-4.1.0-2]. The store was told 0 seconds.
+/// Before 5.0 a session is kept for ever, unless the operator says for how long [3.1.1:MQTT-4.1.0-2]. The store was told 0 seconds.
 #[test]
 fn a_session_of_3_1_1_is_kept_as_long_as_the_operator_allows() {
     let mut net = Net::new(1);

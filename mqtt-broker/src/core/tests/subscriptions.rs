@@ -16,7 +16,7 @@ fn options(qos: QoS, no_local: bool, retain_as_published: bool) -> SubscriptionO
 }
 
 /// Overlapping subscriptions bring one copy with the highest QoS and all identifiers; an identifier that is given twice comes twice
-/// [MQTT-3.3.4-2], [MQTT-3.3.4-3], [MQTT-3.3.4-4], [3.1.1: MQTT-3.3.5-1].
+/// [MQTT-3.3.4-2], [MQTT-3.3.4-3], [MQTT-3.3.4-4], [3.1.1:MQTT-3.3.5-1].
 #[test]
 fn overlapping_subscriptions_bring_one_copy() {
     for workers in [1, 3] {

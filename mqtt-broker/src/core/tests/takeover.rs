@@ -33,7 +33,7 @@ fn with_will(
 const DAY: &[Property<'static>] = &[Property::SessionExpiryInterval(86_400)];
 
 /// The old connection is told 0x8E and closed, before 5.0 just closed; the session, its subscriptions and what waited for it go on
-/// [MQTT-3.1.4-3], [3.1.1: MQTT-3.1.4-2].
+/// [MQTT-3.1.4-3], [3.1.1:MQTT-3.1.4-2].
 #[test]
 fn the_old_connection_is_told_and_the_session_goes_on() {
     for workers in [1, 3] {

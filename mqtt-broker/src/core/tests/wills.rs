@@ -35,7 +35,7 @@ fn watched(workers: u16) -> (Net, usize) {
 }
 
 /// Published when the connection breaks, when the client says 0x04, and when it falls silent; not after a normal goodbye
-/// [MQTT-3.1.2-8], [MQTT-3.1.2-10], [MQTT-3.14.4-3], [3.1.1: MQTT-3.1.2-8], [3.1.1: MQTT-3.14.4-3].
+/// [MQTT-3.1.2-8], [MQTT-3.1.2-10], [MQTT-3.14.4-3], [3.1.1:MQTT-3.1.2-8], [3.1.1:MQTT-3.14.4-3].
 #[test]
 fn a_will_is_published_once_unless_the_client_says_goodbye() {
     for version in [Version::V31, Version::V311, Version::V5] {

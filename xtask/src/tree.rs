@@ -7,7 +7,7 @@ use crate::shell::{Program, Result};
 
 /// Text files by path, relative to the root.
 #[derive(Debug)]
-pub(super) struct Tree {
+pub(crate) struct Tree {
     files: BTreeMap<String, String>,
 }
 
@@ -16,7 +16,7 @@ impl Tree {
     ///
     /// # Errors
     /// If git cannot be asked.
-    pub(super) fn tracked(root: &Path) -> Result<Self> {
+    pub(crate) fn tracked(root: &Path) -> Result<Self> {
         let list = Program::new("git", root)
             .args([
                 "ls-files",
@@ -37,14 +37,14 @@ impl Tree {
     }
 
     /// Path and text of every file.
-    pub(super) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.files
             .iter()
             .map(|(path, text)| (path.as_str(), text.as_str()))
     }
 
     /// The text of a file, if it is there.
-    pub(super) fn get(&self, path: &str) -> Option<&str> {
+    pub(crate) fn get(&self, path: &str) -> Option<&str> {
         self.files.get(path).map(String::as_str)
     }
 
@@ -52,20 +52,20 @@ impl Tree {
     ///
     /// # Errors
     /// If it is not.
-    pub(super) fn read(&self, path: &str) -> Result<&str> {
+    pub(crate) fn read(&self, path: &str) -> Result<&str> {
         self.get(path)
             .ok_or_else(|| format!("{path} is missing").into())
     }
 
     /// How many files there are.
-    pub(super) fn len(&self) -> usize {
+    pub(crate) fn len(&self) -> usize {
         self.files.len()
     }
 }
 
 #[cfg(test)]
 impl Tree {
-    pub(super) fn from_files<const N: usize>(files: [(&str, &str); N]) -> Self {
+    pub(crate) fn from_files<const N: usize>(files: [(&str, &str); N]) -> Self {
         Self {
             files: files
                 .map(|(path, text)| (path.to_owned(), text.to_owned()))
@@ -73,7 +73,7 @@ impl Tree {
         }
     }
 
-    pub(super) fn plant(&mut self, path: &str, text: &str) {
+    pub(crate) fn plant(&mut self, path: &str, text: &str) {
         self.files.insert(path.to_owned(), text.to_owned());
     }
 }
