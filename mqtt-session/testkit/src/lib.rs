@@ -3,8 +3,10 @@
 //! * [`script`]: one session against raw packets. `send` a packet, look at what was `sent`.
 //! * [`owners`]: three owners of a session. Fixed memory, heap, and a store that commits late and can crash.
 //! * [`sim`]: two sessions joined by a link that delays, fragments, cuts and reconnects, under the eyes of [`watch`].
+//! * [`fuzz`]: the bodies of the fuzz targets.
 //! * [`rng`]: seeds; a failing one is printed and repeated with `MQTT_SEED=…`.
 
+pub mod fuzz;
 pub mod owners;
 pub mod packets;
 pub mod rng;
