@@ -1,5 +1,6 @@
 //! Retained messages on their way to new subscriptions: a piece at a time, however many there are.
 
+use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use mqtt_codec::{QoS, SubscriptionId};
@@ -39,6 +40,8 @@ pub(super) struct Walk {
     filter: Box<str>,
     qos: QoS,
     id: Option<SubscriptionId>,
+    /// Topics whose message it got before a restart.
+    served: BTreeSet<Box<str>>,
 }
 
 impl Walk {
@@ -48,7 +51,13 @@ impl Walk {
             filter: filter.as_str().into(),
             qos,
             id,
+            served: BTreeSet::new(),
         }
+    }
+
+    /// The same, but for these topics.
+    pub(super) fn without(self, served: BTreeSet<Box<str>>) -> Self {
+        Self { served, ..self }
     }
 }
 
@@ -93,13 +102,13 @@ impl Core {
                 && queue.len() < before + WALK_STEP
             {
                 *steps += 1;
-                let (qos, ids) = (walk.qos, Ids::one(walk.id));
+                let (qos, ids, served) = (walk.qos, Ids::one(walk.id), &walk.served);
                 let store = &mut self.store;
                 done = walk.search.advance(
                     &self.shared.retained(),
                     WALK_STEP,
                     |_, message: &Arc<Message>| {
-                        if message.expired(now) {
+                        if message.expired(now) || served.contains(message.topic()) {
                             return;
                         }
                         let mut queued = Queued {

@@ -11,6 +11,7 @@ use super::ids::{ConnId, SessionKey};
 use super::message::Message;
 use super::policy::{Decision, Identity};
 use super::routing::is_reserved;
+use super::sessions::Will;
 use super::store::Record;
 use super::{Core, connection};
 
@@ -60,7 +61,12 @@ impl Core {
             assigned,
             keep_alive: connect.keep_alive(),
             session_expiry,
-            will: connect.will().map(|will| Arc::new(will_message(&will))),
+            will: connect.will().map(|will| {
+                Box::new(Will {
+                    message: Arc::new(will_message(&will)),
+                    delay: will.properties.will_delay_interval().unwrap_or(0),
+                })
+            }),
             response_information,
             last_data: None,
             question: 0,
@@ -201,7 +207,7 @@ impl Core {
             return;
         };
         handshake.last_data = data;
-        if let Some(will) = &handshake.will {
+        if let Some(will) = handshake.will.as_ref().map(|will| &will.message) {
             let client = Identity {
                 client_id: &handshake.request.client_id,
                 user_name: handshake.request.user_name.as_deref(),
@@ -294,21 +300,12 @@ impl Core {
         session.conn = Some(id);
         session.user_name = handshake.request.user_name.clone();
         session.bridge = handshake.bridge;
-        session.will = handshake.will.take().map(|will| {
-            let mut will = Arc::try_unwrap(will).unwrap_or_else(|will| {
-                let mut copy = Message::new(
-                    will.topic(),
-                    will.properties(),
-                    will.payload(),
-                    will.qos,
-                    will.retain,
-                );
-                copy.expires = will.expires;
-                copy
-            });
-            will.publisher = who;
-            Arc::new(will)
-        });
+        session.will = handshake.will.take();
+        if let Some(will) = &mut session.will {
+            let mut message = will.message.duplicate();
+            message.publisher = who;
+            will.message = Arc::new(message);
+        }
         handshake.forget_password();
         let most = settings.keep_alive_maximum;
         // Before 5.0 a client cannot be told, and must not be cut off for keeping its own word.
@@ -330,10 +327,11 @@ impl Core {
             expiry: session_expiry.unwrap_or(asked),
             bridge: session.bridge,
         });
-        if let Some(message) = &session.will {
+        if let Some(will) = &session.will {
             kept = self.store.record(&Record::Will {
                 session: who,
-                message,
+                message: &will.message,
+                delay: will.delay,
                 due: None,
             });
         }

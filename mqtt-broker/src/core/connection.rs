@@ -14,6 +14,7 @@ use super::ids::{GroupId, SessionKey, Subscriber};
 use super::output::Output;
 use super::policy::{ConnectRequest, Peer};
 use super::queue::Queue;
+use super::sessions::Will;
 use super::settings::Settings;
 use super::store::{Record, Store};
 
@@ -67,7 +68,7 @@ pub(super) struct Handshake {
     pub(super) assigned: bool,
     pub(super) keep_alive: u16,
     pub(super) session_expiry: u32,
-    pub(super) will: Option<std::sync::Arc<super::message::Message>>,
+    pub(super) will: Option<Box<Will>>,
     pub(super) response_information: Option<Box<str>>,
     /// Data of enhanced authentication that CONNACK brings.
     pub(super) last_data: Option<Box<[u8]>>,

@@ -222,6 +222,13 @@ impl Groups {
         }
     }
 
+    /// A member has one message more, which it was given before a restart.
+    pub(super) fn chosen(&mut self, id: GroupId, who: Subscriber) {
+        if let Some(member) = self.member(id, who) {
+            member.outstanding += 1;
+        }
+    }
+
     /// A member is done with one message.
     pub(super) fn done(&mut self, id: GroupId, who: Subscriber) {
         if let Some(member) = self.member(id, who) {

@@ -42,6 +42,14 @@ impl Message {
         }
     }
 
+    /// The same once more, in memory of its own.
+    pub(super) fn duplicate(&self) -> Self {
+        Self {
+            data: self.data.clone(),
+            ..*self
+        }
+    }
+
     fn split(&self) -> (&[u8], &[u8], &[u8]) {
         let (topic, rest) = self.data.split_at(self.topic_len as usize);
         let (properties, payload) = rest.split_at(self.properties_len as usize);

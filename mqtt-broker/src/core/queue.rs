@@ -109,6 +109,11 @@ impl Queue {
         self.entries.get(self.find(seq).ok()?)?.queued.as_ref()
     }
 
+    pub(super) fn get_mut(&mut self, seq: Seq) -> Option<&mut Queued> {
+        let at = self.find(seq).ok()?;
+        self.entries.get_mut(at)?.queued.as_mut()
+    }
+
     /// The first message at or after `from`.
     pub(super) fn next(&self, from: Seq) -> Option<Seq> {
         let (Ok(at) | Err(at)) = self.find(from);

@@ -6,6 +6,7 @@ use mqtt_session::{Instant, Publication, ServerEvent, Topic, Violation};
 use super::ids::{ConnId, SessionKey};
 use super::message::Incoming;
 use super::routing::is_reserved;
+use super::store::Record;
 use super::{Core, Received};
 
 impl Core {
@@ -74,6 +75,7 @@ impl Core {
     fn packet(&mut self, id: ConnId, packet: FromClient<'_>, now: Instant) {
         let event = self.with_machine(id, |machine, keeper| machine.handle(packet, now, keeper));
         self.touch(id);
+        self.note_use(id);
         match event {
             None => {}
             Some(Err(violation)) => self.violated(id, violation),
@@ -86,6 +88,20 @@ impl Core {
                 // The session knows how it closes; nothing of this connection is left to do.
                 ServerEvent::Disconnect(_) | ServerEvent::Nothing => {}
             },
+        }
+    }
+
+    /// Tells the store, once, that the client of a session has used it: whether the next connection finds it there hangs on that.
+    fn note_use(&mut self, id: ConnId) {
+        if let Some(conn) = self.conns.get(id.slot, id.generation)
+            && conn.machine.state().is_used()
+            // One that ends with its connection is not found by any other.
+            && conn.machine.state().session_expiry() != 0
+            && let Some(key) = conn.session
+            && let Some(session) = self.sessions.get_mut(key.slot, key.generation)
+            && !core::mem::replace(&mut session.used, true)
+        {
+            self.store.record(&Record::Used(self.subscriber(key)));
         }
     }
 

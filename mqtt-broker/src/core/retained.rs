@@ -17,7 +17,9 @@ impl Core {
         // What the broker says of itself is worth nothing after a restart, and takes nobody's place.
         let reserved = is_reserved(name.as_str());
         if incoming.payload.is_empty() {
-            if self.shared.retained_mut().remove(name).is_some() {
+            // Recorded under the lock: what another worker sets next must not be older to the store.
+            let mut retained = self.shared.retained_mut();
+            if retained.remove(name).is_some() {
                 self.tally.retained -= 1;
                 if !reserved {
                     self.store.record(&Record::Unretained(name.as_str()));
@@ -77,7 +79,7 @@ impl Core {
     }
 
     /// Notes when a retained message expires. Notes of messages that were replaced are thrown out before they outnumber the others.
-    fn note_expiry(&mut self, at: Instant, topic: &str) {
+    pub(super) fn note_expiry(&mut self, at: Instant, topic: &str) {
         let shared = Arc::clone(&self.shared);
         if self.expiring.len() > 2 * shared.retained().len() + WALK_STEP {
             let retained = shared.retained();

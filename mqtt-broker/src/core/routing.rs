@@ -297,7 +297,7 @@ impl Core {
     }
 
     /// A copy is needed no longer.
-    fn forget_copy(&mut self, who: Subscriber, queued: &Queued) {
+    pub(super) fn forget_copy(&mut self, who: Subscriber, queued: &Queued) {
         if queued.qos != QoS::AtMostOnce {
             self.store.record(&Record::Done {
                 receiver: who,

@@ -30,11 +30,13 @@ pub(super) struct Session {
     /// Retained messages that its new subscriptions still have to get.
     pub(super) backlog: Option<Box<Backlog>>,
     /// To be published if the connection ends without a goodbye.
-    pub(super) will: Option<Arc<Message>>,
+    pub(super) will: Option<Box<Will>>,
     /// Without a connection: what a new one goes on with.
     pub(super) offline: Option<Box<Offline>>,
     /// It is a bridge: its subscriptions behave as No Local and Retain As Published [3.1.1].
     pub(super) bridge: bool,
+    /// The store knows that its client has used it.
+    pub(super) used: bool,
     /// Its queue was full when the latest message came.
     pub(super) overflowed: bool,
 }
@@ -61,6 +63,14 @@ impl Session {
         }
         self.subscriptions.shrink_to_fit();
     }
+}
+
+/// A will.
+#[derive(Debug)]
+pub(super) struct Will {
+    pub(super) message: Arc<Message>,
+    /// The Will Delay Interval in seconds.
+    pub(super) delay: u32,
 }
 
 /// A session without a connection.
@@ -110,6 +120,7 @@ impl Core {
             will: None,
             offline: None,
             bridge: false,
+            used: false,
             overflowed: false,
         };
         let (slot, generation) = self.sessions.insert(session);
@@ -179,10 +190,11 @@ impl Core {
             return;
         };
         session.trim();
-        if let (Some(message), Some(_)) = (&session.will, will_due) {
+        if let (Some(will), Some(_)) = (&session.will, will_due) {
             self.store.record(&Record::Will {
                 session: who,
-                message,
+                message: &will.message,
+                delay: will.delay,
                 due: will_due,
             });
         }
@@ -210,7 +222,7 @@ impl Core {
     }
 
     /// Sets the timer of a session without a connection.
-    fn arm_session(&mut self, key: SessionKey) {
+    pub(super) fn arm_session(&mut self, key: SessionKey) {
         if let Some(due) = self
             .sessions
             .get(key.slot, key.generation)
@@ -245,7 +257,7 @@ impl Core {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return;
         };
-        let Some(will) = session.will.take() else {
+        let Some(will) = session.will.take().map(|will| will.message) else {
             return;
         };
         self.store.record(&Record::WillGone(who));
@@ -274,14 +286,7 @@ impl Core {
         let mut incoming = Incoming::of(&will);
         // Its life begins when it is published, not when CONNECT brought it.
         if let Some(expires) = will.expires {
-            let mut fresh = Message::new(
-                will.topic(),
-                will.properties(),
-                will.payload(),
-                will.qos,
-                will.retain,
-            );
-            fresh.publisher = will.publisher;
+            let mut fresh = will.duplicate();
             fresh.expires = Some(now.plus_millis(expires.millis_since(Instant::ZERO)));
             let fresh = Arc::new(fresh);
             self.route(&mut Incoming::of(&fresh), now);
@@ -323,6 +328,10 @@ impl Core {
                     && !(begun && queued.qos == QoS::ExactlyOnce)
                 {
                     self.deliver_to_group(group, &mut Incoming::of(&queued.message), now);
+                }
+                // A restart tells it so from a copy that another worker has sent, and that is given back when it comes.
+                if queued.group.is_some() {
+                    self.forget_copy(who, &queued);
                 }
             }
         }

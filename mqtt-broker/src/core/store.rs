@@ -39,6 +39,8 @@ pub enum Record<'a> {
         /// It is a bridge of 3.1.1.
         bridge: bool,
     },
+    /// The client of a session knows of it: it has sent something after its CONNECT.
+    Used(Subscriber),
     /// A session lost its connection.
     Disconnected {
         /// Which.
@@ -75,7 +77,8 @@ pub enum Record<'a> {
         /// From what.
         filter: &'a str,
     },
-    /// A shared group began with its first member; it ends with its last.
+    /// A shared group began with its first member, or goes on under this number after a [restart](Self::Restarted); it ends with its
+    /// last.
     Group {
         /// Its number from now on.
         group: GroupId,
@@ -124,11 +127,23 @@ pub enum Record<'a> {
         session: Subscriber,
         /// What.
         message: &'a Arc<Message>,
+        /// The Will Delay Interval in seconds.
+        delay: u32,
         /// When it is published; `None` while the session is connected.
         due: Option<Instant>,
     },
     /// The will of a session was published or withdrawn.
     WillGone(Subscriber),
+    /// The broker started again with what was [restored](super::Restore): no [`Subscriber`] from before means anything after this. Every
+    /// session and every group is named anew, by [`Renamed`](Self::Renamed) and [`Group`](Self::Group); the numbers of copies stay.
+    Restarted,
+    /// After a restart: the session of this client is named so from now on. Nothing else of it changes.
+    Renamed {
+        /// Its new name.
+        session: Subscriber,
+        /// Whose.
+        client_id: &'a str,
+    },
 }
 
 /// Keeps records in the order in which they come.

@@ -163,27 +163,11 @@ impl Core {
         }
         let mut wants_retained = false;
         if parsed.share.is_some() {
-            let mut groups = self.shared.groups();
-            let Joined { group, new_group } = groups.join(text, who, options, subscription_id);
-            joined.push(group);
-            if new_group {
-                self.store.record(&Record::Group {
-                    group,
-                    filter: text,
-                });
-                let grant = Grant {
-                    options: SubscriptionOptions {
-                        qos: mqtt_codec::QoS::ExactlyOnce,
-                        ..options
-                    },
-                    id: None,
-                };
-                self.shared.subscriptions_mut().insert(
-                    &parsed.filter,
-                    Subscriber::group(group),
-                    grant,
-                );
-            }
+            let grant = Grant {
+                options,
+                id: subscription_id,
+            };
+            joined.push(self.join_group(who, text, &parsed, grant));
         } else {
             self.shared.subscriptions_mut().insert(
                 &parsed.filter,
@@ -213,6 +197,35 @@ impl Core {
         });
         // [MQTT-3.8.4-7]
         ReasonCode(options.qos as u8)
+    }
+
+    /// Makes a session a member of the group of `$share/group/filter`, which begins with its first.
+    pub(super) fn join_group(
+        &mut self,
+        who: Subscriber,
+        text: &str,
+        parsed: &ParsedFilter<'_>,
+        grant: Grant,
+    ) -> GroupId {
+        let mut groups = self.shared.groups();
+        let Joined { group, new_group } = groups.join(text, who, grant.options, grant.id);
+        if new_group {
+            self.store.record(&Record::Group {
+                group,
+                filter: text,
+            });
+            let grant = Grant {
+                options: SubscriptionOptions {
+                    qos: mqtt_codec::QoS::ExactlyOnce,
+                    ..grant.options
+                },
+                id: None,
+            };
+            self.shared
+                .subscriptions_mut()
+                .insert(&parsed.filter, Subscriber::group(group), grant);
+        }
+        group
     }
 
     pub(super) fn unsubscribe(&mut self, id: ConnId, packet: &Unsubscribe<'_>) {

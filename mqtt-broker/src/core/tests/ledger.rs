@@ -138,6 +138,7 @@ impl Ledger {
                 session, message, ..
             } => self.session(session).will = Some(message.topic().to_owned()),
             Record::WillGone(session) => self.session(session).will = None,
+            Record::Used(_) | Record::Restarted | Record::Renamed { .. } => {}
         }
     }
 

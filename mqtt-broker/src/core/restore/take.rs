@@ -1,0 +1,307 @@
+//! Records in the order of their batches: each adds to what is live, or ends it.
+
+use mqtt_codec::{PacketId, QoS};
+use mqtt_session::{Change, Commit};
+use mqtt_topic::{ParsedFilter, TopicName};
+
+use super::super::fanout::Grant;
+use super::super::ids::{GroupId, Receiver, Subscriber};
+use super::super::store::Record;
+use super::image::{Copy, Group, Presence, Restore, Session, Walk, Will};
+
+/// A record that does not fit those before it: the store has lost or mixed something.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("record {number}: {what}", number = number.0)]
+pub struct Malformed {
+    /// The record's number.
+    pub number: Commit,
+    /// What is wrong with it.
+    pub what: &'static str,
+}
+
+type Taken<T = ()> = Result<T, &'static str>;
+
+const NO_SESSION: &str = "it names a session that is not there";
+
+impl Restore {
+    /// Takes the next record, which had this number.
+    ///
+    /// # Errors
+    /// [`Malformed`] when it does not fit those before it; nothing of it is taken then.
+    pub fn take(&mut self, record: &Record<'_>, number: Commit) -> Result<(), Malformed> {
+        self.latest = self.latest.max(number.0);
+        self.record(record, number.0)
+            .map_err(|what| Malformed { number, what })
+    }
+
+    fn record(&mut self, record: &Record<'_>, number: u64) -> Taken {
+        match *record {
+            Record::Session {
+                session,
+                client_id,
+                user_name,
+                expiry,
+                bridge,
+            } => {
+                let kept = self.begin(session, client_id, number)?;
+                kept.user_name = user_name.map(Into::into);
+                (kept.expiry, kept.bridge) = (expiry, bridge);
+                (kept.presence, kept.will) = (Presence::Connected, None);
+            }
+            Record::Used(session) => self.session(session)?.used = true,
+            Record::Disconnected { session, expires } => {
+                self.session(session)?.presence = Presence::Gone { expires };
+            }
+            Record::Ended(who) => self.ended(who)?,
+            Record::Subscribed {
+                session,
+                filter,
+                options,
+                id,
+                retained,
+            } => {
+                if ParsedFilter::parse(filter).is_err() {
+                    return Err("it names a filter that is none");
+                }
+                let kept = self.session(session)?;
+                kept.subscriptions
+                    .insert(filter.into(), Grant { options, id });
+                if retained {
+                    kept.walks.push(Walk::new(filter, options, id));
+                }
+            }
+            Record::RetainedSent { session, filter } => {
+                let walks = &mut self.session(session)?.walks;
+                let at = walks
+                    .iter()
+                    .position(|walk| &*walk.filter == filter)
+                    .ok_or("no retained messages were on their way")?;
+                walks.remove(at);
+            }
+            Record::Unsubscribed { session, filter } => {
+                let known = self.session(session)?.subscriptions.remove(filter);
+                known.ok_or("it ends a subscription that is not there")?;
+            }
+            Record::Group { group, filter } => self.group(group, filter, number)?,
+            Record::Queued {
+                receiver,
+                message,
+                qos,
+                retain,
+                ids,
+                group,
+            } => {
+                if qos == QoS::AtMostOnce {
+                    return Err("QoS 0 is not kept");
+                }
+                let group =
+                    group.and_then(|group| self.names.get(&Subscriber::group(group)).copied());
+                let copy = Copy {
+                    message: message.clone(),
+                    qos,
+                    retain,
+                    ids: ids.iter().copied().collect(),
+                    group,
+                };
+                if !self.early.remove(&number) {
+                    self.queue(receiver, copy, number);
+                }
+            }
+            Record::Done { receiver, copy } => self.done(receiver, copy.0),
+            Record::Handshake {
+                session,
+                change,
+                copy,
+            } => handshake(self.session(session)?, change, copy.0)?,
+            Record::Retained(message) => {
+                let topic = message.topic();
+                if TopicName::new(topic).is_err() {
+                    return Err("it names a topic that is none");
+                }
+                self.retain(topic, number, Some(message.clone()));
+            }
+            Record::Unretained(topic) => self.retain(topic, number, None),
+            Record::Will {
+                session,
+                message,
+                delay,
+                due,
+            } => {
+                self.session(session)?.will = Some(Will {
+                    message: message.clone(),
+                    delay,
+                    due,
+                });
+            }
+            Record::WillGone(session) => self.session(session)?.will = None,
+            Record::Restarted => {
+                self.names.clear();
+                for group in self.groups.values_mut() {
+                    group.named = false;
+                }
+            }
+            Record::Renamed { session, client_id } => {
+                if !matches!(session.receiver(), Some(Receiver::Session { .. })) {
+                    return Err("its name is not one of a session");
+                }
+                let birth = self.by_client.get(client_id).ok_or(NO_SESSION)?;
+                if self.names.insert(session, *birth).is_some() {
+                    return Err("two sessions have the same name");
+                }
+            }
+        }
+        Ok(())
+    }
+
+    fn session(&mut self, who: Subscriber) -> Taken<&mut Session> {
+        let birth = self.names.get(&who).ok_or(NO_SESSION)?;
+        self.sessions.get_mut(birth).ok_or(NO_SESSION)
+    }
+
+    /// The session of this name and client, new if need be.
+    fn begin(&mut self, who: Subscriber, client_id: &str, number: u64) -> Taken<&mut Session> {
+        if !matches!(who.receiver(), Some(Receiver::Session { .. })) {
+            return Err("its name is not one of a session");
+        }
+        let birth = match (self.names.get(&who), self.by_client.get(client_id)) {
+            (Some(named), Some(known)) if named == known => *named,
+            (Some(_), _) => return Err("two clients have the same session"),
+            (None, Some(_)) => return Err("one client has two sessions"),
+            (None, None) => {
+                self.names.insert(who, number);
+                self.by_client.insert(client_id.into(), number);
+                number
+            }
+        };
+        Ok(self
+            .sessions
+            .entry(birth)
+            .or_insert_with(|| Session::new(client_id)))
+    }
+
+    fn group(&mut self, id: GroupId, filter: &str, number: u64) -> Taken {
+        if !ParsedFilter::parse(filter).is_ok_and(|parsed| parsed.share.is_some()) {
+            return Err("its filter is not one of a group");
+        }
+        let birth = self.by_filter.get(filter).copied().unwrap_or(number);
+        if self.groups.get(&birth).is_some_and(|group| group.named) {
+            return Err("a group began twice");
+        }
+        if self.names.insert(Subscriber::group(id), birth).is_some() {
+            return Err("two groups have the same name");
+        }
+        self.by_filter.insert(filter.into(), birth);
+        let group = self.groups.entry(birth).or_insert_with(|| Group {
+            filter: filter.into(),
+            named: false,
+            waiting: Default::default(),
+        });
+        group.named = true;
+        Ok(())
+    }
+
+    fn ended(&mut self, who: Subscriber) -> Taken {
+        let birth = self.names.remove(&who).ok_or("what it ends is not there")?;
+        if let Some(session) = self.sessions.remove(&birth) {
+            self.by_client.remove(&session.client_id);
+            // What it had got itself it has given back, and said so: these come from other workers, and are still on their way to it.
+            let underway = session.queue.into_iter();
+            self.strays
+                .extend(underway.filter(|(_, copy)| copy.group.is_some()));
+        }
+        if let Some(group) = self.groups.remove(&birth) {
+            self.by_filter.remove(&group.filter);
+        }
+        Ok(())
+    }
+
+    fn queue(&mut self, receiver: Subscriber, copy: Copy, number: u64) {
+        let birth = self.names.get(&receiver);
+        if let Some(session) = birth.and_then(|birth| self.sessions.get_mut(birth)) {
+            if copy.retain
+                && let Some(walk) = session.walks.first_mut()
+                && Some(walk.id) == one(copy.ids.as_slice())
+            {
+                walk.served.insert(copy.message.topic().into());
+            }
+            session.queue.insert(number, copy);
+        } else if let Some(group) = birth.and_then(|birth| self.groups.get_mut(birth)) {
+            group.waiting.insert(number, copy);
+        } else if copy.group.is_some() {
+            self.strays.insert(number, copy);
+        }
+    }
+
+    fn done(&mut self, receiver: Subscriber, copy: u64) {
+        let birth = self.names.get(&receiver);
+        let known = if let Some(session) = birth.and_then(|birth| self.sessions.get_mut(birth)) {
+            session.sent.retain(|(sent, _)| *sent != copy);
+            session.queue.remove(&copy)
+        } else if let Some(group) = birth.and_then(|birth| self.groups.get_mut(birth)) {
+            group.waiting.remove(&copy)
+        } else {
+            // Whoever has ended may have left it behind, or not.
+            self.strays.remove(&copy);
+            return;
+        };
+        if known.is_none() {
+            self.early.insert(copy);
+        }
+    }
+
+    fn retain(
+        &mut self,
+        topic: &str,
+        number: u64,
+        message: Option<std::sync::Arc<super::super::message::Message>>,
+    ) {
+        let entry = self.retained.entry(topic.into()).or_default();
+        if entry.0 <= number {
+            *entry = (number, message);
+        }
+    }
+}
+
+/// The identifier of a copy that came by one subscription.
+fn one(ids: &[mqtt_codec::SubscriptionId]) -> Option<Option<mqtt_codec::SubscriptionId>> {
+    match ids {
+        [] => Some(None),
+        [id] => Some(Some(*id)),
+        _ => None,
+    }
+}
+
+fn handshake(session: &mut Session, change: Change, copy: u64) -> Taken {
+    let forget = |list: &mut Vec<PacketId>, id| list.retain(|known| *known != id);
+    session.used = true;
+    match change {
+        Change::Received(id) => {
+            forget(&mut session.received, id);
+            session.received.push(id);
+        }
+        Change::Released(id) => forget(&mut session.received, id),
+        Change::Sent(_, id) => {
+            if !session.queue.contains_key(&copy) {
+                return Err("it sends a copy that is not there");
+            }
+            session.sent.retain(|(_, known)| *known != id);
+            session.sent.push((copy, id));
+        }
+        Change::PeerReceived(_, id) => {
+            session.sent.retain(|(_, known)| *known != id);
+            forget(&mut session.releasing, id);
+            session.releasing.push(id);
+        }
+        Change::Completed(id) => {
+            session.sent.retain(|(_, known)| *known != id);
+            forget(&mut session.releasing, id);
+        }
+        Change::Reset => {
+            session.sent.clear();
+            session.releasing.clear();
+            session.received.clear();
+        }
+        _ => return Err("it changes a handshake in an unknown way"),
+    }
+    Ok(())
+}
