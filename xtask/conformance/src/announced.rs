@@ -33,7 +33,7 @@ impl Default for Announced {
             wildcards: true,
             subscription_ids: true,
             shared: true,
-            maximum_packet_size: u32::MAX,
+            maximum_packet_size: 1_000_000,
             receive_maximum: u16::MAX,
             topic_alias_maximum: 16,
             server_keep_alive: None,

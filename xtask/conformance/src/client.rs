@@ -110,6 +110,15 @@ impl Client {
         self.stream.shutdown(Shutdown::Both).ok();
     }
 
+    /// Closes this side of the connection, as a client does after DISCONNECT, and waits for the other side to close.
+    #[track_caller]
+    pub(crate) fn leave(mut self) -> Step {
+        self.stream.shutdown(Shutdown::Write).ok();
+        // Messages that crossed the DISCONNECT are no fault.
+        while self.receive_or_end()?.is_some() {}
+        Ok(())
+    }
+
     /// Waits for the next packet.
     #[track_caller]
     pub(crate) fn receive(&mut self) -> Step<Frame> {
@@ -211,6 +220,31 @@ impl Client {
                 format!("the end in the middle of {}", hex(&self.buffer)),
             )
         }
+    }
+
+    /// Everything up to the end of the connection, not read as packets.
+    #[track_caller]
+    pub(crate) fn receive_bytes_to_the_end(&mut self) -> Step<Vec<u8>> {
+        let mut bytes = core::mem::take(&mut self.buffer);
+        self.stream
+            .set_read_timeout(Some(self.limits.patience))
+            .ok();
+        match self.stream.read_to_end(&mut bytes) {
+            Ok(_) => {}
+            Err(error) if error.kind() == ErrorKind::ConnectionReset => {}
+            Err(_) => {
+                let got = format!("{}, then {}", hex(&bytes), self.nothing());
+                return failed("the end of the connection", got);
+            }
+        }
+        self.trace
+            .add(&self.name, "<", &format!("{} and the end", hex(&bytes)));
+        Ok(bytes)
+    }
+
+    /// From now on waits for `time` longer for each packet: the broker's clock has to get there first.
+    pub(crate) fn wait_longer(&mut self, time: Duration) {
+        self.limits.patience += time;
     }
 
     /// Waits for the end of the connection; any packet before it is a failure.

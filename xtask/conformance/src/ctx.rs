@@ -9,7 +9,7 @@ use std::time::Instant;
 use mqtt_codec::{Connect, Properties, Property, QoS, ReasonCode, Version};
 
 use crate::announced::Announced;
-use crate::client::{Client, Limits};
+use crate::client::{Client, Limits, hex};
 use crate::failure::{Step, Stop, failed, same};
 use crate::frame::{Encode, Frame, publish};
 use crate::trace::Trace;
@@ -175,6 +175,20 @@ impl Ctx {
         same("session present in a refusal", ack.session_present, false)?;
         client.end()?;
         Ok(Some(ack.reason))
+    }
+
+    /// Sends `bytes` in place of a CONNECT; they have a protocol name or level that there is not. The broker must close the connection;
+    /// tells whether it said before that it does not speak that. Which version's CONNACK says so is not specified.
+    #[track_caller]
+    pub(crate) fn refused_version(&self, bytes: &[u8]) -> Step<bool> {
+        let mut client = self.open("c")?;
+        client.send_bytes(bytes);
+        let answer = client.receive_bytes_to_the_end()?;
+        match *answer {
+            [] => Ok(false),
+            [0x20, 2, 0, 1] | [0x20, _, 0, 0x84, ..] => Ok(true),
+            _ => failed("CONNACK 0x01 or 0x84, or nothing", hex(&answer)),
+        }
     }
 
     /// Connects, sends `bytes`, and waits for the end of the connection; in 5.0 a DISCONNECT with one of `reasons` may come before,

@@ -25,6 +25,7 @@ mod client;
 mod ctx;
 mod failure;
 mod frame;
+mod raw;
 pub mod report;
 mod run;
 mod talk;

@@ -176,12 +176,10 @@ impl Client {
         ))
     }
 
-    /// Sends DISCONNECT and waits for the broker's end of the connection.
+    /// Sends DISCONNECT, closes, and waits for the broker to close too.
     #[track_caller]
     pub(crate) fn disconnect(mut self) -> Step {
         self.send(&Disconnect::new(ReasonCode::NORMAL_DISCONNECTION));
-        // Messages that crossed the DISCONNECT are no fault.
-        while self.receive_or_end()?.is_some() {}
-        Ok(())
+        self.leave()
     }
 }

@@ -1,6 +1,19 @@
 //! The cases, chapter by chapter in the order of the specification.
 
+mod auth;
+mod connack;
+mod connect;
+mod disconnect;
+mod format;
+mod keep_alive;
+mod limits;
+mod malformed_acks;
+mod malformed_connect;
+mod malformed_publish;
+mod malformed_subscribe;
 mod ping;
+mod session;
+mod will;
 
 use mqtt_codec::ReasonCode;
 
@@ -8,7 +21,22 @@ use crate::case::Case;
 
 /// All cases, in the order of the specification's chapters, each once for each version that it runs in.
 pub fn cases() -> Vec<Case> {
-    let chapters = [ping::CHAPTER];
+    let chapters = [
+        format::CHAPTER,
+        connect::CHAPTER,
+        malformed_connect::CHAPTER,
+        session::CHAPTER,
+        will::CHAPTER,
+        keep_alive::CHAPTER,
+        limits::CHAPTER,
+        connack::CHAPTER,
+        malformed_publish::CHAPTER,
+        malformed_acks::CHAPTER,
+        malformed_subscribe::CHAPTER,
+        ping::CHAPTER,
+        disconnect::CHAPTER,
+        auth::CHAPTER,
+    ];
     chapters
         .iter()
         .flat_map(|chapter| chapter.cases())

@@ -1,6 +1,7 @@
 //! Brokers that do next to nothing: a case that all of them pass proves nothing.
 
 use core::net::{Ipv4Addr, SocketAddr};
+use core::num::NonZeroU32;
 use std::io::{Read as _, Write as _};
 use std::net::{TcpListener, TcpStream};
 use std::thread;
@@ -103,7 +104,11 @@ fn acknowledge(packet_type: PacketType, frame: &[u8], version: Version) -> Vec<u
     let written = match packet_type {
         PacketType::Connect => {
             let announced: &[Property<'_>] = if version.is_v5() {
-                &[Property::TopicAliasMaximum(16)]
+                const SIZE: NonZeroU32 = NonZeroU32::MIN.saturating_add(999_999);
+                &[
+                    Property::TopicAliasMaximum(16),
+                    Property::MaximumPacketSize(SIZE),
+                ]
             } else {
                 &[]
             };
