@@ -1,4 +1,7 @@
-//! Checks a running MQTT broker, any broker, over its socket, against the normative statements of MQTT 3.1.1 and 5.0.
+//! The normative statements of MQTT 3.1.1 and 5.0: how each is proven (`statements.tsv`), and a suite that checks any running broker
+//! against them over its socket.
+//!
+//! # The socket suite
 //!
 //! Each case names the statements that it proves in its doc comment, runs with client identifiers and topics of its own, and tidies
 //! up behind itself, so that a broker in use can be checked, by many cases at a time. A failure shows what was expected, what came,
