@@ -207,9 +207,10 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 message.topic
             },
             topic_alias: plan.alias(),
-            // What has waited is taken off [MQTT-3.3.2-6].
+            // What has waited is taken off [MQTT-3.3.2-6], in whole seconds: what is left is rounded up.
             message_expiry: if self.link.v5() {
-                message.expires.map(|expires| expires.seconds_since(now))
+                let left = |expires: Instant| expires.plus_millis(999).seconds_since(now);
+                message.expires.map(left)
             } else {
                 None
             },

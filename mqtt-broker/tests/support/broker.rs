@@ -111,13 +111,18 @@ impl Broker {
 
     /// Starts Debian's Mosquitto with extra configuration lines, whatever broker is under test.
     pub(crate) fn mosquitto(lines: &str) -> Self {
+        Self::mosquitto_logging(lines, "log_type all")
+    }
+
+    /// As [`Self::mosquitto`], with these lines about its log, which must have notices.
+    pub(crate) fn mosquitto_logging(lines: &str, log: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
         let port = free_port();
         let file = folder.path().join("mosquitto.conf");
-        let common = "allow_anonymous true\nlog_dest stderr\nlog_type all\nsys_interval 1\nmax_inflight_messages 2000\nmax_queued_messages 0\nuser root\n";
+        let common = "allow_anonymous true\nlog_dest stderr\nsys_interval 1\nmax_inflight_messages 2000\nmax_queued_messages 0\nuser root\n";
         fs::write(
             &file,
-            format!("{lines}\nlistener {port} 127.0.0.1\n{common}"),
+            format!("{lines}\nlistener {port} 127.0.0.1\n{common}{log}\n"),
         )
         .expect("the temporary folder is writable");
         let program = super::foreign::mosquitto_broker()

@@ -1,0 +1,190 @@
+//! What has happened so far in a trace: enough to say what the specification asks for next. A small opinion beside the two brokers.
+
+use std::collections::BTreeMap;
+
+use mqtt_codec::{QoS, SubscriptionOptions, Version};
+
+use crate::trace::{After, Hello, Manner, Message, Step, Trace, short};
+use crate::view::{Answer, Event, View};
+
+/// A subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Subscription {
+    /// As the last SUBSCRIBE said.
+    pub(crate) options: SubscriptionOptions,
+    /// Its identifier.
+    pub(crate) id: Option<u32>,
+    /// As the SUBSCRIBE said that made it.
+    pub(crate) first: SubscriptionOptions,
+}
+
+/// Subscriptions of a session by filter.
+pub(crate) type Subscriptions = BTreeMap<String, Subscription>;
+
+/// What is known of one client.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Known {
+    /// Its last CONNECT.
+    pub(crate) hello: Option<Hello>,
+    /// Whether it is connected.
+    pub(crate) connected: bool,
+    /// Its manner of answering at this time.
+    pub(crate) manner: Option<Manner>,
+    /// What its session is subscribed to.
+    pub(crate) subscriptions: Subscriptions,
+}
+
+impl Known {
+    /// Whether its last connection is, or was, one of 5.0.
+    pub(crate) fn is_v5(&self) -> bool {
+        let version = self.hello.as_ref().map(|hello| hello.version);
+        version == Some(Version::V5)
+    }
+
+    /// Whether messages may wait for its acknowledgements.
+    pub(crate) fn is_slow(&self) -> bool {
+        let limited = |hello: &Hello| hello.receive_maximum.is_some();
+        self.manner != Some(Manner::AtOnce) || self.hello.as_ref().is_some_and(limited)
+    }
+
+    /// Its subscriptions that are not shared and match `topic`.
+    pub(crate) fn matching(
+        &self,
+        topic: &str,
+    ) -> impl Iterator<Item = (&String, &Subscription)> + Clone {
+        self.subscriptions
+            .iter()
+            .filter(move |(filter, _)| matches(filter, topic))
+    }
+
+    /// Its shared subscriptions whose filter matches `topic`.
+    pub(crate) fn shared(
+        &self,
+        topic: &str,
+    ) -> impl Iterator<Item = (&String, &Subscription)> + Clone {
+        self.subscriptions
+            .iter()
+            .filter(move |(filter, _)| shared_filter(filter).is_some_and(|f| matches(f, topic)))
+    }
+}
+
+/// What is known of all clients.
+#[derive(Clone, Debug)]
+pub(crate) struct Past {
+    /// By client.
+    pub(crate) clients: Vec<Known>,
+    /// The messages of the trace by payload, with their publishers.
+    pub(crate) messages: BTreeMap<String, (usize, Message)>,
+    /// Whether time has passed.
+    pub(crate) waited: bool,
+    /// QoS 2 messages that were a while between PUBLISH and PUBREL.
+    pub(crate) pending: Vec<Message>,
+}
+
+impl Past {
+    /// Before the first step.
+    pub(crate) fn new(trace: &Trace) -> Self {
+        let messages = trace.steps.iter().filter_map(|step| match step {
+            Step::Publish(client, message, _) => Some((*client, message)),
+            Step::Connect(client, hello) => Some((*client, &hello.will.as_ref()?.0)),
+            _ => None,
+        });
+        let by_payload = |(client, message): (usize, &Message)| {
+            (
+                short(&message.payload).to_owned(),
+                (client, message.clone()),
+            )
+        };
+        Self {
+            clients: vec![Known::default(); trace.clients],
+            messages: messages.map(by_payload).collect(),
+            waited: false,
+            pending: Vec::new(),
+        }
+    }
+
+    /// Adds a step and what our clients saw of it.
+    pub(crate) fn add(&mut self, step: &Step, view: &View) {
+        for (known, seen) in self.clients.iter_mut().zip(view) {
+            if seen.contains(&Event::Closed) {
+                known.connected = false;
+            }
+        }
+        let Some(client) = step.client() else {
+            self.waited = true;
+            return;
+        };
+        if let Step::Publish(_, message, After::Hold | After::Lose) = step
+            && message.qos == QoS::ExactlyOnce
+        {
+            self.pending.push(message.clone());
+        }
+        let (known, seen) = (&mut self.clients[client], &view[client]);
+        match step {
+            Step::Connect(_, hello) => {
+                let accepted = |event: &Event| match *event {
+                    Event::ConnAck(present, 0) => Some(present),
+                    _ => None,
+                };
+                let Some(present) = seen.iter().find_map(accepted) else {
+                    return;
+                };
+                if !present && (hello.clean || hello.version != Version::V31) {
+                    known.subscriptions.clear();
+                }
+                known.hello = Some(hello.clone());
+                known.manner = Some(hello.manner);
+                known.connected = !seen.contains(&Event::Closed);
+            }
+            Step::Subscribe(_, filters, id) if known.connected => {
+                let codes = seen.iter().find_map(|event| match event {
+                    Event::Answer(Answer::SubAck, _, codes) => Some(codes),
+                    _ => None,
+                });
+                for ((filter, options), code) in filters.iter().zip(codes.into_iter().flatten()) {
+                    if *code < 0x80 {
+                        let mut options = *options;
+                        if !known.is_v5() {
+                            options = SubscriptionOptions::new(options.qos);
+                        }
+                        let id = id.filter(|_| known.is_v5());
+                        let old = known.subscriptions.get(filter);
+                        let first = old.map_or(options, |old| old.first);
+                        let subscription = Subscription { options, id, first };
+                        known.subscriptions.insert(filter.clone(), subscription);
+                    }
+                }
+            }
+            Step::Unsubscribe(_, filters) if known.connected => {
+                for filter in filters {
+                    known.subscriptions.remove(filter);
+                }
+            }
+            Step::Answer(_, manner) if known.connected => known.manner = Some(*manner),
+            Step::Publish(_, _, After::Lose) | Step::Cut(_) | Step::Disconnect(..) => {
+                known.connected = false;
+            }
+            _ => {}
+        }
+    }
+}
+
+/// The filter of a shared subscription.
+pub(crate) fn shared_filter(filter: &str) -> Option<&str> {
+    let (_, filter) = filter.strip_prefix("$share/")?.split_once('/')?;
+    Some(filter)
+}
+
+/// Whether a filter matches a topic, level by level. Traces have no topics that begin with `$`.
+pub(crate) fn matches(filter: &str, topic: &str) -> bool {
+    let mut levels = topic.split('/');
+    for part in filter.split('/') {
+        match (part, levels.next()) {
+            ("#", _) => return true,
+            ("+", Some(_)) => {}
+            (part, Some(level)) if part == level => {}
+            _ => return false,
+        }
+    }
+    levels.next().is_none()
+}
