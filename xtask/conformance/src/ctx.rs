@@ -151,12 +151,13 @@ impl Ctx {
     }
 
     /// Sends `bytes` in place of a CONNECT. The broker must close the connection; a CONNACK with one of `codes`, or 0x80 or 0x83,
-    /// without a session, may come before in 5.0.
+    /// without a session, may come before in 5.0. Afterwards a valid CONNECT must be accepted.
     #[track_caller]
     pub(crate) fn refused(&self, bytes: &[u8], codes: &[ReasonCode]) -> Step<Option<ReasonCode>> {
         let mut client = self.open("c")?;
         client.send_bytes(bytes);
         let Some(answer) = client.receive_or_end()? else {
+            self.connect("c")?.ping()?;
             return Ok(None);
         };
         let ack = answer.conn_ack()?;
@@ -174,21 +175,24 @@ impl Ctx {
         }
         same("session present in a refusal", ack.session_present, false)?;
         client.end()?;
+        self.connect("c")?.ping()?;
         Ok(Some(ack.reason))
     }
 
     /// Sends `bytes` in place of a CONNECT; they have a protocol name or level that there is not. The broker must close the connection;
-    /// tells whether it said before that it does not speak that. Which version's CONNACK says so is not specified.
+    /// tells whether it said before that it does not speak that; afterwards a valid CONNECT must be accepted. Which version's CONNACK says so is not specified.
     #[track_caller]
     pub(crate) fn refused_version(&self, bytes: &[u8]) -> Step<bool> {
         let mut client = self.open("c")?;
         client.send_bytes(bytes);
         let answer = client.receive_bytes_to_the_end()?;
-        match *answer {
-            [] => Ok(false),
-            [0x20, 2, 0, 1] | [0x20, _, 0, 0x84, ..] => Ok(true),
-            _ => failed("CONNACK 0x01 or 0x84, or nothing", hex(&answer)),
-        }
+        let told = match *answer {
+            [] => false,
+            [0x20, 2, 0, 1] | [0x20, _, 0, 0x84, ..] => true,
+            _ => return failed("CONNACK 0x01 or 0x84, or nothing", hex(&answer)),
+        };
+        self.connect("c")?.ping()?;
+        Ok(told)
     }
 
     /// Connects, sends `bytes`, and waits for the end of the connection; in 5.0 a DISCONNECT with one of `reasons` may come before,

@@ -61,7 +61,7 @@ fn lines(names: impl IntoIterator<Item = impl AsRef<str>>) -> String {
 
 fn run_stub(stub: Stub, patience: Duration) -> Vec<Report> {
     let options = Options {
-        jobs: 64,
+        jobs: 128,
         patience,
         ..Options::default()
     };
@@ -100,10 +100,21 @@ fn an_echo_passes_nothing() {
     );
 }
 
+/// No case passes against a broker that closes every connection as soon as something comes.
+#[test]
+fn closing_everything_passes_nothing() {
+    let passed = passed(&run_stub(Stub::Closing, Duration::from_millis(500)));
+    assert!(
+        passed.is_empty(),
+        "these cases pass when the broker refuses everything; let them show that it works for others:\n{}",
+        lines(passed)
+    );
+}
+
 /// Only the listed cases pass against a broker that acknowledges everything and does nothing.
 #[test]
 fn acknowledging_everything_passes_only_what_asks_for_nothing_else() {
-    let passed = passed(&run_stub(Stub::Acknowledging, Duration::from_millis(1500)));
+    let passed = passed(&run_stub(Stub::Acknowledging, Duration::from_secs(3)));
     let listed = listed(ACKNOWLEDGED);
     let more: Vec<_> = passed.difference(&listed).collect();
     let less: Vec<_> = listed.difference(&passed).collect();

@@ -107,7 +107,7 @@ fn other_packet_first(ctx: &Ctx) -> Step {
             client.end()?;
         }
     }
-    Ok(())
+    ctx.connect("c")?.ping()
 }
 
 /// Client identifiers of up to 23 letters and digits are allowed. [MQTT-3.1.3-5] [3.1.1:MQTT-3.1.3-5]

@@ -1,13 +1,16 @@
 //! 1.5, 2.1 and 4.13: data formats, the fixed header, packets that a client must not send.
 
-use mqtt_codec::{FromServer, Properties, Property, QoS, ReasonCode};
+use mqtt_codec::{
+    Delivery, FromServer, Properties, Property, PubAck, PubComp, PubRec, PubRel, Publish, QoS,
+    ReasonCode,
+};
 
 use crate::case::chapter;
 use crate::cases::MALFORMED;
 use crate::ctx::Ctx;
 use crate::failure::{Step, check, same};
-use crate::frame::publish;
-use crate::raw::{RawConnect, packet, string, varint};
+use crate::frame::{delivery, packet_id, publish};
+use crate::raw::{RawConnect, packet, properties, string, varint};
 
 chapter!(
     format,
@@ -26,7 +29,8 @@ chapter!(
         packet_too_large,
         rest_is_dropped_after_an_error,
         others_unaffected_by_an_error,
-        empty_property_lists_sent_as_0,
+        messages_arrive_byte_by_byte,
+        flags_of_the_broker,
     ]
 );
 
@@ -215,27 +219,72 @@ fn others_unaffected_by_an_error(ctx: &Ctx) -> Step {
     other.expect("t|0|0|still here")
 }
 
-/// A message without properties comes with a property length of 0. [MQTT-2.2.2-1]
-fn empty_property_lists_sent_as_0(ctx: &Ctx) -> Step {
+/// A QoS 0 message comes without packet identifier, in 5.0 with a property length of 0, and otherwise byte by byte as it was sent.
+/// [MQTT-2.2.2-1] [MQTT-2.2.1-2] [3.1.1:MQTT-2.3.1-5]
+fn messages_arrive_byte_by_byte(ctx: &Ctx) -> Step {
     let topic = ctx.topic("t");
     let mut client = ctx.subscribed("c", &topic, QoS::AtMostOnce)?;
-    client.publish(&topic, "x", QoS::AtMostOnce)?;
-    let frame = client.take()?;
-    same(
-        "bytes of the packet",
-        frame.bytes.as_slice(),
-        ctx.bytes(&publish(&topic, "x")).as_slice(),
-    )?;
     let user = [Property::UserProperty("a", "b")];
-    let message = mqtt_codec::Publish {
+    let with_property = Publish {
         properties: Properties::List(&user),
-        ..publish(&topic, "x")
+        ..publish(&topic, "y")
     };
-    client.send(&message);
-    let frame = client.take()?;
-    same(
-        "bytes of the packet",
-        frame.bytes.as_slice(),
-        ctx.bytes(&message).as_slice(),
-    )
+    let messages = if ctx.is_v5() {
+        [publish(&topic, "x"), with_property]
+    } else {
+        [publish(&topic, "x"), publish(&topic, "y")]
+    };
+    for message in messages {
+        client.send(&message);
+        let frame = client.take()?;
+        let expected = ctx.bytes(&message);
+        same("bytes", frame.bytes.as_slice(), expected.as_slice())?;
+    }
+    Ok(())
+}
+
+/// Every packet of the broker has the fixed flags of its type. [MQTT-2.1.3-1] [3.1.1:MQTT-2.2.2-1]
+fn flags_of_the_broker(ctx: &Ctx) -> Step {
+    ctx.needs_qos(QoS::ExactlyOnce)?;
+    let topic = ctx.topic("t");
+    let (mut client, answer) = ctx.connect_with("c", &ctx.clean(&ctx.id("c")))?;
+    same("first byte of CONNACK", answer.bytes[0], 0x20)?;
+    client.send_bytes(&[0xc0, 0]);
+    same("first byte of PINGRESP", client.receive()?.bytes[0], 0xd0)?;
+    let none = properties(ctx.version, &[]);
+    let filter = string(&topic);
+    client.send_bytes(&packet(0x82, &[&[0, 1], &none, &filter, &[2]]));
+    same("first byte of SUBACK", client.receive()?.bytes[0], 0x90)?;
+    // To itself, so that both sides of each handshake are seen.
+    for (qos, answers) in [
+        (QoS::AtLeastOnce, &[0x32, 0x40][..]),
+        (QoS::ExactlyOnce, &[0x34, 0x50, 0x62, 0x70]),
+    ] {
+        let id = packet_id(qos as u16 + 10);
+        client.send(&Publish {
+            delivery: delivery(qos, id.get()),
+            ..publish(&topic, "x")
+        });
+        let mut seen = Vec::new();
+        for _ in answers {
+            let frame = client.receive()?;
+            seen.push(frame.bytes[0]);
+            match frame.packet() {
+                FromServer::Publish(message) => match message.delivery {
+                    Delivery::AtMostOnce => {}
+                    Delivery::AtLeastOnce(id) => client.send(&PubAck::new(id)),
+                    Delivery::ExactlyOnce(id) => client.send(&PubRec::new(id)),
+                },
+                FromServer::PubRec(ack) => client.send(&PubRel::new(ack.packet_id)),
+                FromServer::PubRel(ack) => client.send(&PubComp::new(ack.packet_id)),
+                _ => {}
+            }
+        }
+        // The two handshakes go on side by side.
+        seen.sort_unstable();
+        same("first bytes", seen.as_slice(), answers)?;
+    }
+    client.send_bytes(&packet(0xa2, &[&[0, 2], &none, &filter]));
+    same("first byte of UNSUBACK", client.receive()?.bytes[0], 0xb0)?;
+    client.silence()
 }

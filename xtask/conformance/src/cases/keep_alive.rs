@@ -24,27 +24,27 @@ chapter!(
     ]
 );
 
-/// A client with a keep-alive of a second.
+/// A client with this keep-alive.
 #[track_caller]
-fn with_a_second(ctx: &Ctx) -> Step<Client> {
+fn connected(ctx: &Ctx, seconds: u16) -> Step<Client> {
     ctx.needs(
         ctx.announced.server_keep_alive.is_none(),
         "keep-alive that a client may choose",
     )?;
     let id = ctx.id("c");
     let connect = Connect {
-        keep_alive: 1,
+        keep_alive: seconds,
         ..ctx.clean(&id)
     };
     let (mut client, _) = ctx.connect_with("c", &connect)?;
-    client.wait_longer(Duration::from_secs(2));
+    client.wait_longer(Duration::from_secs(2 * u64::from(seconds)));
     Ok(client)
 }
 
 /// After one and a half times the keep-alive without a packet, the broker closes the connection, not before the keep-alive itself.
 /// [MQTT-3.1.2-22] [MQTT-3.2.2-22] [3.1.1:MQTT-3.1.2-24]
 fn silence_ends_the_connection(ctx: &Ctx) -> Step {
-    let mut client = with_a_second(ctx)?;
+    let mut client = connected(ctx, 1)?;
     let start = Instant::now();
     client.end_for(&[ReasonCode::KEEP_ALIVE_TIMEOUT])?;
     let time = start.elapsed();
@@ -60,7 +60,7 @@ fn what_the_broker_sends_does_not_count(ctx: &Ctx) -> Step {
     // Brokers look at their clock now and then: the messages go on for long enough.
     const MESSAGES: i32 = 32;
     let topic = ctx.topic("t");
-    let mut client = with_a_second(ctx)?;
+    let mut client = connected(ctx, 1)?;
     client.subscribe_at(&topic, QoS::AtMostOnce)?;
     let mut publisher = ctx.connect("p")?;
     for _ in 0..MESSAGES {
@@ -84,7 +84,7 @@ fn what_the_broker_sends_does_not_count(ctx: &Ctx) -> Step {
 
 /// A packet that is never finished does not keep the connection. [MQTT-3.1.2-22] [3.1.1:MQTT-3.1.2-24]
 fn an_unfinished_packet_does_not_count(ctx: &Ctx) -> Step {
-    let mut client = with_a_second(ctx)?;
+    let mut client = connected(ctx, 1)?;
     client.send_bytes(&[0x30, 100, 0, 1, b't']);
     client.end_for(&[ReasonCode::KEEP_ALIVE_TIMEOUT])?;
     Ok(())
@@ -92,9 +92,9 @@ fn an_unfinished_packet_does_not_count(ctx: &Ctx) -> Step {
 
 /// PINGREQ within the keep-alive keeps the connection. [MQTT-3.1.2-22] [MQTT-3.12.4-1] [3.1.1:MQTT-3.1.2-24] [3.1.1:MQTT-3.12.4-1]
 fn pings_keep_the_connection(ctx: &Ctx) -> Step {
-    let mut client = with_a_second(ctx)?;
-    for _ in 0..8 {
-        ctx.wait(Duration::from_millis(500));
+    let mut client = connected(ctx, 2)?;
+    for _ in 0..5 {
+        ctx.wait(Duration::from_secs(1));
         client.send(&PingReq);
         client.receive_where("PINGRESP", |packet| {
             matches!(packet, mqtt_codec::FromServer::PingResp)
@@ -108,13 +108,13 @@ fn pings_keep_the_connection(ctx: &Ctx) -> Step {
 /// Any packet within the keep-alive keeps the connection, not only PINGREQ. [MQTT-3.1.2-22] [3.1.1:MQTT-3.1.2-24]
 fn any_packet_keeps_the_connection(ctx: &Ctx) -> Step {
     let topic = ctx.topic("t");
-    let mut client = with_a_second(ctx)?;
+    let mut client = connected(ctx, 2)?;
     let mut watcher = ctx.subscribed("w", &topic, QoS::AtMostOnce)?;
-    for _ in 0..8 {
-        ctx.wait(Duration::from_millis(500));
+    for _ in 0..5 {
+        ctx.wait(Duration::from_secs(1));
         client.send(&publish(&topic, "still here"));
     }
-    for _ in 0..8 {
+    for _ in 0..5 {
         watcher.expect("t|0|0|still here")?;
     }
     client.end_for(&[ReasonCode::KEEP_ALIVE_TIMEOUT])?;

@@ -168,7 +168,7 @@ fn refusal_fits(ctx: &Ctx) -> Step {
             client.end()?;
         }
     }
-    Ok(())
+    ctx.connect("c")?.ping()
 }
 
 /// PUBACK, PUBREC, PUBREL and PUBCOMP are not larger than the client's Maximum Packet Size, whatever they have to tell.

@@ -12,7 +12,7 @@ use mqtt_codec::{
     Version,
 };
 
-/// What a stub does with what it reads. None ever closes a connection.
+/// What a stub does with what it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Stub {
     /// Nothing.
@@ -21,6 +21,8 @@ pub(crate) enum Stub {
     Acknowledging,
     /// Sends every byte back.
     Echoing,
+    /// Closes the connection at the first byte; the others never close one.
+    Closing,
 }
 
 impl Stub {
@@ -48,6 +50,7 @@ impl Stub {
                 return;
             }
             let output = match self {
+                Self::Closing => return,
                 Self::Silent => Vec::new(),
                 Self::Echoing => chunk[..read].to_vec(),
                 Self::Acknowledging => {
