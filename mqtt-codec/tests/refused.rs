@@ -25,7 +25,7 @@ fn refused(packet: Packet<'_>, version: Version, error: EncodeError) {
     );
 }
 
-/// No string holds U+0000, wherever it stands [MQTT-1.5.4-2].
+/// No string holds U+0000, wherever it stands [MQTT-1.5.4-2], [3.1.1:MQTT-1.5.3-2].
 #[test]
 fn nul_in_a_string_is_not_written() {
     for version in VERSIONS {
@@ -111,7 +111,7 @@ fn a_packet_that_is_too_long_is_not_written() {
     );
 }
 
-/// DUP is never set on QoS 0 [MQTT-3.3.1-2].
+/// DUP is never set on QoS 0 [MQTT-3.3.1-2], [MQTT-4.3.1-1], [3.1.1:MQTT-3.3.1-2], [3.1.1:MQTT-4.3.1-1].
 #[test]
 fn dup_is_not_written_on_qos_0() {
     for version in VERSIONS {
@@ -333,7 +333,8 @@ fn older_subacks_have_one_failure() {
     assert_eq!(buffer, [0x90, 8, 0, 1, 0, 1, 2, 0x80, 0x80, 0x80]);
 }
 
-/// SUBSCRIBE and UNSUBSCRIBE have a filter [MQTT-3.8.3-2] [MQTT-3.10.3-2], their answers a code.
+/// SUBSCRIBE and UNSUBSCRIBE have a filter [MQTT-3.8.3-2], [MQTT-3.10.3-2], [3.1.1:MQTT-3.8.3-3], [3.1.1:MQTT-3.10.3-2], their
+/// answers a code.
 #[test]
 fn empty_lists_are_not_written() {
     let properties = Properties::EMPTY;

@@ -191,7 +191,7 @@ mod tests {
         assert_eq!(found, expected, "{:?}", text.get(..40).unwrap_or(text));
     }
 
-    /// `#` stands alone in its level, and that level is the last. [MQTT-4.7.1-1], 3.1.1: [MQTT-4.7.1-2]
+    /// `#` stands alone in its level, and that level is the last. [MQTT-4.7.1-1], [3.1.1:MQTT-4.7.1-2]
     #[test]
     fn hash_is_alone_and_last() {
         check("#", Ok(()));
@@ -218,21 +218,21 @@ mod tests {
         check("++", Err((PlusNotAlone, 0)));
     }
 
-    /// A filter has at least one character. [MQTT-4.7.3-1]
+    /// A filter has at least one character. [MQTT-4.7.3-1], [3.1.1:MQTT-4.7.3-1]
     #[test]
     fn an_empty_filter_is_refused() {
         check("", Err((Empty, 0)));
         check("/", Ok(()));
     }
 
-    /// A filter contains no U+0000. [MQTT-4.7.3-2]
+    /// A filter contains no U+0000. [MQTT-4.7.3-2], [3.1.1:MQTT-4.7.3-2]
     #[test]
     fn a_filter_with_nul_is_refused() {
         check("a\0b", Err((Nul, 1)));
         check("a/+/\0", Err((Nul, 4)));
     }
 
-    /// A filter has at most 65,535 bytes. [MQTT-4.7.3-3]
+    /// A filter has at most 65,535 bytes. [MQTT-4.7.3-3], [3.1.1:MQTT-4.7.3-3]
     #[test]
     fn a_filter_over_65535_bytes_is_refused() {
         let bytes = [b'/'; MAX_TOPIC_BYTES + 1];

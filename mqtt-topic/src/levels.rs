@@ -108,7 +108,7 @@ mod tests {
         assert_eq!(Levels::count(text), levels.len(), "{text:?} counted");
     }
 
-    /// Levels are kept as they are written: no merging of empty ones, no trimming. [MQTT-4.7.3-4]
+    /// Levels are kept as they are written: no merging of empty ones, no trimming. [MQTT-4.7.3-4], [3.1.1:MQTT-4.7.3-4]
     #[test]
     fn empty_levels_count() {
         check("a", &["a"]);

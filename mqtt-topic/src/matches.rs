@@ -62,7 +62,7 @@ mod tests {
         }
     }
 
-    /// `#` matches its parent and any number of levels below. [MQTT-4.7.1-1]
+    /// `#` matches its parent and any number of levels below. [MQTT-4.7.1-1], [3.1.1:MQTT-4.7.1-2]
     #[test]
     fn hash_matches_the_parent_and_all_below() {
         check(
@@ -87,7 +87,7 @@ mod tests {
         check("/#", &["/", "/a"], &["a", "a/"]);
     }
 
-    /// `+` matches exactly one level. [MQTT-4.7.1-2]
+    /// `+` matches exactly one level. [MQTT-4.7.1-2], [3.1.1:MQTT-4.7.1-3]
     #[test]
     fn plus_matches_exactly_one_level() {
         check(
@@ -103,7 +103,7 @@ mod tests {
         check("sport/+/#", &["sport/a", "sport/a/b"], &["sport"]);
     }
 
-    /// A leading wildcard does not match names that begin with `$`. [MQTT-4.7.2-1]
+    /// A leading wildcard does not match names that begin with `$`. [MQTT-4.7.2-1], [3.1.1:MQTT-4.7.2-1]
     #[test]
     fn a_leading_wildcard_does_not_match_dollar_names() {
         check("#", &[], &["$SYS", "$SYS/uptime"]);
@@ -117,7 +117,7 @@ mod tests {
         check("+/$x", &["a/$x"], &[]);
     }
 
-    /// Names are compared byte by byte: case, spaces and unnormalised forms count. [MQTT-4.7.3-4]
+    /// Names are compared byte by byte: case, spaces and unnormalised forms count. [MQTT-4.7.3-4], [3.1.1:MQTT-4.7.3-4]
     #[test]
     fn nothing_is_normalised() {
         check(

@@ -132,7 +132,7 @@ mod tests {
         assert_eq!(found, expected, "{:?}", text.get(..40).unwrap_or(text));
     }
 
-    /// A name has at least one character. [MQTT-4.7.3-1]
+    /// A name has at least one character. [MQTT-4.7.3-1], [3.1.1:MQTT-4.7.3-1]
     #[test]
     fn an_empty_name_is_refused() {
         check("", Err((Empty, 0)));
@@ -140,7 +140,7 @@ mod tests {
         check(" ", Ok(()));
     }
 
-    /// A name contains no U+0000. [MQTT-4.7.3-2]
+    /// A name contains no U+0000. [MQTT-4.7.3-2], [3.1.1:MQTT-4.7.3-2]
     #[test]
     fn a_name_with_nul_is_refused() {
         check("a/\0", Err((Nul, 2)));
@@ -148,7 +148,7 @@ mod tests {
         check("a\u{1}\u{7f}\u{feff}\u{fffe}", Ok(()));
     }
 
-    /// Wildcards are for filters only. [MQTT-3.3.2-2], [MQTT-4.7.0-1], 3.1.1: [MQTT-4.7.1-1]
+    /// Wildcards are for filters only. [MQTT-3.3.2-2], [MQTT-4.7.0-1], [3.1.1:MQTT-3.3.2-2], [3.1.1:MQTT-4.7.1-1]
     #[test]
     fn a_name_with_a_wildcard_is_refused() {
         check("+", Err((Wildcard, 0)));
@@ -156,7 +156,7 @@ mod tests {
         check("ä/b+", Err((Wildcard, 4)));
     }
 
-    /// A name has at most 65,535 bytes. [MQTT-4.7.3-3]
+    /// A name has at most 65,535 bytes. [MQTT-4.7.3-3], [3.1.1:MQTT-4.7.3-3]
     #[test]
     fn a_name_over_65535_bytes_is_refused() {
         let bytes = [b'x'; MAX_TOPIC_BYTES + 1];
@@ -165,7 +165,7 @@ mod tests {
         check(text, Err((TooLong, 65_535)));
     }
 
-    /// Names that begin with `$` are known as such. [MQTT-4.7.2-1]
+    /// Names that begin with `$` are known as such. [MQTT-4.7.2-1], [3.1.1:MQTT-4.7.2-1]
     #[test]
     fn dollar_names_are_told_apart() {
         assert!(TopicName::new("$SYS/uptime").unwrap().is_dollar());

@@ -229,7 +229,7 @@ mod tests {
         shared("a/$share/b", None, "a/$share/b");
     }
 
-    /// The limit counts the whole text. [MQTT-4.7.3-3]
+    /// The limit counts the whole text. [MQTT-4.7.3-3], [3.1.1:MQTT-4.7.3-3]
     #[test]
     fn the_whole_text_has_at_most_65535_bytes() {
         let mut text = std::string::String::from("$share/g/");

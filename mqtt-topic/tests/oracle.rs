@@ -1,5 +1,5 @@
 //! A naive matcher of a few lines against the filter, the subscription index and the retained index,
-//! under any sequence of inserts and removals. [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.2-1], [MQTT-4.7.3-4]
+//! under any sequence of inserts and removals.
 
 use std::collections::BTreeMap;
 
@@ -60,7 +60,8 @@ fn changes(
 }
 
 proptest! {
-    /// `TopicFilter::matches` is the naive matcher.
+    /// `TopicFilter::matches` is the naive matcher. [MQTT-4.7.1-1], [MQTT-4.7.1-2], [MQTT-4.7.2-1], [MQTT-4.7.3-4],
+    /// [3.1.1:MQTT-4.7.1-2], [3.1.1:MQTT-4.7.1-3], [3.1.1:MQTT-4.7.2-1], [3.1.1:MQTT-4.7.3-4]
     #[test]
     fn a_filter_matches_like_the_oracle(filter in filters(), name in names()) {
         let matches = TopicFilter::new(&filter).unwrap().matches(&TopicName::new(&name).unwrap());
@@ -75,7 +76,8 @@ proptest! {
         prop_assert!(!wide.covers(&narrow) || !narrow.matches(&name) || wide.matches(&name));
     }
 
-    /// Validation is the rules of section 4.7 written as a level-by-level check.
+    /// Validation is the rules of section 4.7 written as a level-by-level check. [MQTT-4.7.0-1], [MQTT-4.7.3-1],
+    /// [MQTT-4.7.3-2], [3.1.1:MQTT-4.7.1-1], [3.1.1:MQTT-4.7.3-1], [3.1.1:MQTT-4.7.3-2]
     #[test]
     fn validation_follows_the_rules(text in "[a+#/\0$é]{0,8}") {
         let levels: Vec<&str> = text.split('/').collect();
@@ -87,7 +89,8 @@ proptest! {
         prop_assert_eq!(TopicFilter::new(&text).is_ok(), filter);
     }
 
-    /// The subscription index holds what a map holds, and visits what the naive matcher picks from it.
+    /// The subscription index holds what a map holds, and visits what the naive matcher picks from it: a filter is removed
+    /// by its exact text. [MQTT-3.10.4-1], [MQTT-4.7.2-1], [3.1.1:MQTT-3.10.4-1], [3.1.1:MQTT-4.7.2-1]
     #[test]
     fn the_subscription_index_is_a_map_searched_by_the_oracle(
         changes in changes(filters()),

@@ -52,7 +52,7 @@ const NAMES: [&str; 10] = [
     "a", "a/", "a/b", "a/b/c", "a//c", "b/b", "/", "/a", "$SYS/b", "$SYS",
 ];
 
-/// A filter finds the names that it matches. [MQTT-4.7.1-1], [MQTT-4.7.1-2]
+/// A filter finds the names that it matches. [MQTT-4.7.1-1], [MQTT-4.7.1-2], [3.1.1:MQTT-4.7.1-2], [3.1.1:MQTT-4.7.1-3]
 #[test]
 fn a_filter_finds_the_names_that_it_matches() {
     let index = index(NAMES);
@@ -66,7 +66,7 @@ fn a_filter_finds_the_names_that_it_matches() {
     assert_eq!(found(&index, "never/#"), [""; 0]);
 }
 
-/// A leading wildcard finds no name that begins with `$`. [MQTT-4.7.2-1]
+/// A leading wildcard finds no name that begins with `$`. [MQTT-4.7.2-1], [3.1.1:MQTT-4.7.2-1]
 #[test]
 fn a_leading_wildcard_finds_no_dollar_name() {
     let index = index(NAMES);

@@ -34,7 +34,8 @@ fn check(filters: &[&str], topic: &str, expected: &[&str]) {
     assert_eq!(found, expected, "{topic}");
 }
 
-/// A message goes to the subscriptions that its name matches. [MQTT-3.3.2-3], [MQTT-4.7.1-1], [MQTT-4.7.1-2]
+/// A message goes to the subscriptions that its name matches. [MQTT-3.3.2-3], [MQTT-4.7.1-1], [MQTT-4.7.1-2],
+/// [3.1.1:MQTT-3.3.2-3], [3.1.1:MQTT-4.7.1-2], [3.1.1:MQTT-4.7.1-3]
 #[test]
 fn all_matching_filters_are_visited_once() {
     let filters = [
@@ -53,7 +54,7 @@ fn all_matching_filters_are_visited_once() {
     check(&filters, "z/z/z", &["+/#", "#"]);
 }
 
-/// No filter that begins with a wildcard matches a name that begins with `$`. [MQTT-4.7.2-1]
+/// No filter that begins with a wildcard matches a name that begins with `$`. [MQTT-4.7.2-1], [3.1.1:MQTT-4.7.2-1]
 #[test]
 fn dollar_names_match_no_leading_wildcard() {
     let filters = [
@@ -74,7 +75,7 @@ fn dollar_names_match_no_leading_wildcard() {
     check(&filters, "a/$SYS", &["#", "+/#", "+/+"]);
 }
 
-/// Levels are compared byte by byte. [MQTT-4.7.3-4]
+/// Levels are compared byte by byte. [MQTT-4.7.3-4], [3.1.1:MQTT-4.7.3-4]
 #[test]
 fn nothing_is_normalised() {
     let filters = [
