@@ -40,11 +40,17 @@ fn no_disconnect_before_connack() {
 }
 
 /// A client says goodbye in every version [MQTT-3.14.4-2], [3.1.1:MQTT-3.14.4-1], [3.1.1:MQTT-3.14.4-2]. Before 5.0 it has no way to
-/// keep its will but to say nothing.
+/// keep its will but to say nothing [MQTT-3.14.4-1].
 #[test]
 fn a_client_says_goodbye() {
     for version in [Version::V31, Version::V311, Version::V5] {
         let mut client = ClientScript::<Heaped>::connected(version);
+        client.answers = false;
+        client.send(&publish1(1, "x"));
+        client.settle(ReasonCode::SUCCESS, ());
+        client
+            .owner
+            .publish(&Message::new("t", QoS::AtMostOnce, b"late"));
         client.session.disconnect(ReasonCode::NORMAL_DISCONNECTION);
         assert_eq!(client.sent(), ["DISCONNECT", "close"]);
         let mut client = ClientScript::<Heaped>::connected(version);

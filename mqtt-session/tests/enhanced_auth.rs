@@ -1,9 +1,9 @@
 //! Enhanced authentication and re-authentication (5.0).
 
-use mqtt_codec::{Auth, Connect, Properties, Property, ReasonCode, Version};
+use mqtt_codec::{Auth, Connect, Properties, Property, QoS, ReasonCode, Version};
 use mqtt_session::{HandshakeText, Misuse};
-use mqtt_testkit::owners::Heaped;
-use mqtt_testkit::packets::{connack, publish};
+use mqtt_testkit::owners::{Heaped, Message, TestOwner};
+use mqtt_testkit::packets::{connack, filter, publish};
 use mqtt_testkit::script::{ClientScript, ServerScript};
 
 const METHOD: [Property<'static>; 1] = [Property::AuthenticationMethod("m")];
@@ -49,12 +49,15 @@ fn challenge(server: &mut ServerScript<Heaped>) -> Vec<u8> {
     tx
 }
 
-/// AUTH 0x18 asks for more and is answered; CONNACK repeats the method [MQTT-4.12.0-2], [MQTT-4.12.0-3], [MQTT-4.12.0-5].
+/// AUTH 0x18 asks for more [MQTT-4.12.0-2] and is answered; AUTH and CONNACK repeat the method [MQTT-4.12.0-5].
 #[test]
 fn an_exchange_ends_in_connack() {
     let mut server = server();
     for _ in 0..2 {
-        assert_eq!(challenge(&mut server)[..3], [0xF0, 10, 0x18]);
+        assert_eq!(
+            challenge(&mut server),
+            b"\xF0\x0A\x18\x08\x15\0\x01m\x16\0\x01d"
+        );
         assert!(server.session.wants_input());
         server.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
         assert_eq!(server.happened(), ["auth 0x18"]);
@@ -82,9 +85,25 @@ fn nothing_but_auth_comes_before_connack() {
     server.send(&publish("early"));
     assert_eq!(server.happened(), ["violation Rule(UnexpectedPacket)"]);
     assert_eq!(server.sent(), ["CONNACK 0x82", "close"]);
+
+    let mut client = ClientScript::<Heaped>::offline(Version::V5);
+    client.owner.text.method = Some("m".into());
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        client.owner.publish(&Message::new("t", qos, b"early"));
+    }
+    client.connect(&connect());
+    client.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
+    client.after(9_000);
+    assert!(client.sent().is_empty());
+    let filters = [filter("a", QoS::AtMostOnce)];
+    let refused = client
+        .session
+        .subscribe(&filters, Properties::EMPTY, &mut vec![], client.now);
+    assert_eq!(refused, Err(Misuse::NotNow));
 }
 
-/// The method must stay that of CONNECT [MQTT-4.12.1-1], and AUTH needs one [MQTT-4.12.0-6], [MQTT-4.12.0-7].
+/// The method must stay that of CONNECT [MQTT-4.12.1-1], and AUTH needs one: a client that sends it without is cut off
+/// [MQTT-4.12.0-7], and a server has none to send [MQTT-4.12.0-6].
 #[test]
 fn the_method_stays() {
     let mut server = server();
@@ -98,6 +117,24 @@ fn the_method_stays() {
     server.send(&auth(ReasonCode::RE_AUTHENTICATE, &METHOD));
     assert_eq!(server.happened(), ["violation Rule(AuthUnexpected)"]);
     assert_eq!(server.sent(), ["DISCONNECT 0x82", "close"]);
+
+    let mut server = ServerScript::<Heaped>::opened(Version::V5);
+    server.answers = false;
+    server.send(&Connect::new(Version::V5, "c"));
+    let limits = server.owner.limits.clone();
+    let mut tx = vec![];
+    let refused = server.session.challenge(&mut tx, server.now, &limits, TEXT);
+    assert_eq!(refused, Err(Misuse::NotNow));
+    server.accept();
+    server.sent();
+    let refused = server.session.challenge(&mut tx, server.now, &limits, TEXT);
+    assert_eq!(refused, Err(Misuse::NotNow));
+    let refused = server.session.reauthenticated(&mut tx, TEXT);
+    assert_eq!(refused, Err(Misuse::NotNow));
+    assert!(tx.is_empty());
+    let mut client = ClientScript::<Heaped>::connected(Version::V5);
+    client.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
+    assert_eq!(client.happened(), ["violation Rule(AuthUnexpected)"]);
 }
 
 /// Re-authentication is a question while the connection is up; its failure closes [MQTT-4.12.1-2]. A CONTINUE without it is refused.
@@ -128,7 +165,8 @@ fn a_client_authenticates_again() {
     assert_eq!(server.happened(), ["violation Rule(AuthUnexpected)"]);
 }
 
-/// The client's side: its steps fit the exchange, or are its own misuse [MQTT-4.12.0-7].
+/// The client's side: it goes on with AUTH 0x18 [MQTT-4.12.0-3], and its other steps fit the exchange or are its own misuse
+/// [MQTT-4.12.0-7].
 #[test]
 fn a_clients_steps_fit_the_exchange() {
     let mut client = ClientScript::<Heaped>::offline(Version::V5);
@@ -136,9 +174,17 @@ fn a_clients_steps_fit_the_exchange() {
     client.connect(&connect());
     let step = |client: &mut ClientScript<Heaped>, reason| {
         let properties = Properties::List(&METHOD);
-        client
+        let mut tx = vec![];
+        let result = client
             .session
-            .authenticate(reason, properties, &mut vec![], client.now)
+            .authenticate(reason, properties, &mut tx, client.now);
+        let written: &[u8] = if result.is_ok() {
+            &[0xF0, 6, reason.0, 4, 0x15, 0, 1, b'm']
+        } else {
+            &[]
+        };
+        assert_eq!(tx, written);
+        result
     };
     assert_eq!(
         step(&mut client, ReasonCode::RE_AUTHENTICATE),

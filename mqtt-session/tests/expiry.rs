@@ -3,7 +3,7 @@
 use mqtt_codec::{Connect, Disconnect, Properties, Property, QoS, ReasonCode, Version};
 use mqtt_session::{Expires, Instant, Misuse, Outcome};
 use mqtt_testkit::owners::{Heaped, Message, TestOwner};
-use mqtt_testkit::packets::{disconnect, puback};
+use mqtt_testkit::packets::{disconnect, puback, publish2, pubrel};
 use mqtt_testkit::script::{ClientScript, ServerScript};
 
 fn outcomes<O: TestOwner>(owner: &mut O) -> Vec<Outcome> {
@@ -153,4 +153,23 @@ fn an_ending_session_cannot_be_kept_by_disconnect() {
     let refused = client.session.disconnect_with(&packet, &mut vec![]);
     assert_eq!(refused, Err(Misuse::NotSupported));
     assert!(client.session.is_connected());
+}
+
+/// The receiver goes on with the handshake of a message, too, however long ago that has expired [MQTT-4.3.3-13].
+#[test]
+fn the_handshake_of_a_received_message_does_not_expire() {
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    let list = [Property::MessageExpiryInterval(1)];
+    let packet = mqtt_codec::Publish {
+        properties: Properties::List(&list),
+        ..publish2(7, "x")
+    };
+    server.send(&packet);
+    assert_eq!(server.sent(), ["PUBREC 7"]);
+    server.after(80_000);
+    server.send(&packet);
+    assert_eq!(server.happened(), ["publish q2 t x"], "delivered once");
+    assert_eq!(server.sent(), ["PUBREC 7"]);
+    server.send(&pubrel(7));
+    assert_eq!(server.sent(), ["PUBCOMP 7"]);
 }

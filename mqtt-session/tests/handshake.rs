@@ -2,8 +2,8 @@
 
 use mqtt_codec::{ConnAck, Connect, Properties, Property, QoS, ReasonCode, Version, Will};
 use mqtt_session::{ClientSession, Misuse, ServerSession};
-use mqtt_testkit::owners::{HeapOwner, Heaped, Kind};
-use mqtt_testkit::packets::{Raw, connack, pingreq, puback, publish};
+use mqtt_testkit::owners::{HeapOwner, Heaped, Kind, Message, TestOwner};
+use mqtt_testkit::packets::{Raw, connack, filter, pingreq, puback, publish, subscribe};
 use mqtt_testkit::script::{ClientScript, ServerScript};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
@@ -48,7 +48,7 @@ fn a_second_connect_closes() {
 }
 
 /// CONNACK 0 tells whether a session was there [MQTT-3.1.4-5], [MQTT-3.2.2-3], [3.1.1:MQTT-3.2.2-2], [3.1.1:MQTT-3.2.2-3]; a clean
-/// start has none [MQTT-3.2.2-2], [3.1.1:MQTT-3.2.2-1], and 3.1 has no way to tell.
+/// start has none [MQTT-3.2.2-2], [3.1.1:MQTT-3.2.2-1], and 3.1 has no way to tell [MQTT-3.2.0-2], [3.1.1:MQTT-3.1.4-4].
 #[test]
 fn connack_tells_whether_a_session_was_there() {
     for version in VERSIONS {
@@ -63,14 +63,23 @@ fn connack_tells_whether_a_session_was_there() {
                 let present = session_present && !clean_start && version != Version::V31;
                 let line = server.sent().remove(0);
                 assert_eq!(line.starts_with("CONNACK present"), present, "{line}");
+                assert!(!line.contains("0x"), "{line}");
                 assert!(server.session.is_connected());
+                let again = mqtt_session::Accept {
+                    session_present,
+                    server_keep_alive: None,
+                    session_expiry: None,
+                    kept: (),
+                };
+                assert_eq!(server.session.accept(again), Err(Misuse::NotNow));
+                assert!(server.sent().is_empty(), "one CONNACK");
             }
         }
     }
 }
 
 /// A refusal is told in CONNACK before the close [MQTT-3.2.2-7], [3.1.1:MQTT-3.2.2-5], without a session [MQTT-3.2.2-6],
-/// [3.1.1:MQTT-3.2.2-4], by the codes 1 to 5 before 5.0.
+/// [3.1.1:MQTT-3.2.2-4], by the codes 1 to 5 before 5.0 [MQTT-3.1.3-8], [MQTT-3.1.4-2], [3.1.1:MQTT-3.1.3-9].
 #[test]
 fn a_refusal_is_told_before_the_close() {
     for version in VERSIONS {
@@ -216,7 +225,8 @@ fn connack_announces_the_limits() {
     assert!(server.sent().remove(0).contains("ResponseInformation"));
 }
 
-/// Packets behind CONNECT wait until it is answered; after a refusal none is looked at [MQTT-3.1.4-6], [3.1.1:MQTT-3.1.4-5].
+/// Packets behind CONNECT wait until it is answered; after a refusal none is looked at [MQTT-3.1.4-6], [3.1.1:MQTT-3.1.4-5],
+/// [MQTT-3.2.0-1], [3.1.1:MQTT-3.2.0-1].
 #[test]
 fn packets_behind_connect_wait_for_the_answer() {
     for version in VERSIONS {
@@ -233,10 +243,10 @@ fn packets_behind_connect_wait_for_the_answer() {
             } else {
                 server.session.refuse(ReasonCode::NOT_AUTHORIZED).unwrap();
             }
-            assert!(
-                server.sent()[0].starts_with("CONNACK"),
-                "first [MQTT-3.2.0-1]"
-            );
+            server
+                .owner
+                .publish(&Message::new("t", QoS::AtMostOnce, b"later"));
+            assert!(server.sent()[0].starts_with("CONNACK"), "first");
             server.read();
             let expected: &[&str] = if accepted {
                 &["publish q0 t early"]
@@ -275,7 +285,7 @@ fn a_handshake_takes_ten_seconds_at_most() {
     assert_eq!(client.happened(), ["violation Rule(ConnectTimeout)"]);
 }
 
-/// A client closes on anything before CONNACK, and on a second one [MQTT-3.2.0-1], [MQTT-3.2.0-2].
+/// A client closes on anything before CONNACK, and on a second one [MQTT-3.2.0-1], [MQTT-3.2.0-2], [3.1.1:MQTT-3.2.0-1].
 #[test]
 fn connack_comes_first_and_once() {
     for version in VERSIONS {
@@ -323,7 +333,6 @@ fn a_client_learns_why_it_is_refused() {
 fn a_new_session_begins_with_nothing() {
     type Session = ServerSession<<Heaped as Kind>::Profile, <Heaped as Kind>::Storage>;
     let mut server = ServerScript::<Heaped>::connected(Version::V5);
-    use mqtt_testkit::owners::{Message, TestOwner};
     server
         .owner
         .publish(&Message::new("t", QoS::ExactlyOnce, b"x"))
@@ -338,4 +347,43 @@ fn a_new_session_begins_with_nothing() {
     assert_eq!(server.session.state().in_flight(), 0);
     let sent = server.sent();
     assert_eq!(sent[1], "PUBLISH 2 q2 t x", "as new, without DUP");
+}
+
+/// A client sends nothing before CONNECT, and nothing between CONNECT and CONNACK [MQTT-3.1.0-1], [3.1.1:MQTT-3.1.0-1].
+#[test]
+fn a_client_begins_with_connect() {
+    for version in VERSIONS {
+        let mut client = ClientScript::<Heaped>::offline(version);
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            client.owner.publish(&Message::new("t", qos, b"early"));
+        }
+        client.after(1_000);
+        assert!(client.sent().is_empty());
+        let line = client.connect(&Connect::new(version, "c"));
+        assert!(line.starts_with("CONNECT c"), "{line}");
+        assert!(client.sent().is_empty());
+        client.send(&connack(false));
+        assert_eq!(client.sent().len(), 3);
+    }
+}
+
+/// A server that takes no QoS 1 and 2 says so [MQTT-3.2.2-9], and still takes SUBSCRIBE with any QoS [MQTT-3.2.2-10].
+#[test]
+fn a_server_without_qos_takes_subscriptions_with_qos() {
+    for maximum in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+        let mut server = ServerScript::<Heaped>::opened(Version::V5);
+        server.owner.limits.maximum_qos = maximum;
+        server.send(&Connect::new(Version::V5, "c"));
+        let line = server.sent().remove(0);
+        assert!(line.contains(&format!("MaximumQoS({maximum:?})")), "{line}");
+        server.happened();
+        for (n, qos) in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]
+            .into_iter()
+            .enumerate()
+        {
+            server.send(&subscribe(5, &[filter("a", qos)]));
+            assert_eq!(server.happened(), [format!("subscribe a q{n}")]);
+            assert_eq!(server.sent().len(), 1);
+        }
+    }
 }

@@ -32,16 +32,18 @@ fn silence_closes_after_one_and_a_half_times() {
 /// Every packet counts, and the bytes of one that is not complete; PINGREQ is answered [MQTT-3.12.4-1], [3.1.1:MQTT-3.12.4-1].
 #[test]
 fn every_byte_is_a_sign_of_life() {
-    let mut server = ServerScript::<Heaped>::connected(Version::V311);
-    server.after(80_000);
-    server.send(&pingreq());
-    assert_eq!(server.sent(), ["PINGRESP"]);
-    server.after(80_000);
-    server.session.heard(server.now);
-    server.after(80_000);
-    server.send(&publish("x"));
-    server.after(80_000);
-    assert!(!server.session.is_closing());
+    for version in VERSIONS {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        server.after(80_000);
+        server.send(&pingreq());
+        assert_eq!(server.sent(), ["PINGRESP"]);
+        server.after(80_000);
+        server.session.heard(server.now);
+        server.after(80_000);
+        server.send(&publish("x"));
+        server.after(80_000);
+        assert!(!server.session.is_closing());
+    }
 }
 
 /// A keep-alive of 0 switches it off; the server may name another [MQTT-3.1.2-21], [MQTT-3.2.2-22].
@@ -49,6 +51,7 @@ fn every_byte_is_a_sign_of_life() {
 fn the_server_may_name_another_keep_alive() {
     for (asked, named, expected) in [
         (0, None, None),
+        (60, None, Some(90_000)),
         (60, Some(10), Some(15_000)),
         (60, Some(0), None),
     ] {

@@ -3,8 +3,8 @@
 use mqtt_codec::{PubAck, QoS, ReasonCode, Version};
 use mqtt_session::{Outcome, Seq};
 use mqtt_testkit::owners::{Heaped, Message, TestOwner};
-use mqtt_testkit::packets::{puback, publish1, publish2, pubrec};
-use mqtt_testkit::script::{ClientScript, ServerScript};
+use mqtt_testkit::packets::{puback, publish, publish1, publish2, pubrec};
+use mqtt_testkit::script::{ClientScript, Script, ServerScript};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
@@ -14,7 +14,8 @@ fn outcomes<O: TestOwner>(owner: &mut O) -> Vec<(u64, Outcome)> {
     all
 }
 
-/// A message is acknowledged by its packet id after the verdict [MQTT-4.3.2-4], [MQTT-2.2.1-5], [3.1.1:MQTT-4.3.2-2].
+/// A message is acknowledged by its packet id after the verdict [MQTT-4.3.2-4], [MQTT-2.2.1-5], [3.1.1:MQTT-4.3.2-2],
+/// [3.1.1:MQTT-2.3.1-6].
 #[test]
 fn puback_follows_the_verdict() {
     for version in VERSIONS {
@@ -48,28 +49,32 @@ fn a_refusal_is_told_where_the_version_can() {
 /// Acknowledgements leave in the order of arrival, whatever the order of the verdicts [MQTT-4.6.0-2], [3.1.1:MQTT-4.6.0-2].
 #[test]
 fn pubacks_leave_in_the_order_of_arrival() {
-    let mut server = ServerScript::<Heaped>::connected(Version::V5);
-    server.answers = false;
-    for id in [3, 1, 2] {
-        server.send(&publish1(id, "a"));
+    for version in VERSIONS {
+        let mut client = ClientScript::<Heaped>::connected(version);
+        client.answers = false;
+        for id in [3, 1, 2] {
+            client.send(&publish1(id, "a"));
+        }
+        client.unsettled.reverse();
+        client.settle(ReasonCode::SUCCESS, ());
+        assert!(client.sent().is_empty());
+        client.settle(ReasonCode::SUCCESS, ());
+        assert!(client.sent().is_empty());
+        client.settle(ReasonCode::SUCCESS, ());
+        assert_eq!(client.sent(), ["PUBACK 3", "PUBACK 1", "PUBACK 2"]);
     }
-    server.unsettled.reverse();
-    server.settle(ReasonCode::SUCCESS, ());
-    assert!(server.sent().is_empty());
-    server.settle(ReasonCode::SUCCESS, ());
-    assert!(server.sent().is_empty());
-    server.settle(ReasonCode::SUCCESS, ());
-    assert_eq!(server.sent(), ["PUBACK 3", "PUBACK 1", "PUBACK 2"]);
 }
 
 /// The receiver takes a repetition for a new message [MQTT-4.3.2-5].
 #[test]
 fn a_repetition_is_delivered_again() {
-    let mut server = ServerScript::<Heaped>::connected(Version::V311);
-    for _ in 0..2 {
-        server.send(&publish1(7, "a"));
-        assert_eq!(server.happened(), ["publish q1 t a"]);
-        assert_eq!(server.sent(), ["PUBACK 7"]);
+    for version in VERSIONS {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        for _ in 0..2 {
+            server.send(&publish1(7, "a"));
+            assert_eq!(server.happened(), ["publish q1 t a"]);
+            assert_eq!(server.sent(), ["PUBACK 7"]);
+        }
     }
 }
 
@@ -84,7 +89,7 @@ fn a_late_verdict_changes_nothing() {
 }
 
 /// A message gets a free packet id, goes out without DUP and ends with its PUBACK [MQTT-4.3.2-1], [MQTT-4.3.2-2], [MQTT-4.3.2-3],
-/// [MQTT-2.2.1-3], [3.1.1:MQTT-4.3.2-1].
+/// [3.1.1:MQTT-4.3.2-1].
 #[test]
 fn a_message_ends_with_its_puback() {
     for version in VERSIONS {
@@ -139,7 +144,7 @@ fn the_wrong_acknowledgement_closes_and_an_unknown_one_does_not() {
     assert_eq!(client.sent(), ["DISCONNECT 0x82", "close"]);
 }
 
-/// An owner may drop a message at any time: it is passed over, and its id is free [MQTT-2.2.1-3].
+/// An owner may drop a message at any time: it is passed over, and its id is free.
 #[test]
 fn a_dropped_message_is_passed_over() {
     let mut client = ClientScript::<Heaped>::connected(Version::V311);
@@ -155,18 +160,21 @@ fn a_dropped_message_is_passed_over() {
     assert_eq!(client.sent(), ["PUBLISH 2 q1 dup t b"]);
 }
 
-/// QoS 1 and QoS 2 share the order of their answers: PUBACK waits for the PUBREC before it [MQTT-4.6.0-2], [MQTT-4.6.0-3].
+/// QoS 1 and QoS 2 share the order of their answers: PUBACK waits for the PUBREC before it [MQTT-4.6.0-2], [MQTT-4.6.0-3],
+/// [3.1.1:MQTT-4.6.0-2], [3.1.1:MQTT-4.6.0-3].
 #[test]
 fn both_kinds_of_acknowledgement_wait_for_each_other() {
-    let mut server = ServerScript::<Heaped>::connected(Version::V5);
-    server.answers = false;
-    server.send(&publish2(1, "a"));
-    server.send(&publish1(2, "b"));
-    server.unsettled.reverse();
-    server.settle(ReasonCode::SUCCESS, ());
-    assert!(server.sent().is_empty());
-    server.settle(ReasonCode::SUCCESS, ());
-    assert_eq!(server.sent(), ["PUBREC 1", "PUBACK 2"]);
+    for version in VERSIONS {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        server.answers = false;
+        server.send(&publish2(1, "a"));
+        server.send(&publish1(2, "b"));
+        server.unsettled.reverse();
+        server.settle(ReasonCode::SUCCESS, ());
+        assert!(server.sent().is_empty());
+        server.settle(ReasonCode::SUCCESS, ());
+        assert_eq!(server.sent(), ["PUBREC 1", "PUBACK 2"]);
+    }
 }
 
 /// Many messages that cannot be sent cost one call so much and no more, and the loop comes to what can be sent.
@@ -194,4 +202,73 @@ fn a_queue_of_expired_messages_is_worked_off_in_steps() {
         assert!(tx.is_empty() && client.owner.waiting().len() >= 1_001 - 32 * calls);
     }
     assert_eq!(outcomes(&mut client.owner).len(), 1_000);
+}
+
+/// An id that is in use is passed over, also when all others have been used meanwhile, and 0 is none: at a client [MQTT-2.2.1-3],
+/// [MQTT-4.3.2-1], [MQTT-4.3.3-1], [3.1.1:MQTT-2.3.1-2], and at a server [MQTT-2.2.1-4], [3.1.1:MQTT-2.3.1-4].
+#[test]
+fn an_id_in_use_is_passed_over() {
+    fn check<R: mqtt_session::Role>(
+        script: &mut Script<R, Heaped>,
+        send: fn(&mut Script<R, Heaped>, u16),
+    ) {
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            script.owner.publish(&Message::new("t", qos, b"slow"));
+        }
+        assert_eq!(
+            script.sent(),
+            ["PUBLISH 1 q1 t slow", "PUBLISH 2 q2 t slow"]
+        );
+        for id in (3..=u16::MAX).chain(3..5) {
+            script
+                .owner
+                .publish(&Message::new("t", QoS::AtLeastOnce, b"x"));
+            assert_eq!(script.sent(), [format!("PUBLISH {id} q1 t x")]);
+            send(script, id);
+        }
+    }
+    for version in [Version::V311, Version::V5] {
+        let mut client = ClientScript::<Heaped>::connected(version);
+        check(&mut client, |client, id| client.send(&puback(id)));
+        let mut server = ServerScript::<Heaped>::connected(version);
+        check(&mut server, |server, id| server.send(&puback(id)));
+    }
+}
+
+/// The QoS decides about the answer: none, PUBACK or PUBREC, at both ends [MQTT-3.3.4-1], [3.1.1:MQTT-3.3.4-1], with the id of the message
+/// [MQTT-2.2.1-5], [3.1.1:MQTT-2.3.1-6].
+#[test]
+fn the_qos_decides_about_the_answer() {
+    for version in VERSIONS {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        let mut client = ClientScript::<Heaped>::connected(version);
+        server.send(&publish("none"));
+        client.send(&publish("none"));
+        assert!(server.sent().is_empty() && client.sent().is_empty());
+        server.send(&publish1(8, "once or more"));
+        client.send(&publish1(8, "once or more"));
+        assert_eq!(server.sent(), ["PUBACK 8"]);
+        assert_eq!(client.sent(), ["PUBACK 8"]);
+        server.send(&publish2(9, "once"));
+        client.send(&publish2(9, "once"));
+        assert_eq!(server.sent(), ["PUBREC 9"]);
+        assert_eq!(client.sent(), ["PUBREC 9"]);
+    }
+}
+
+/// A QoS 0 message goes out once, without DUP, and never again [MQTT-3.3.1-2], [MQTT-4.3.1-1], [3.1.1:MQTT-3.3.1-2],
+/// [3.1.1:MQTT-4.3.1-1].
+#[test]
+fn a_qos_0_message_is_sent_once() {
+    for version in VERSIONS {
+        let mut client = ClientScript::<Heaped>::offline(version);
+        client.reconnect(false);
+        client
+            .owner
+            .publish(&Message::new("t", QoS::AtMostOnce, b"x"));
+        assert_eq!(client.sent(), ["PUBLISH t x"]);
+        client.cut();
+        client.reconnect(true);
+        assert!(client.sent().is_empty());
+    }
 }

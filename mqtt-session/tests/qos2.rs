@@ -9,7 +9,7 @@ use mqtt_testkit::script::{ClientScript, ServerScript};
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 /// PUBLISH, PUBREC, PUBREL, PUBCOMP: delivered once; then the id is free [MQTT-4.3.3-8], [MQTT-4.3.3-11], [MQTT-4.3.3-12],
-/// [3.1.1:MQTT-4.3.3-2].
+/// [3.1.1:MQTT-4.3.3-2], [MQTT-2.2.1-5], [3.1.1:MQTT-2.3.1-6].
 #[test]
 fn the_four_packets_deliver_once() {
     for version in VERSIONS {
@@ -25,7 +25,7 @@ fn the_four_packets_deliver_once() {
     }
 }
 
-/// A repeated PUBLISH is answered with PUBREC again and not delivered again [MQTT-4.3.3-10].
+/// A repeated PUBLISH is answered with PUBREC again and not delivered again [MQTT-4.3.3-10], [3.1.1:MQTT-4.3.3-2].
 #[test]
 fn a_repeated_publish_is_not_delivered_again() {
     for version in VERSIONS {
@@ -87,7 +87,7 @@ fn pubrels_may_come_in_another_order() {
     assert!(server.session.state().is_quiet());
 }
 
-/// PUBREL before its PUBREC was sent is a protocol error [MQTT-4.3.3-4].
+/// PUBREL before its PUBREC was sent is a protocol error.
 #[test]
 fn pubrel_before_pubrec_closes() {
     let mut server = ServerScript::<Heaped>::connected(Version::V5);
@@ -195,20 +195,22 @@ fn a_refusal_ends_the_delivery() {
     assert!(client.session.state().is_quiet());
 }
 
-/// PUBRELs leave in the order of the PUBRECs [MQTT-4.6.0-4].
+/// PUBRELs leave in the order of the PUBRECs [MQTT-4.6.0-4], [3.1.1:MQTT-4.6.0-4].
 #[test]
 fn pubrels_leave_in_the_order_of_pubrecs() {
-    let mut client = ClientScript::<Heaped>::connected(Version::V311);
-    for payload in [b"a", b"b", b"c"] {
-        client
-            .owner
-            .publish(&Message::new("t", QoS::ExactlyOnce, payload));
+    for version in VERSIONS {
+        let mut client = ClientScript::<Heaped>::connected(version);
+        for payload in [b"a", b"b", b"c"] {
+            client
+                .owner
+                .publish(&Message::new("t", QoS::ExactlyOnce, payload));
+        }
+        client.sent();
+        for id in [2, 3, 1] {
+            client.send(&pubrec(id));
+        }
+        assert_eq!(client.sent(), ["PUBREL 2", "PUBREL 3", "PUBREL 1"]);
     }
-    client.sent();
-    for id in [2, 3, 1] {
-        client.send(&pubrec(id));
-    }
-    assert_eq!(client.sent(), ["PUBREL 2", "PUBREL 3", "PUBREL 1"]);
 }
 
 /// A PUBREL says by its reason that the sender does not know the id any more: it is released all the same [MQTT-4.3.3-11].
@@ -258,4 +260,23 @@ fn a_pubrec_of_an_earlier_connection_counts() {
     client.reconnect(true);
     client.send(&pubrec(1));
     assert_eq!(client.sent(), ["PUBREL 1"]);
+}
+
+/// PUBRECs leave in the order of arrival, whatever the order of the verdicts [MQTT-4.6.0-3], [3.1.1:MQTT-4.6.0-3].
+#[test]
+fn pubrecs_leave_in_the_order_of_arrival() {
+    for version in VERSIONS {
+        let mut client = ClientScript::<Heaped>::connected(version);
+        client.answers = false;
+        for id in [3, 1, 2] {
+            client.send(&publish2(id, "a"));
+        }
+        client.unsettled.reverse();
+        for _ in 0..2 {
+            client.settle(ReasonCode::SUCCESS, ());
+            assert!(client.sent().is_empty());
+        }
+        client.settle(ReasonCode::SUCCESS, ());
+        assert_eq!(client.sent(), ["PUBREC 3", "PUBREC 1", "PUBREC 2"]);
+    }
 }

@@ -2,7 +2,7 @@
 
 use mqtt_codec::{ConnAck, Connect, Properties, Property, QoS, ReceiveMaximum, Version};
 use mqtt_testkit::owners::{Heaped, Kind, Message, Small, TestOwner};
-use mqtt_testkit::packets::{connack, puback, pubcomp, publish1, publish2, pubrec, pubrel};
+use mqtt_testkit::packets::{connack, filter, puback, pubcomp, publish1, publish2, pubrec, pubrel};
 use mqtt_testkit::script::{ClientScript, ServerScript};
 
 fn maximum(n: u16) -> [Property<'static>; 2] {
@@ -55,6 +55,16 @@ fn a_client_keeps_the_servers_maximum() {
                 .publish(&Message::new("t", QoS::AtLeastOnce, b"a"));
         }
         assert_eq!(client.sent().len(), expected);
+        // Other packets go on.
+        let filters = [filter("a", QoS::AtMostOnce)];
+        let mut tx = vec![];
+        client
+            .session
+            .subscribe(&filters, Properties::EMPTY, &mut tx, client.now)
+            .unwrap();
+        client.send(&publish2(7, "x"));
+        client.send(&pubrel(7));
+        assert_eq!(client.sent(), ["PUBCOMP 7"].as_slice());
         client.send(&puback(1));
         assert_eq!(client.sent().len(), 1);
     }

@@ -3,7 +3,7 @@
 use mqtt_codec::{Connect, QoS, ReasonCode, Version};
 use mqtt_session::{Change, Seq, SessionState};
 use mqtt_testkit::owners::{Heaped, Kind, Message, Small, TestOwner};
-use mqtt_testkit::packets::{id, pubcomp, publish2, pubrec, pubrel};
+use mqtt_testkit::packets::{connack, id, pubcomp, publish2, pubrec, pubrel};
 use mqtt_testkit::script::{ClientScript, ServerScript};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
@@ -25,7 +25,7 @@ fn busy(version: Version) -> ClientScript<Heaped> {
 }
 
 /// PUBREL in the order of PUBREC, PUBLISH with DUP in the order of sending, same ids [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-3.3.1-1],
-/// [3.1.1:MQTT-4.4.0-1], [3.1.1:MQTT-2.3.1-3].
+/// [3.1.1:MQTT-4.4.0-1], [3.1.1:MQTT-2.3.1-3], [3.1.1:MQTT-3.3.1-1], [3.1.1:MQTT-4.6.0-1].
 #[test]
 fn what_was_in_flight_is_sent_again() {
     for version in VERSIONS {
@@ -186,4 +186,80 @@ fn a_state_that_does_not_fit_is_refused() {
     }
     assert!(state.restore(Change::Received(id(99))).is_err());
     assert_eq!(state.received(), usize::from(Small::ROOM));
+}
+
+/// A clean start forgets what the session had, at the client: what was in flight goes out as new, what was released is over, and the ids
+/// of received messages are free [MQTT-3.1.2-4], [3.1.1:MQTT-3.1.2-6].
+#[test]
+fn a_clean_start_forgets_at_the_client() {
+    for version in VERSIONS {
+        let mut client = busy(version);
+        client.send(&publish2(7, "old"));
+        client.happened();
+        client.cut();
+        client.connect(&Connect::new(version, "c"));
+        client.send(&connack(false));
+        client.happened();
+        assert_eq!(
+            client.sent(),
+            ["PUBLISH 5 q2 t a", "PUBLISH 6 q1 t b", "PUBLISH 7 q2 t d"]
+        );
+        client.send(&publish2(7, "new"));
+        assert_eq!(client.happened(), ["publish q2 t new"]);
+    }
+}
+
+/// A client without a session at the server forgets which ids the server had used [MQTT-3.2.2-5].
+#[test]
+fn without_a_session_received_ids_are_forgotten() {
+    for version in [Version::V311, Version::V5] {
+        let mut client = ClientScript::<Heaped>::offline(version);
+        client.reconnect(false);
+        client.send(&publish2(7, "old"));
+        client.cut();
+        client.reconnect(true);
+        client.happened();
+        client.send(&publish2(7, "old"));
+        assert!(client.happened().is_empty(), "a repetition");
+        client.cut();
+        client.reconnect(false);
+        client.happened();
+        client.send(&publish2(7, "new"));
+        assert_eq!(client.happened(), ["publish q2 t new"]);
+    }
+}
+
+/// A session that ends with its connection is there as long as the connection is, at both ends [MQTT-4.1.0-1], [3.1.1:MQTT-4.1.0-1].
+#[test]
+fn the_session_lasts_as_long_as_the_connection() {
+    for version in VERSIONS {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        let mut client = ClientScript::<Heaped>::connected(version);
+        let message = Message::new("t", QoS::ExactlyOnce, b"x");
+        server.owner.publish(&message);
+        client.owner.publish(&message);
+        server.send(&publish2(7, "a"));
+        client.send(&publish2(7, "a"));
+        assert_eq!(server.sent(), ["PUBREC 7", "PUBLISH 1 q2 t x"]);
+        assert_eq!(client.sent(), ["PUBREC 7", "PUBLISH 1 q2 t x"]);
+        server.happened();
+        client.happened();
+        for _ in 0..10 {
+            server.after(50_000);
+            client.after(50_000);
+            server.send(&mqtt_codec::PINGREQ);
+            client.sent();
+            client.send(&mqtt_codec::PINGRESP);
+            server.session.trim();
+            client.session.trim();
+        }
+        server.sent();
+        server.send(&publish2(7, "a"));
+        client.send(&publish2(7, "a"));
+        server.send(&pubrec(1));
+        client.send(&pubrec(1));
+        assert!(server.happened().is_empty() && client.happened().is_empty());
+        assert_eq!(server.sent(), ["PUBREL 1", "PUBREC 7"]);
+        assert_eq!(client.sent(), ["PUBREL 1", "PUBREC 7"]);
+    }
 }

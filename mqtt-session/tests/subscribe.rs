@@ -11,7 +11,8 @@ use mqtt_testkit::script::{ClientScript, ServerScript};
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
 
 /// One code for each filter, in their order, with the id of the SUBSCRIBE [MQTT-3.8.4-1], [MQTT-3.8.4-2], [MQTT-3.8.4-6],
-/// [MQTT-3.9.3-1], [3.1.1:MQTT-3.8.4-5].
+/// [MQTT-3.9.3-1], [3.1.1:MQTT-3.8.4-5],
+/// [MQTT-2.2.1-6], [3.1.1:MQTT-2.3.1-7], [3.1.1:MQTT-3.8.4-1], [3.1.1:MQTT-3.8.4-2], [3.1.1:MQTT-3.9.3-1].
 #[test]
 fn suback_has_a_code_for_each_filter() {
     for version in VERSIONS {
@@ -61,14 +62,19 @@ fn refusals_are_told_as_the_version_can() {
     }
 }
 
-/// UNSUBACK has the id, and in 5.0 a code for each filter [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.11.3-1].
+/// UNSUBACK has the id, and in 5.0 a code for each filter [MQTT-3.10.4-4], [MQTT-3.10.4-5], [MQTT-3.11.3-1],
+/// [MQTT-2.2.1-6], [3.1.1:MQTT-2.3.1-7], [3.1.1:MQTT-3.10.4-4].
 #[test]
 fn unsuback_has_the_id() {
     for version in VERSIONS {
         let mut server = ServerScript::<Heaped>::connected(version);
+        server.answers = false;
         server.send(&unsubscribe(6, &["a", "b"]));
+        assert!(server.sent().is_empty());
+        let codes = [ReasonCode::NO_SUBSCRIPTION_EXISTED, ReasonCode::SUCCESS];
+        server.session.answer_unsubscribe(codes, ()).unwrap();
         let expected = if version.is_v5() {
-            "UNSUBACK 6 [00 00]"
+            "UNSUBACK 6 [11 00]"
         } else {
             "UNSUBACK 6"
         };
@@ -168,25 +174,27 @@ fn an_answer_belongs_to_its_request() {
     assert_eq!(client.happened(), ["violation Rule(SubAckCount)"]);
 }
 
-/// Requests and messages share the packet ids [MQTT-2.2.1-3]; a request that could not be written takes none.
+/// Requests and messages share the packet ids [MQTT-2.2.1-3]; a request that could not be written takes none [3.1.1:MQTT-2.3.1-2].
 #[test]
 fn requests_and_messages_share_the_ids() {
-    let mut client = ClientScript::<Heaped>::connected(Version::V311);
-    let filters = [filter("a", QoS::AtMostOnce)];
-    let mut small = [0; 4];
-    let mut full = mqtt_session::SliceTx::new(&mut small);
-    let refused = client
-        .session
-        .subscribe(&filters, Properties::EMPTY, &mut full, client.now);
-    assert_eq!(refused, Err(Misuse::Full));
-    client
-        .owner
-        .publish(&Message::new("t", QoS::AtLeastOnce, b"x"));
-    assert_eq!(client.sent(), ["PUBLISH 1 q1 t x"]);
-    let id = client
-        .session
-        .subscribe(&filters, Properties::EMPTY, &mut vec![], client.now);
-    assert_eq!(id.map(|id| id.get()), Ok(2));
+    for version in VERSIONS {
+        let mut client = ClientScript::<Heaped>::connected(version);
+        let filters = [filter("a", QoS::AtMostOnce)];
+        let mut small = [0; 4];
+        let mut full = mqtt_session::SliceTx::new(&mut small);
+        let refused = client
+            .session
+            .subscribe(&filters, Properties::EMPTY, &mut full, client.now);
+        assert_eq!(refused, Err(Misuse::Full));
+        client
+            .owner
+            .publish(&Message::new("t", QoS::AtLeastOnce, b"x"));
+        assert_eq!(client.sent(), ["PUBLISH 1 q1 t x"]);
+        let id = client
+            .session
+            .subscribe(&filters, Properties::EMPTY, &mut vec![], client.now);
+        assert_eq!(id.map(|id| id.get()), Ok(2));
+    }
 }
 
 /// A client does not ask for what the server said it does not have (5.0, sections 3.2.2.3.11 to 13).

@@ -72,7 +72,8 @@ fn the_will_waits_for_its_delay_or_the_end_of_the_session() {
     }
 }
 
-/// DISCONNECT takes the will back [MQTT-3.1.2-10], [MQTT-3.14.4-3], [3.1.1:MQTT-3.14.4-3]; with reason 0x04 it does not.
+/// DISCONNECT takes the will back [MQTT-3.1.2-10], [MQTT-3.14.4-3], [3.1.1:MQTT-3.14.4-3]; with reason 0x04 it does not
+/// [3.1.1:MQTT-3.1.2-10].
 #[test]
 fn a_goodbye_takes_the_will_back() {
     for version in [Version::V31, Version::V311, Version::V5] {
@@ -112,4 +113,13 @@ fn who_was_not_accepted_leaves_none() {
     let (_, closed) = server.session.detach(server.now);
     assert!(closed.will_due.is_some());
     assert_eq!(server.cut().will_due, None, "only once");
+}
+
+/// Without a will none is published [3.1.1:MQTT-3.1.2-12].
+#[test]
+fn without_a_will_none_is_due() {
+    for version in [Version::V31, Version::V311, Version::V5] {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        assert_eq!(server.cut().will_due, None);
+    }
 }
