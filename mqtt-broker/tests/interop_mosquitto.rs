@@ -53,13 +53,14 @@ fn delivers_at_the_lower_qos(version: &str) {
     }
 }
 
-/// Messages of all versions and QoS reach 3.1 subscribers, at the lower of published and granted QoS. [3.1.1:MQTT-3.8.4-6]
+/// Messages of all versions and QoS reach 3.1 subscribers, at the lower of published and granted QoS.
 #[test]
 fn mosquitto_sub_3_1_receives_every_qos_from_every_version() {
     delivers_at_the_lower_qos("mqttv31");
 }
 
-/// Messages of all versions and QoS reach 3.1.1 subscribers, at the lower of published and granted QoS. [3.1.1:MQTT-3.8.4-6]
+/// Messages of all versions and QoS reach 3.1.1 subscribers, at the lower of published and granted QoS [3.1.1:MQTT-3.8.4-6]: over TCP
+/// [3.1.1:MQTT-7.1.1-1], and with a client that knows nothing of this broker [3.1.1:MQTT-7.0.0-2].
 #[test]
 fn mosquitto_sub_3_1_1_receives_every_qos_from_every_version() {
     delivers_at_the_lower_qos("mqttv311");
@@ -289,7 +290,7 @@ fn mosquitto_sub_persistent_session_gets_what_came_while_it_was_away() {
     }
 }
 
-/// A payload of 300 kB arrives whole at every QoS in every version. [MQTT-4.2-1]
+/// A payload of 300 kB arrives whole at every QoS in every version. [MQTT-4.2-1] [3.1.1:MQTT-4.2.0-1]
 #[test]
 fn mosquitto_tools_carry_a_payload_of_300_kb() {
     let tools = need!(foreign::mosquitto_tools());

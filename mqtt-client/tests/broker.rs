@@ -12,8 +12,8 @@ async fn broker() -> (BrokerHandle, u16) {
     (broker, port)
 }
 
-/// Publish and subscribe in every version at every QoS: the delivered QoS is the lower one, binary payloads stay what they are
-/// [MQTT-3.8.4-8].
+/// Publish and subscribe in every version at every QoS: the delivered QoS is the lower one, binary payloads of many
+/// segments stay what they are, over TCP [MQTT-4.2-1], [3.1.1:MQTT-4.2.0-1], [3.1.1:MQTT-7.1.2-1].
 #[tokio::test]
 async fn messages_pass_in_every_version_at_every_qos() {
     let (broker, port) = broker().await;

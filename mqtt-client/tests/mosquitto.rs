@@ -8,8 +8,8 @@ mod support;
 use support::behaviours::{self, VERSIONS, options};
 use support::process::{Mosquitto, messages};
 
-/// Publish and subscribe in every version at every QoS: the delivered QoS is the lower one, binary payloads stay what they are
-/// [MQTT-3.8.4-8].
+/// Publish and subscribe in every version at every QoS: the delivered QoS is the lower one, binary payloads stay what they are;
+/// with a broker that knows nothing of this client [3.1.1:MQTT-7.0.0-2].
 #[tokio::test]
 async fn messages_pass_in_every_version_at_every_qos() {
     let Some(broker) = Mosquitto::start("messages_pass_in_every_version_at_every_qos", "") else {

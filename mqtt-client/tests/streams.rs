@@ -264,3 +264,26 @@ async fn messages_that_come_first_wait_for_their_stream() {
     peer.until_ended(3).await;
     drop(marker);
 }
+
+/// What the program does with a message is its business: one that no stream asked for, and one whose stream is never read, are
+/// acknowledged like any other [MQTT-4.5.0-2], [3.1.1:MQTT-4.5.0-2].
+#[tokio::test(start_paused = true)]
+async fn what_nobody_reads_is_acknowledged() {
+    for version in [Version::V311, Version::V5] {
+        let (client, mut peer, _listener) = connected(version).await;
+        let unread = subscribe(
+            &client,
+            &mut peer,
+            SubscribeOptions::new("unread").capacity(1),
+        )
+        .await;
+        for topic in ["nobody", "unread", "unread"] {
+            for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+                peer.send(topic, qos, b"x").await;
+            }
+        }
+        peer.until_ended(6).await;
+        peer.until_completed(3).await;
+        drop(unread);
+    }
+}

@@ -8,6 +8,7 @@ mod talk;
 mod agree;
 mod commits;
 mod delivery;
+mod forwarding;
 mod groups;
 mod lifecycle;
 mod limits;

@@ -422,6 +422,13 @@ impl Peer {
         }
     }
 
+    /// Waits until so many handshakes of QoS 2 have been completed.
+    pub(crate) async fn until_completed(&mut self, count: usize) {
+        while self.messages.completed.len() < count {
+            assert!(self.read().await, "the connection is up");
+        }
+    }
+
     /// Closes the connection with a reason.
     pub(crate) async fn disconnect(&mut self, reason: ReasonCode) {
         self.session.disconnect(reason);

@@ -88,14 +88,14 @@ fn row(
     let listed: Vec<&str> = statement.tests.iter().map(String::as_str).collect();
     if listed != named && !statement.tests.iter().any(|test| gone(&test)) {
         report(format!(
-            "{spelt} lists [{}], but the tests that name it are [{}]: run `cargo xtask conformance --fix`",
+            "{spelt} lists [{}], but [{}] name it: run `cargo xtask conformance --fix`",
             listed.join(" "),
             named.join(" ")
         ));
     }
     match (&statement.otherwise, named.is_empty()) {
         (Otherwise::No, true) => report(format!(
-            "{spelt} ({}) is proven by no test: name it in the doc comment of one that fails when the statement is broken, or say `gap: …` or `exception: …` in the last column",
+            "{spelt} ({}) is proven by no test: name it on one, or fill the last column",
             statement.paraphrase
         )),
         (Otherwise::Exception(_) | Otherwise::Gap(_), false) => report(format!(
@@ -302,7 +302,7 @@ mod tests {
             &more,
             &[],
             &format!("{TABLE}:2 "),
-            "a.rs::free mqtt-session/tests/b.rs::b]: run",
+            "a.rs::free mqtt-session/tests/b.rs::b] name it: run",
         );
         let less = [("mqtt-session/tests/b.rs", "#[test] fn b() {}")];
         let table = [("::free", "::free mqtt-session/tests/b.rs::b")];
@@ -310,7 +310,7 @@ mod tests {
             &less,
             &table,
             &format!("{TABLE}:2 "),
-            "that name it are [mqtt-session/tests/a.rs::free]",
+            "but [mqtt-session/tests/a.rs::free] name it",
         );
     }
 

@@ -19,8 +19,11 @@ fn an_empty_client_id_is_replaced() {
         assert_eq!(usize::from(net.shared.home(&id)), worker);
         assert!(ids.insert(id));
     }
-    let old = net.connect_with(&Connect::new(Version::V311, ""));
-    assert_eq!(net.connack(old).reason, ReasonCode::SUCCESS);
+    let old = [(); 2].map(|()| net.connect_with(&Connect::new(Version::V311, "")));
+    for client in old {
+        assert_eq!(net.connack(client).reason, ReasonCode::SUCCESS);
+        assert!(net.is_open(client), "each has an id of its own");
+    }
     for (version, clean_start) in [(Version::V311, false), (Version::V31, true)] {
         let refused = net.connect_with(&Connect {
             clean_start,

@@ -126,7 +126,8 @@ fn a_backlog_survives_the_connection() {
 
 /// RETAIN 1 stores and replaces, also with QoS 0; an empty payload removes and is not stored; RETAIN 0 changes nothing; live messages
 /// come with RETAIN 0 [MQTT-3.3.1-5], [MQTT-3.3.1-6], [MQTT-3.3.1-7], [MQTT-3.3.1-8], [MQTT-3.3.1-12], [3.1.1:MQTT-3.3.1-5],
-/// [3.1.1:MQTT-3.3.1-7], [3.1.1:MQTT-3.3.1-9], [3.1.1:MQTT-3.3.1-10], [3.1.1:MQTT-3.3.1-11], [3.1.1:MQTT-3.3.1-12].
+/// [3.1.1:MQTT-3.3.1-7], [3.1.1:MQTT-3.3.1-9], [3.1.1:MQTT-3.3.1-10], [3.1.1:MQTT-3.3.1-11], [3.1.1:MQTT-3.3.1-12],
+/// [3.1.1:MQTT-3.3.1-6], [3.1.1:MQTT-3.3.1-8].
 #[test]
 fn the_last_retained_message_of_a_topic_counts() {
     for version in [Version::V311, Version::V5] {

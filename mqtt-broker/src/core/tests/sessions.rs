@@ -217,3 +217,92 @@ fn a_round_ends_a_bounded_number_of_sessions() {
     assert_eq!(net.gauges(), [0; 7]);
     assert_eq!(net.now.millis_since(Instant::ZERO), 86_401_000);
 }
+
+/// A client that comes back without a clean start finds its session as it was: subscriptions, and what waited for it [MQTT-3.1.2-5],
+/// [3.1.1:MQTT-3.1.2-4], [3.1.1:MQTT-3.1.2-5]; without a session it begins a new one [MQTT-3.1.2-6]. A clean start ends what there was
+/// [MQTT-3.1.2-4], [MQTT-3.1.4-4], [3.1.1:MQTT-3.1.2-6], [3.1.1:MQTT-3.1.4-3]. The client id names the session: another one finds
+/// nothing of it [MQTT-3.1.3-2], [3.1.1:MQTT-3.1.3-2].
+#[test]
+fn a_session_goes_on_unless_the_start_is_clean() {
+    for workers in [1, 3] {
+        for version in [Version::V311, Version::V5] {
+            let connect = |name, clean_start| Connect {
+                clean_start,
+                properties: if version.is_v5() {
+                    v5(&[Property::SessionExpiryInterval(1_000)]).properties
+                } else {
+                    Properties::EMPTY
+                },
+                ..Connect::new(version, name)
+            };
+            let mut net = Net::new(workers);
+            let publisher = net.connect_with(&Connect::new(version, "pub"));
+            let join = |net: &mut Net, name, clean_start| {
+                let client = net.connect_with(&connect(name, clean_start));
+                let seen = net.seen(client);
+                let present = matches!(&seen[0], Seen::ConnAck(connack) if connack.session_present);
+                (client, present, seen.len() - 1)
+            };
+            let (client, present, waited) = join(&mut net, "c", false);
+            assert!(!present && waited == 0, "a new one");
+            net.subscribe(client, "t", QoS::ExactlyOnce);
+            net.cut(client);
+            net.publish(publisher, "t", "1", QoS::AtLeastOnce);
+            net.publish(publisher, "t", "2", QoS::ExactlyOnce);
+            let (other, present, waited) = join(&mut net, "C", false);
+            assert!(!present && waited == 0, "another's");
+            net.publish(publisher, "t", "3", QoS::AtLeastOnce);
+            assert_eq!(net.texts(other), [""; 0]);
+            let (client, present, waited) = join(&mut net, "c", false);
+            // Two messages and one with its PUBREL, and the third.
+            assert!(present && waited == 4, "{waited}");
+            net.publish(publisher, "t", "4", QoS::AtMostOnce);
+            assert_eq!(net.texts(client), ["4"], "still subscribed");
+            net.cut(client);
+            net.publish(publisher, "t", "5", QoS::AtLeastOnce);
+            let (client, present, waited) = join(&mut net, "c", true);
+            assert!(!present && waited == 0, "a clean start");
+            net.publish(publisher, "t", "6", QoS::AtLeastOnce);
+            assert_eq!(net.texts(client), [""; 0], "no longer subscribed");
+        }
+    }
+}
+
+/// Client ids of 1 to 23 of the characters 0-9, a-z and A-Z are taken, and tell sessions apart [MQTT-3.1.3-5], [3.1.1:MQTT-3.1.3-5].
+#[test]
+fn plain_client_ids_are_taken() {
+    let alphabet: String = ('0'..='9').chain('a'..='z').chain('A'..='Z').collect();
+    let mut names: Vec<String> = alphabet.chars().map(String::from).collect();
+    names.extend((2..=23).map(|len| alphabet[len..2 * len].to_owned()));
+    names.extend(
+        (0..=39)
+            .filter(|from| *from != 23)
+            .map(|from| alphabet[from..from + 23].to_owned()),
+    );
+    for version in [Version::V31, Version::V311, Version::V5] {
+        let mut net = Net::new(2);
+        let clients: Vec<usize> = names
+            .iter()
+            .map(|name| net.connect_with(&Connect::new(version, name)))
+            .collect();
+        for client in clients {
+            assert_eq!(net.connack(client).reason, ReasonCode::SUCCESS);
+            assert!(net.is_open(client));
+        }
+    }
+}
+
+/// Retained messages are no part of a session: they stay when the session of their publisher ends [3.1.1:MQTT-3.1.2-7].
+#[test]
+fn retained_messages_outlive_their_publishers_session() {
+    for version in [Version::V311, Version::V5] {
+        let mut net = Net::new(2);
+        let publisher = net.connect_with(&Connect::new(version, "pub"));
+        net.retain(publisher, "t", "kept", QoS::AtLeastOnce);
+        net.disconnect(publisher, ReasonCode::SUCCESS);
+        assert_eq!(net.shared.counters().sessions.get(), 0);
+        let again = net.connect_with(&Connect::new(version, "pub"));
+        net.subscribe(again, "t", QoS::AtLeastOnce);
+        assert_eq!(net.texts(again), ["kept"]);
+    }
+}

@@ -1,8 +1,8 @@
 //! Subscriptions: their options, identifiers, limits, and what they match.
 
-use mqtt_codec::{Connect, QoS, ReasonCode, SubscriptionOptions, Version};
+use mqtt_codec::{Connect, Properties, QoS, ReasonCode, SubscriptionOptions, Version};
 
-use super::client::Message;
+use super::client::{Message, Seen};
 use super::net::Net;
 
 const QOS_1: SubscriptionOptions = SubscriptionOptions::new(QoS::AtLeastOnce);
@@ -231,32 +231,47 @@ fn many_subscriptions_in_one_packet_are_quick() {
 }
 
 /// Filters are compared character by character, and what was queued before UNSUBSCRIBE is still delivered [MQTT-3.10.4-1],
-/// [MQTT-3.10.4-2], [MQTT-3.10.4-3].
+/// [MQTT-3.10.4-2], [MQTT-3.10.4-3], [3.1.1:MQTT-3.10.4-1], [3.1.1:MQTT-3.10.4-2], [3.1.1:MQTT-3.10.4-3].
 #[test]
 fn unsubscribe_ends_new_messages_and_completes_begun_ones() {
     use super::client::Manner;
-    let mut net = Net::new(1);
-    let sub = net.persistent("sub");
-    let publisher = net.connect("pub");
-    net.subscribe(sub, "a/b", QoS::ExactlyOnce);
-    net.set_manner(sub, Manner::Silent);
-    net.publish(publisher, "a/b", "begun", QoS::ExactlyOnce);
-    assert_eq!(
-        net.unsubscribe(sub, &["A/b", "a/b/", "a/+"]),
-        [ReasonCode::NO_SUBSCRIPTION_EXISTED; 3]
-    );
-    assert_eq!(net.unsubscribe(sub, &["a/b"]), [ReasonCode::SUCCESS]);
-    net.publish(publisher, "a/b", "late", QoS::ExactlyOnce);
-    net.set_manner(sub, Manner::Acknowledges);
-    net.cut(sub);
-    assert_eq!(net.texts(sub), ["begun"]);
-    let sub = net.reconnect(sub, &super::net::resume("sub"));
-    assert_eq!(net.texts(sub), [""; 0]);
-    assert_eq!(
-        net.shared.counters().queued.get(),
-        0,
-        "the handshake was completed"
-    );
+    for version in [Version::V311, Version::V5] {
+        let connect = Connect {
+            properties: if version.is_v5() {
+                super::net::resume("sub").properties
+            } else {
+                Properties::EMPTY
+            },
+            clean_start: false,
+            ..Connect::new(version, "sub")
+        };
+        let mut net = Net::new(1);
+        let sub = net.connect_with(&connect);
+        let publisher = net.connect("pub");
+        net.subscribe(sub, "a/b", QoS::ExactlyOnce);
+        net.set_manner(sub, Manner::Silent);
+        for qos in [QoS::AtLeastOnce, QoS::ExactlyOnce] {
+            net.publish(publisher, "a/b", "begun", qos);
+        }
+        let codes = net.unsubscribe(sub, &["A/b", "a/b/", "a/+"]);
+        net.publish(publisher, "a/b", "still", QoS::AtMostOnce);
+        if version.is_v5() {
+            assert_eq!(codes, [ReasonCode::NO_SUBSCRIPTION_EXISTED; 3]);
+        }
+        net.unsubscribe(sub, &["a/b"]);
+        net.publish(publisher, "a/b", "late", QoS::ExactlyOnce);
+        net.publish(publisher, "a/b", "late", QoS::AtMostOnce);
+        net.set_manner(sub, Manner::Acknowledges);
+        net.cut(sub);
+        assert_eq!(net.texts(sub), ["begun", "begun", "still"]);
+        let sub = net.reconnect(sub, &connect);
+        assert_eq!(net.texts(sub), ["begun"], "the one of QoS 1");
+        assert_eq!(
+            net.shared.counters().queued.get(),
+            0,
+            "the handshakes were completed"
+        );
+    }
 }
 
 /// A subscriber inside the process gets messages of every worker, and can publish.
@@ -301,4 +316,94 @@ fn subscribers_inside_the_process() {
         0,
         "its length was cut to two bytes"
     );
+}
+
+/// A packet with several filters is like several packets with one each: SUBSCRIBE [MQTT-3.8.4-5], [3.1.1:MQTT-3.8.4-4], with the retained
+/// messages of each, and UNSUBSCRIBE [MQTT-3.10.4-6], [3.1.1:MQTT-3.10.4-6].
+#[test]
+fn several_filters_are_like_several_packets() {
+    for workers in [1, 3] {
+        for version in [Version::V311, Version::V5] {
+            let mut net = Net::new(workers);
+            let publisher = net.connect_with(&Connect::new(version, "pub"));
+            net.retain(publisher, "a/b", "kept", QoS::AtLeastOnce);
+            let filters = ["a/b", "a/+", "b", "a/b", "c"];
+            let one = net.connect_with(&Connect::new(version, "one"));
+            let codes = net.subscribe_with(one, &filters, QOS_1, None);
+            let many = net.connect_with(&Connect::new(version, "many"));
+            let mut each = Vec::new();
+            for filter in filters {
+                each.extend(net.subscribe_with(many, &[filter], QOS_1, None));
+            }
+            assert_eq!(codes, each);
+            assert_eq!(codes, [ReasonCode::GRANTED_QOS_1; 5]);
+            let same = |net: &mut Net, expected: usize| {
+                let texts = net.texts(one);
+                assert_eq!(texts, net.texts(many), "{version}");
+                assert_eq!(texts.len(), expected, "{version}: {texts:?}");
+            };
+            same(&mut net, 3);
+            for topic in ["a/b", "b", "c", "a/c"] {
+                net.publish(publisher, topic, topic, QoS::AtLeastOnce);
+            }
+            same(&mut net, 4);
+            let filters = ["a/+", "never", "c"];
+            let codes = net.unsubscribe(one, &filters);
+            let mut each = Vec::new();
+            for filter in filters {
+                each.extend(net.unsubscribe(many, &[filter]));
+            }
+            assert_eq!(codes, each);
+            for topic in ["a/b", "b", "c", "a/c"] {
+                net.publish(publisher, topic, topic, QoS::AtLeastOnce);
+            }
+            same(&mut net, 2);
+        }
+    }
+}
+
+/// UNSUBSCRIBE is answered although nothing matches, with its id [MQTT-3.10.4-5], [3.1.1:MQTT-3.10.4-5].
+#[test]
+fn unsubscribe_is_answered_although_nothing_matches() {
+    for version in [Version::V311, Version::V5] {
+        let mut net = Net::new(1);
+        let client = net.connect_with(&Connect::new(version, "c"));
+        net.seen(client);
+        net.unsubscribe(client, &["never", "a/#"]);
+        let codes = if version.is_v5() {
+            vec![ReasonCode::NO_SUBSCRIPTION_EXISTED; 2]
+        } else {
+            vec![]
+        };
+        assert_eq!(net.seen(client), [Seen::UnsubAck(1, codes)]);
+    }
+}
+
+/// Several copies of a message each carry the identifier of the subscription that they come from [MQTT-3.3.4-5], retained ones too
+/// [MQTT-3.3.4-3].
+#[test]
+fn each_copy_has_the_identifier_of_its_subscription() {
+    for workers in [1, 3] {
+        let mut net = Net::new(workers);
+        let sub = net.connect("sub");
+        let publisher = net.connect("pub");
+        net.subscribe_with(sub, &["t"], QOS_1, Some(1));
+        net.subscribe_with(sub, &["$share/g/t"], QOS_1, Some(2));
+        net.subscribe_with(sub, &["$share/h/t"], QOS_1, None);
+        net.seen(sub);
+        let ids = |net: &mut Net| {
+            let messages = net.received(sub);
+            let mut ids: Vec<Vec<u32>> = messages
+                .into_iter()
+                .map(|message| message.subscriptions)
+                .collect();
+            ids.sort();
+            ids
+        };
+        net.retain(publisher, "t", "x", QoS::AtLeastOnce);
+        assert_eq!(ids(&mut net), [vec![], vec![1], vec![2]]);
+        net.subscribe_with(sub, &["t"], QOS_1, Some(3));
+        net.subscribe_with(sub, &["+"], QOS_1, Some(4));
+        assert_eq!(ids(&mut net), [[3], [4]], "retained, for each SUBSCRIBE");
+    }
 }

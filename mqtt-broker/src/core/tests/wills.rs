@@ -212,3 +212,29 @@ fn a_session_that_would_get_its_own_will_ends_cleanly() {
         .count();
     assert_eq!(texts, 1, "{messages:?}");
 }
+
+/// A will is retained if its flag says so [MQTT-3.1.2-15], [3.1.1:MQTT-3.1.2-17], and not otherwise [MQTT-3.1.2-14],
+/// [3.1.1:MQTT-3.1.2-16]; it has the QoS that it asked for.
+#[test]
+fn a_will_is_retained_if_it_says_so() {
+    for version in [Version::V311, Version::V5] {
+        for retain in [true, false] {
+            for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+                let (mut net, watcher) = watched(2);
+                let mut connect = connect(version, &[], &[], "w/1");
+                if let Some(will) = &mut connect.will {
+                    (will.retain, will.qos) = (retain, qos);
+                }
+                let client = net.connect_with(&connect);
+                net.cut(client);
+                let live = net.received(watcher);
+                assert_eq!((live.len(), live[0].qos), (1, qos));
+                assert_eq!((&*live[0].topic, &*live[0].text()), ("w/1", "gone"));
+                let late = net.connect_with(&Connect::new(version, "late"));
+                net.subscribe(late, "w/1", QoS::ExactlyOnce);
+                let expected: &[&str] = if retain { &["gone"] } else { &[] };
+                assert_eq!(net.texts(late), expected, "{version}, {qos:?}");
+            }
+        }
+    }
+}
