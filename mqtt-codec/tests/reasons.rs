@@ -22,6 +22,12 @@ const DISCONNECT_SERVER: &[u8] = &[
     0x96, 0x97, 0x98, 0x99, 0x9a, 0x9b, 0x9c, 0x9d, 0x9e, 0x9f, 0xa0, 0xa1, 0xa2,
 ];
 
+/// The property that AUTH has to have.
+const METHOD: &[u8] = &[4, 0x15, 0, 1, b'm'];
+
+/// A packet's name, its bytes before and behind the code, and the codes of its table.
+type Row = (&'static str, &'static [u8], &'static [u8], &'static [u8]);
+
 /// The codes with which these bytes are read, from a client or from a server.
 fn read(version: Version, client: bool, before: &[u8], behind: &[u8]) -> Vec<u8> {
     let decoder = Decoder::new(version);
@@ -41,8 +47,7 @@ fn read(version: Version, client: bool, before: &[u8], behind: &[u8]) -> Vec<u8>
 /// [MQTT-3.11.3-2], DISCONNECT [MQTT-3.14.2-1], AUTH [MQTT-3.15.2-1].
 #[test]
 fn codes_are_read_where_the_tables_have_them() {
-    let method = [4, 0x15, 0, 1, b'm'];
-    let both: [(&str, &[u8], &[u8], &[u8]); 4] = [
+    let both: [Row; 4] = [
         ("PUBACK", &[0x40, 3, 0, 1], &[], PUBACK),
         ("PUBREC", &[0x50, 3, 0, 1], &[], PUBACK),
         ("PUBREL", &[0x62, 3, 0, 1], &[], PUBREL),
@@ -53,19 +58,19 @@ fn codes_are_read_where_the_tables_have_them() {
             assert_eq!(read(Version::V5, client, before, behind), table, "{name}");
         }
     }
-    let server: [(&str, &[u8], &[u8], &[u8]); 5] = [
+    let server: [Row; 5] = [
         ("CONNACK", &[0x20, 3, 0], &[0], CONNACK),
         ("SUBACK", &[0x90, 4, 0, 1, 0], &[], SUBACK),
         ("UNSUBACK", &[0xb0, 4, 0, 1, 0], &[], UNSUBACK),
         ("DISCONNECT", &[0xe0, 1], &[], DISCONNECT_SERVER),
-        ("AUTH", &[0xf0, 6], &method, &[0x00, 0x18]),
+        ("AUTH", &[0xf0, 6], METHOD, &[0x00, 0x18]),
     ];
     for (name, before, behind, table) in server {
         assert_eq!(read(Version::V5, false, before, behind), table, "{name}");
     }
-    let client: [(&str, &[u8], &[u8], &[u8]); 2] = [
+    let client: [Row; 2] = [
         ("DISCONNECT", &[0xe0, 1], &[], DISCONNECT_CLIENT),
-        ("AUTH", &[0xf0, 6], &method, &[0x18, 0x19]),
+        ("AUTH", &[0xf0, 6], METHOD, &[0x18, 0x19]),
     ];
     for (name, before, behind, table) in client {
         assert_eq!(read(Version::V5, true, before, behind), table, "{name}");
