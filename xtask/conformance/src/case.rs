@@ -186,7 +186,7 @@ mod tests {
     /// The comment of a case is that right above it, and gives its statements by version.
     #[test]
     fn statements_come_from_the_doc_comment() {
-        let source = "/// Not this.\nfn other() {}\n\n/// Words. [MQTT-1.1.1-1]\n/// [3.1.1:MQTT-2.2.2-2]\nfn mine(ctx: &Ctx) -> Step {}\n";
+        let source = "/// Not this.\nfn other() {}\n\n/// Words. [MQTT-3.12.4-1]\n/// [3.1.1:MQTT-2.2.2-2]\nfn mine(ctx: &Ctx) -> Step {}\n";
         let doc = doc_comment(source, "mine");
         let (about, v311, v5) = split(&doc);
         assert_eq!(about, "Words.");
@@ -194,7 +194,7 @@ mod tests {
             (v311, v5),
             (
                 vec!["MQTT-2.2.2-2".to_owned()],
-                vec!["MQTT-1.1.1-1".to_owned()]
+                vec!["MQTT-3.12.4-1".to_owned()]
             )
         );
     }

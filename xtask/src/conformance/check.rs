@@ -195,11 +195,11 @@ fn mention(before: &str, here: &str, ids: &BTreeSet<(Spec, &str)>) -> Option<Str
             )
         })
     };
-    if before.ends_with("[3.1.1:") {
+    if before.ends_with("3.1.1:") {
         unknown(Spec::V311)
     } else if before.ends_with('[') {
         unknown(Spec::V5)
-    } else if before.trim_end().ends_with("3.1.1:") || before.ends_with("3.1.1 ") {
+    } else if before.ends_with("[3.1.1: ") || before.ends_with("[3.1.1 ") {
         Some(format!(
             "`{id}` does not count like this: write {}",
             Spec::V311.spell(id)
