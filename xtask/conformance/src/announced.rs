@@ -34,7 +34,7 @@ impl Default for Announced {
             subscription_ids: true,
             shared: true,
             maximum_packet_size: 1_000_000,
-            receive_maximum: u16::MAX,
+            receive_maximum: 16,
             topic_alias_maximum: 16,
             server_keep_alive: None,
         }

@@ -1,9 +1,13 @@
 //! The cases, chapter by chapter in the order of the specification.
 
+mod alias;
 mod auth;
 mod connack;
 mod connect;
+mod deliver;
 mod disconnect;
+mod expiry;
+mod flow;
 mod format;
 mod keep_alive;
 mod limits;
@@ -11,7 +15,12 @@ mod malformed_acks;
 mod malformed_connect;
 mod malformed_publish;
 mod malformed_subscribe;
+mod order;
 mod ping;
+mod properties;
+mod publish;
+mod qos;
+mod retained;
 mod session;
 mod will;
 
@@ -30,11 +39,20 @@ pub fn cases() -> Vec<Case> {
         keep_alive::CHAPTER,
         limits::CHAPTER,
         connack::CHAPTER,
+        publish::CHAPTER,
+        retained::CHAPTER,
+        properties::CHAPTER,
+        expiry::CHAPTER,
+        alias::CHAPTER,
         malformed_publish::CHAPTER,
         malformed_acks::CHAPTER,
         malformed_subscribe::CHAPTER,
         ping::CHAPTER,
         disconnect::CHAPTER,
+        qos::CHAPTER,
+        deliver::CHAPTER,
+        order::CHAPTER,
+        flow::CHAPTER,
         auth::CHAPTER,
     ];
     chapters

@@ -8,9 +8,12 @@ use std::thread;
 
 use mqtt_codec::{
     ConnAck, Decoded, Decoder, Delivery, FixedHeader, FromClient, PINGRESP, PacketId, PacketType,
-    Properties, Property, PubAck, PubComp, PubRec, QoS, ReasonCode, ReasonCodes, SubAck, UnsubAck,
-    Version,
+    Properties, Property, PubAck, PubComp, PubRec, QoS, ReasonCode, ReasonCodes, ReceiveMaximum,
+    SubAck, UnsubAck, Version,
 };
+
+/// The Receive Maximum of a stub, which it does not mind.
+const ANNOUNCED: ReceiveMaximum = ReceiveMaximum::new(16).expect("16 is not 0");
 
 /// What a stub does with what it reads.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -111,6 +114,7 @@ fn acknowledge(packet_type: PacketType, frame: &[u8], version: Version) -> Vec<u
                 &[
                     Property::TopicAliasMaximum(16),
                     Property::MaximumPacketSize(SIZE),
+                    Property::ReceiveMaximum(ANNOUNCED),
                 ]
             } else {
                 &[]
