@@ -1,18 +1,23 @@
 //! Whether what the store was told is what the sessions hold.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt_codec::QoS;
-use mqtt_session::Seq;
+use mqtt_session::{Change, Seq};
+use mqtt_topic::TopicFilter;
 
-use super::ledger::Copy;
+use super::ledger::{Copy, Handshakes};
 use super::net::Net;
-use crate::core::{SessionKey, Subscriber};
+use crate::core::connection::State;
+use crate::core::fanout::Grant;
+use crate::core::queue::Queue;
+use crate::core::{Core, SessionKey, Subscriber};
 
 impl Net {
     /// Compares every session with what a restart would find of it.
     pub(super) fn agrees_with_the_store(&self) {
         let ledger = self.ledgers.lock();
+        assert!(ledger.all_is_named());
         let mut found = BTreeSet::new();
         let mut queued = 0;
         for (worker, core) in self.cores.iter().enumerate() {
@@ -20,40 +25,49 @@ impl Net {
                 let who = Subscriber::session(worker as u16, SessionKey { slot, generation });
                 found.insert(who);
                 let session = core.sessions.get(slot, generation).unwrap();
+                let name = &*session.client_id;
                 let kept = &ledger.sessions[&who];
-                assert_eq!(kept.client_id, &*session.client_id);
+                assert_eq!(kept.client_id, name);
+                assert_eq!(usize::from(self.shared.home(name)), worker);
+                assert_eq!(kept.user_name.as_deref(), session.user_name.as_deref());
+                assert_eq!(kept.bridge, session.bridge);
                 assert_eq!(kept.connected, session.conn.is_some());
                 assert_eq!(kept.will.is_some(), session.will.is_some());
-                let filters: BTreeSet<String> = session
+                let filters: BTreeSet<&str> = session
                     .subscriptions
                     .iter()
-                    .map(|filter| filter.as_ref().to_owned())
+                    .map(|filter| &**filter)
                     .collect();
                 assert_eq!(filters.len(), session.subscriptions.len());
-                assert_eq!(kept.subscriptions, filters);
-                let backlog = session.backlog.as_ref().map_or(0, |backlog| backlog.len());
-                assert_eq!(kept.unserved.len(), backlog);
-                let mut held: Vec<(u64, Copy)> = Vec::new();
-                if let Some(queue) = &session.queue {
-                    queued += queue.len() as u64;
-                    let mut at = Seq::default();
-                    while let Some(seq) = queue.next(at) {
-                        at = seq.next();
-                        let entry = queue.get(seq).unwrap();
-                        if entry.qos != QoS::AtMostOnce {
-                            let copy = Copy {
-                                topic: entry.message.topic().to_owned(),
-                                payload: entry.message.payload().to_vec(),
-                                qos: entry.qos,
-                                retain: entry.retain,
-                            };
-                            held.push((entry.copy.0, copy));
-                        }
+                assert!(
+                    kept.subscriptions
+                        .keys()
+                        .map(String::as_str)
+                        .eq(filters.iter().copied())
+                );
+                let index = self.shared.subscriptions();
+                for (filter, &(options, id)) in &kept.subscriptions {
+                    // Those of groups are not in the index.
+                    if let Ok(filter) = TopicFilter::new(filter)
+                        && !filter.as_str().starts_with("$share/")
+                    {
+                        assert_eq!(index.get(&filter, &who), Some(&Grant { options, id }));
                     }
                 }
-                held.sort_by_key(|entry| entry.0);
-                let held: Vec<Copy> = held.into_iter().map(|entry| entry.1).collect();
-                assert_eq!(ledger.queue(who), held, "{}", session.client_id);
+                let backlog = session.backlog.as_ref().map_or(0, |backlog| backlog.len());
+                assert_eq!(kept.unserved.len(), backlog);
+                let held = session.queue.as_deref().map(held).unwrap_or_default();
+                queued += session.queue.as_ref().map_or(0, |queue| queue.len()) as u64;
+                let copies: Vec<Copy> = held.into_values().collect();
+                assert_eq!(ledger.queue(who), copies, "{name}");
+                let state = state(core, slot, generation);
+                // Of one that ends with its connection nobody will ask.
+                assert!(
+                    kept.used == state.is_used() || state.session_expiry() == 0,
+                    "{name}"
+                );
+                let handshakes = handshakes(state, session.queue.as_deref());
+                assert_eq!(kept.handshakes, handshakes, "{name}");
             }
         }
         let known: BTreeSet<Subscriber> = ledger.sessions.keys().copied().collect();
@@ -73,5 +87,63 @@ impl Net {
             ledger.retained.len() as u64,
             self.shared.counters().retained.get()
         );
+        let subscriptions: usize = (ledger.sessions.values())
+            .map(|kept| kept.subscriptions.len())
+            .sum();
+        assert_eq!(
+            self.shared.counters().subscriptions.get(),
+            subscriptions as u64
+        );
     }
+}
+
+/// The copies in a queue, by number.
+fn held(queue: &Queue) -> BTreeMap<u64, Copy> {
+    let mut held = BTreeMap::new();
+    let mut at = Seq::default();
+    while let Some(seq) = queue.next(at) {
+        at = seq.next();
+        let entry = queue.get(seq).unwrap();
+        if entry.qos != QoS::AtMostOnce {
+            let copy = Copy {
+                topic: entry.message.topic().to_owned(),
+                payload: entry.message.payload().to_vec(),
+                qos: entry.qos,
+                retain: entry.retain,
+                ids: entry.ids.as_slice().iter().map(|id| id.get()).collect(),
+                by_group: entry.group.is_some(),
+            };
+            assert!(held.insert(entry.copy.0, copy).is_none());
+        }
+    }
+    held
+}
+
+fn state(core: &Core, slot: u32, generation: u32) -> &State {
+    let session = core.sessions.get(slot, generation).unwrap();
+    match (session.conn, &session.offline) {
+        (Some(conn), _) => {
+            let conn = core.conns.get(conn.slot, conn.generation).unwrap();
+            conn.machine.state()
+        }
+        (None, offline) => &offline.as_ref().unwrap().state,
+    }
+}
+
+fn handshakes(state: &State, queue: Option<&Queue>) -> Handshakes {
+    let mut found = Handshakes::default();
+    for change in state.changes() {
+        match change {
+            Change::Received(id) => {
+                found.received.insert(id.get());
+            }
+            Change::Sent(seq, id) => {
+                let entry = queue.and_then(|queue| queue.get(seq));
+                found.sent.insert(id.get(), entry.unwrap().copy.0);
+            }
+            Change::PeerReceived(_, id) => found.releasing.push(id.get()),
+            _ => unreachable!(),
+        }
+    }
+    found
 }

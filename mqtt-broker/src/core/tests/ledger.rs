@@ -1,12 +1,13 @@
-//! A store for tests: its commits come when the test says so, and it keeps what a restart would find.
+//! A store for tests: its commits come when the test says so, it keeps every record, and by its own reading of them what a restart
+//! has to find.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Arc, Mutex, MutexGuard};
 
-use mqtt_codec::QoS;
-use mqtt_session::Commit;
+use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
+use mqtt_session::{Change, Commit};
 
-use crate::core::{Record, Store, Subscriber};
+use crate::core::{OwnedRecord, Record, Restore, Store, Subscriber};
 
 /// A copy of a message as it waits for somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,21 +16,40 @@ pub(super) struct Copy {
     pub(super) payload: Vec<u8>,
     pub(super) qos: QoS,
     pub(super) retain: bool,
+    pub(super) ids: Vec<u32>,
+    /// A group gave it to this session.
+    pub(super) by_group: bool,
+}
+
+/// Handshakes of QoS 2 that are not over.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub(super) struct Handshakes {
+    pub(super) received: BTreeSet<u16>,
+    /// Packet ids of copies.
+    pub(super) sent: BTreeMap<u16, u64>,
+    /// In the order of PUBREC.
+    pub(super) releasing: Vec<u16>,
 }
 
 /// What a restart would find of one session.
 #[derive(Clone, Debug, Default)]
 pub(super) struct Kept {
     pub(super) client_id: String,
+    pub(super) user_name: Option<String>,
+    pub(super) bridge: bool,
     pub(super) expiry: u32,
-    pub(super) subscriptions: BTreeSet<String>,
+    pub(super) subscriptions: BTreeMap<String, (SubscriptionOptions, Option<SubscriptionId>)>,
     /// Subscriptions that still have to get retained messages.
     pub(super) unserved: Vec<String>,
     pub(super) will: Option<String>,
     pub(super) connected: bool,
+    pub(super) used: bool,
+    pub(super) handshakes: Handshakes,
 }
 
-/// The records of all workers, in one order.
+type Queue = BTreeMap<u64, Copy>;
+
+/// What the records say, up to now.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
     recorded: u64,
@@ -37,43 +57,54 @@ pub(super) struct Ledger {
     flushed: u64,
     committed: u64,
     late: bool,
-    pub(super) records: u64,
+    log: Vec<(u64, OwnedRecord)>,
     pub(super) sessions: BTreeMap<Subscriber, Kept>,
     pub(super) groups: BTreeMap<Subscriber, String>,
-    pub(super) queues: BTreeMap<Subscriber, BTreeMap<u64, Copy>>,
+    pub(super) queues: BTreeMap<Subscriber, Queue>,
     pub(super) retained: BTreeMap<String, Vec<u8>>,
+    /// What has no name yet, after a restart: by client id, by filter, and what is nobody's.
+    unnamed: BTreeMap<String, (Kept, Queue)>,
+    unnamed_groups: BTreeMap<String, Queue>,
+    strays: Queue,
 }
 
 impl Ledger {
-    fn take(&mut self, record: &Record<'_>) {
-        self.recorded += 1;
-        self.records += 1;
+    fn take(&mut self, record: &Record<'_>, number: u64) {
         match *record {
             Record::Session {
                 session,
                 client_id,
+                user_name,
                 expiry,
-                ..
+                bridge,
             } => {
+                assert!(!self.unnamed.contains_key(client_id), "{client_id}");
                 let kept = self.sessions.entry(session).or_default();
                 kept.client_id = client_id.to_owned();
-                kept.expiry = expiry;
+                kept.user_name = user_name.map(Into::into);
+                (kept.expiry, kept.bridge) = (expiry, bridge);
                 kept.will = None;
                 kept.connected = true;
             }
+            Record::Used(session) => self.session(session).used = true,
             Record::Disconnected { session, .. } => self.session(session).connected = false,
             Record::Ended(who) => {
                 assert!(self.sessions.remove(&who).is_some() | self.groups.remove(&who).is_some());
-                self.queues.remove(&who);
+                if let Some(queue) = self.queues.get_mut(&who) {
+                    // On its way from another worker: it comes back.
+                    queue.retain(|_, copy| copy.by_group);
+                }
+                self.forget_empty(who);
             }
             Record::Subscribed {
                 session,
                 filter,
+                options,
+                id,
                 retained,
-                ..
             } => {
                 let kept = self.session(session);
-                kept.subscriptions.insert(filter.to_owned());
+                kept.subscriptions.insert(filter.to_owned(), (options, id));
                 if retained {
                     kept.unserved.push(filter.to_owned());
                 }
@@ -84,18 +115,24 @@ impl Ledger {
                 kept.unserved.remove(at.expect("it was subscribed"));
             }
             Record::Unsubscribed { session, filter } => {
-                assert!(self.session(session).subscriptions.remove(filter));
+                let kept = self.session(session);
+                assert!(kept.subscriptions.remove(filter).is_some());
             }
             Record::Group { group, filter } => {
-                let name = filter.to_owned();
-                assert!(self.groups.insert(Subscriber::group(group), name).is_none());
+                let (name, group) = (filter.to_owned(), Subscriber::group(group));
+                if let Some(queue) = self.unnamed_groups.remove(filter) {
+                    self.queues.insert(group, queue);
+                    self.forget_empty(group);
+                }
+                assert!(self.groups.insert(group, name).is_none());
             }
             Record::Queued {
                 receiver,
                 message,
                 qos,
                 retain,
-                ..
+                ids,
+                group,
             } => {
                 assert_ne!(qos, QoS::AtMostOnce, "nothing is promised about QoS 0");
                 let copy = Copy {
@@ -103,29 +140,37 @@ impl Ledger {
                     payload: message.payload().to_vec(),
                     qos,
                     retain,
+                    ids: ids.iter().map(|id| id.get()).collect(),
+                    by_group: group.is_some(),
                 };
-                let number = self.recorded;
-                self.queues
-                    .entry(receiver)
-                    .or_default()
-                    .insert(number, copy);
+                let queue = self.queues.entry(receiver).or_default();
+                queue.insert(number, copy);
             }
             Record::Done { receiver, copy } => {
                 let known = self
                     .queues
                     .get_mut(&receiver)
-                    .and_then(|queue| queue.remove(&copy.0));
+                    .and_then(|queue| queue.remove(&copy.0))
+                    .or_else(|| self.strays.remove(&copy.0));
                 let exists =
                     self.sessions.contains_key(&receiver) || self.groups.contains_key(&receiver);
                 assert!(known.is_some() || !exists, "{record:?} names nothing");
-                if self.queues.get(&receiver).is_some_and(BTreeMap::is_empty) {
-                    self.queues.remove(&receiver);
+                if let Some(kept) = self.sessions.get_mut(&receiver) {
+                    kept.handshakes.sent.retain(|_, sent| *sent != copy.0);
                 }
+                self.forget_empty(receiver);
             }
-            Record::Handshake { session, copy, .. } => {
+            Record::Handshake {
+                session,
+                change,
+                copy,
+            } => {
                 let queue = self.queues.get(&session);
                 let named = queue.is_some_and(|queue| queue.contains_key(&copy.0));
                 assert!(copy == Commit(0) || named, "{record:?} names nothing");
+                let kept = self.session(session);
+                kept.used = true;
+                kept.handshakes.change(change, copy);
             }
             Record::Retained(message) => {
                 let topic = message.topic().to_owned();
@@ -138,12 +183,37 @@ impl Ledger {
                 session, message, ..
             } => self.session(session).will = Some(message.topic().to_owned()),
             Record::WillGone(session) => self.session(session).will = None,
-            Record::Used(_) | Record::Restarted | Record::Renamed { .. } => {}
+            Record::Restarted => self.restarted(),
+            Record::Renamed { session, client_id } => {
+                let (kept, queue) = self.unnamed.remove(client_id).expect("it was there");
+                self.queues.insert(session, queue);
+                self.forget_empty(session);
+                assert!(self.sessions.insert(session, kept).is_none());
+            }
         }
+    }
+
+    fn restarted(&mut self) {
+        let mut queues = core::mem::take(&mut self.queues);
+        for (who, kept) in core::mem::take(&mut self.sessions) {
+            let queue = queues.remove(&who).unwrap_or_default();
+            self.unnamed.insert(kept.client_id.clone(), (kept, queue));
+        }
+        for (who, filter) in core::mem::take(&mut self.groups) {
+            let queue = queues.remove(&who).unwrap_or_default();
+            self.unnamed_groups.insert(filter, queue);
+        }
+        self.strays.extend(queues.into_values().flatten());
     }
 
     fn session(&mut self, who: Subscriber) -> &mut Kept {
         self.sessions.get_mut(&who).expect("it has begun")
+    }
+
+    fn forget_empty(&mut self, who: Subscriber) {
+        if self.queues.get(&who).is_some_and(BTreeMap::is_empty) {
+            self.queues.remove(&who);
+        }
     }
 
     /// What waits for a receiver, in the order in which a restart would queue it.
@@ -152,6 +222,40 @@ impl Ledger {
             .get(&who)
             .map(|queue| queue.values().cloned().collect())
             .unwrap_or_default()
+    }
+
+    /// Everything has a name, and nothing is nobody's.
+    pub(super) fn all_is_named(&self) -> bool {
+        self.unnamed.is_empty() && self.unnamed_groups.is_empty() && self.strays.is_empty()
+    }
+
+    /// Whether all that was recorded is durable.
+    pub(super) const fn is_durable(&self) -> bool {
+        !self.late || self.committed == self.recorded
+    }
+}
+
+impl Handshakes {
+    fn change(&mut self, change: Change, copy: Commit) {
+        let forget = |list: &mut Vec<u16>, id| list.retain(|known| *known != id);
+        match change {
+            Change::Received(id) => assert!(self.received.insert(id.get())),
+            Change::Released(id) => assert!(self.received.remove(&id.get())),
+            Change::Sent(_, id) => {
+                assert!(self.sent.insert(id.get(), copy.0).is_none());
+            }
+            Change::PeerReceived(_, id) => {
+                self.sent.remove(&id.get());
+                forget(&mut self.releasing, id.get());
+                self.releasing.push(id.get());
+            }
+            Change::Completed(id) => {
+                self.sent.remove(&id.get());
+                forget(&mut self.releasing, id.get());
+            }
+            Change::Reset => *self = Self::default(),
+            _ => unreachable!(),
+        }
     }
 }
 
@@ -177,10 +281,40 @@ impl Ledgers {
         ledger.committed = ledger.flushed;
     }
 
+    /// What was not durable is lost, and its numbers are given again; what is left, for new cores. Commits come at once from now on.
+    pub(super) fn crash(&self) -> Restore {
+        let mut ledger = self.lock();
+        let durable = if ledger.late {
+            ledger.committed
+        } else {
+            ledger.recorded
+        };
+        let mut log = core::mem::take(&mut ledger.log);
+        log.retain(|(number, _)| *number <= durable);
+        *ledger = Ledger::default();
+        let mut restore = Restore::new();
+        for (number, record) in &log {
+            ledger.take(&record.record(), *number);
+            let taken = restore.take(&record.record(), Commit(*number));
+            taken.unwrap_or_else(|error| panic!("{record:?}: {error}"));
+        }
+        ledger.recorded = durable;
+        ledger.flushed = durable;
+        ledger.committed = durable;
+        ledger.log = log;
+        assert!(restore.latest().0 <= durable);
+        restore
+    }
+
+    /// Every record since the beginning.
+    pub(super) fn log(&self) -> Vec<(u64, OwnedRecord)> {
+        self.lock().log.clone()
+    }
+
     pub(super) fn handle(&self) -> Box<dyn Store> {
         Box::new(Handle {
             ledgers: self.clone(),
-            latest: Commit(0),
+            latest: Commit(self.lock().recorded),
         })
     }
 }
@@ -194,8 +328,11 @@ struct Handle {
 impl Store for Handle {
     fn record(&mut self, record: &Record<'_>) -> Commit {
         let mut ledger = self.ledgers.lock();
-        ledger.take(record);
-        self.latest = Commit(ledger.recorded);
+        ledger.recorded += 1;
+        let number = ledger.recorded;
+        ledger.take(record, number);
+        ledger.log.push((number, OwnedRecord::from(record)));
+        self.latest = Commit(number);
         self.latest
     }
 

@@ -1,6 +1,6 @@
 //! A small reference of what every client has to get: sessions as lists of messages, without windows, ids, workers and time slices.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mqtt_codec::QoS;
 use mqtt_topic::{TopicFilter, TopicName};
@@ -50,21 +50,27 @@ pub(super) struct Session {
     perhaps: Vec<Expected>,
     /// Payloads and RETAIN flags that came, so that a repetition is known.
     seen: Vec<(String, bool)>,
+    /// Payloads of QoS 1 that were in flight when the broker died: each comes once more, and not marked as a repetition.
+    again: BTreeSet<String>,
     /// In milliseconds; a session without a connection ends then.
     pub(super) ends: Option<u64>,
 }
 
 /// All sessions, and what is retained.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(super) struct Model {
     pub(super) sessions: BTreeMap<String, Session>,
     pub(super) retained: BTreeMap<String, (String, QoS)>,
     /// Messages for the shared group, and how often they came.
-    pub(super) shared: BTreeMap<String, usize>,
+    pub(super) shared: BTreeMap<String, (QoS, usize)>,
+    /// Those of QoS 1 that may come once more, as the broker died before they were acknowledged.
+    shared_again: BTreeSet<String>,
 }
 
 /// Topics of the shared group; no wildcard at the front of a filter matches them.
 pub(super) const SHARED: &str = "$s/";
+/// The topic of all wills.
+pub(super) const WILLS: &str = "w/x";
 
 impl Model {
     pub(super) fn publish(
@@ -77,7 +83,7 @@ impl Model {
     ) {
         if topic.starts_with(SHARED) {
             if qos != QoS::AtMostOnce {
-                self.shared.insert(payload.to_owned(), 0);
+                self.shared.insert(payload.to_owned(), (qos, 0));
             }
             return;
         }
@@ -150,6 +156,38 @@ impl Model {
             .retain(|_, session| session.connected || session.ends.is_none_or(|ends| ends > now));
     }
 
+    /// The broker died, and goes on as if this had been all: `later` knows what the clients have got since.
+    pub(super) fn back_from(&mut self, later: &Self) {
+        for (client_id, session) in &mut self.sessions {
+            let Some(later) = later.sessions.get(client_id) else {
+                continue;
+            };
+            session.seen.clone_from(&later.seen);
+            // What had come with QoS 2 does not come again; the rest does.
+            session.queue.retain(|expected| {
+                expected.qos != QoS::ExactlyOnce || later.queue.contains(expected)
+            });
+            session.retained.retain(|expected| {
+                expected.qos != QoS::ExactlyOnce || later.retained.contains(expected)
+            });
+        }
+        for (text, (qos, count)) in &mut self.shared {
+            if *qos == QoS::ExactlyOnce
+                && let Some((_, later)) = later.shared.get(text)
+            {
+                *count = *later;
+            }
+        }
+    }
+
+    /// These of QoS 1 wait for this client, or for any of the group, and may have come already.
+    pub(super) fn may_come_again(&mut self, client_id: &str, payloads: BTreeSet<String>) {
+        self.shared_again.extend(payloads.iter().cloned());
+        if let Some(session) = self.sessions.get_mut(client_id) {
+            session.again = payloads;
+        }
+    }
+
     /// A client got a message: it must be the next one that it has to get.
     pub(super) fn received(&mut self, client_id: &str, message: &Message) {
         let Some(session) = self.sessions.get_mut(client_id) else {
@@ -161,9 +199,12 @@ impl Model {
         // Only QoS 1 may come again. DUP may be set at the first time, too: the connection before did not get it across.
         let known = got.qos == QoS::AtLeastOnce && session.seen.contains(&key);
         if got.topic.starts_with(SHARED) {
-            if let Some(count) = self.shared.get_mut(&got.payload)
+            if let Some((qos, count)) = self.shared.get_mut(&got.payload)
                 && !(known && message.dup)
             {
+                if *qos == QoS::AtLeastOnce && self.shared_again.remove(&got.payload) {
+                    *count = 0;
+                }
                 *count += 1;
                 assert_eq!(*count, 1, "{got:?} went to two members");
             }
@@ -183,12 +224,18 @@ impl Model {
             } else {
                 &mut session.queue
             };
-            if queue.front() == Some(&got) {
-                queue.pop_front();
+            // Wills of clients that were cut off at once come in any order.
+            let wills = queue.iter().take_while(|next| next.topic == WILLS).count();
+            let place = queue.iter().position(|expected| *expected == got);
+            if let Some(at) = place.filter(|at| *at == 0 || *at < wills) {
+                queue.remove(at);
             } else {
                 let next = queue.front();
                 // What removes a retained message has no payload by which to tell it from another.
-                let again = known && (message.dup || got.payload.is_empty());
+                let again = known
+                    && (message.dup
+                        || got.payload.is_empty()
+                        || session.again.remove(&got.payload));
                 assert!(again, "{client_id} got {got:?}, but {next:?} was next");
             }
         }

@@ -59,6 +59,8 @@ pub(super) struct Client {
 pub(super) struct Net {
     pub(super) cores: Vec<Core>,
     pub(super) shared: Arc<Shared>,
+    policy: Arc<dyn Policy>,
+    seed: u64,
     pub(super) ledgers: Ledgers,
     pub(super) now: Instant,
     pub(super) questions: Vec<(usize, QuestionId, Question)>,
@@ -91,15 +93,12 @@ impl Net {
         let now = Instant::from_millis(1_000);
         let shared = Shared::new(setup.settings, setup.workers, setup.seed);
         let (policy, ledgers): (Arc<dyn Policy>, _) = (Arc::new(policy), Ledgers::default());
-        let core = |worker| {
-            let (shared, policy) = (Arc::clone(&shared), Arc::clone(&policy));
-            let seed = setup.seed ^ u64::from(worker);
-            Core::new(shared, worker, ledgers.handle(), policy, seed, now)
-        };
         Self {
-            cores: (0..setup.workers).map(core).collect(),
-            ledgers: ledgers.clone(),
-            shared: Arc::clone(&shared),
+            cores: cores(&shared, &ledgers, &policy, setup.seed, now),
+            ledgers,
+            shared,
+            policy,
+            seed: setup.seed,
             now,
             questions: Vec::new(),
             locals: Vec::new(),
@@ -182,6 +181,35 @@ impl Net {
         self.run();
     }
 
+    /// The process dies at once, and one with so many workers starts: what was not durable is lost, and every connection.
+    pub(super) fn restart(&mut self, workers: u16) {
+        self.restart_later(workers, 0, self.now);
+    }
+
+    /// The same, with `down_ms` in between, and a clock that stands at `now` then.
+    pub(super) fn restart_later(&mut self, workers: u16, down_ms: u64, now: Instant) {
+        for client in &mut self.clients {
+            if client.at.take().is_some() {
+                client.end.seen.push(Seen::Closed);
+            }
+            client.sent.clear();
+            (client.arrived, client.paused) = (0, false);
+        }
+        self.by_conn.clear();
+        self.questions.clear();
+        self.locals.clear();
+        self.inboxes = (0..workers).map(|_| VecDeque::new()).collect();
+        self.seed = self.seed.wrapping_mul(31).wrapping_add(1);
+        let settings = self.shared.settings().clone();
+        self.shared = Shared::new(settings, workers, self.seed);
+        let restore = self.ledgers.crash();
+        let then = self.now.plus_millis(down_ms);
+        self.now = now;
+        self.cores = cores(&self.shared, &self.ledgers, &self.policy, self.seed, now);
+        restore.start(&mut self.cores, then, now);
+        self.run();
+    }
+
     pub(super) fn is_open(&self, client: usize) -> bool {
         self.clients[client].at.is_some()
     }
@@ -237,10 +265,19 @@ impl Net {
 
     /// One round of every worker; says whether anything happened.
     pub(super) fn round(&mut self) -> bool {
+        self.round_with(true)
+    }
+
+    /// One round in which nothing that workers send each other arrives.
+    pub(super) fn round_without_inboxes(&mut self) {
+        self.round_with(false);
+    }
+
+    fn round_with(&mut self, inboxes: bool) -> bool {
         let mut busy = false;
         for worker in 0..self.cores.len() {
             busy |= self.input(worker);
-            while let Some(batch) = self.inboxes[worker].pop_front() {
+            while inboxes && let Some(batch) = self.inboxes[worker].pop_front() {
                 busy = true;
                 self.cores[worker].inbox(batch, self.now);
             }
@@ -384,6 +421,21 @@ impl Net {
             counters.shared_subscriptions.get(),
         ]
     }
+}
+
+fn cores(
+    shared: &Arc<Shared>,
+    ledgers: &Ledgers,
+    policy: &Arc<dyn Policy>,
+    seed: u64,
+    now: Instant,
+) -> Vec<Core> {
+    let core = |worker| {
+        let (shared, policy) = (Arc::clone(shared), Arc::clone(policy));
+        let seed = seed ^ u64::from(worker);
+        Core::new(shared, worker, ledgers.handle(), policy, seed, now)
+    };
+    (0..shared.workers()).map(core).collect()
 }
 
 /// CONNECT of [`Net::persistent`].

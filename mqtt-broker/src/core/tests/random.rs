@@ -6,7 +6,7 @@ use mqtt_codec::{
 
 use super::client::{Manner, Seen};
 use super::ledger::Copy;
-use super::model::{Model, SHARED, Terms};
+use super::model::{Model, SHARED, Terms, WILLS};
 use super::net::{Net, Setup};
 use crate::core::AllowAll;
 
@@ -71,6 +71,8 @@ struct Trace {
     clients: Vec<Client>,
     number: usize,
     held: bool,
+    /// What was when everything was durable for the last time.
+    durable: Option<(Model, Vec<Client>)>,
     /// Everybody acknowledges from now on.
     ending: bool,
 }
@@ -92,6 +94,7 @@ impl Trace {
             clients: vec![Client::default(); NAMES.len()],
             number: 0,
             held: false,
+            durable: None,
             ending: false,
         };
         for member in 0..MEMBERS {
@@ -132,7 +135,7 @@ impl Trace {
                 Properties::List(&expiry)
             },
             will: will.as_deref().map(|payload| Will {
-                topic: "w/x",
+                topic: WILLS,
                 payload: payload.as_bytes(),
                 qos: QoS::AtLeastOnce,
                 retain: false,
@@ -194,7 +197,7 @@ impl Trace {
             && with_will
         {
             self.model
-                .publish(name, "w/x", &text, QoS::AtLeastOnce, false);
+                .publish(name, WILLS, &text, QoS::AtLeastOnce, false);
         }
     }
 
@@ -205,7 +208,8 @@ impl Trace {
     }
 
     fn step(&mut self) {
-        match self.random.below(20) {
+        match self.random.below(21) {
+            20 => self.crash(),
             0..2 => {
                 let who = self.random.below(NAMES.len());
                 let clean = who >= MEMBERS && self.random.one_in(3);
@@ -235,7 +239,8 @@ impl Trace {
             9 => {
                 self.held = !self.held;
                 if self.held {
-                    self.net.ledgers.hold();
+                    self.drain();
+                    self.hold();
                 }
             }
             _ => self.publish(),
@@ -333,11 +338,70 @@ impl Trace {
             self.net.run();
         }
         self.drain();
+        if self.held {
+            self.hold();
+        } else {
+            assert!(self.net.ledgers.lock().is_durable());
+            self.durable = Some((self.model.clone(), self.clients.clone()));
+        }
+    }
+
+    /// What there is now is durable, and nothing else until further notice.
+    fn hold(&mut self) {
+        self.net.ledgers.hold();
+        self.durable = Some((self.model.clone(), self.clients.clone()));
+    }
+
+    /// The broker dies, and starts again after a while, with any number of workers. What had not become durable was promised to nobody.
+    fn crash(&mut self) {
+        self.drain();
+        if !self.net.ledgers.lock().is_durable() {
+            let (model, clients) = self.durable.take().expect("all was durable once");
+            let later = core::mem::replace(&mut self.model, model);
+            self.model.back_from(&later);
+            self.clients = clients;
+        }
+        self.held = false;
+        let down = self.random.below(30_000) as u64;
+        let workers = 1 + self.random.below(3) as u16;
+        let then = self.net.now.plus_millis(down);
+        self.net.restart_later(workers, down, then);
+        self.model.advance(then.as_millis());
+        let mut wills = Vec::new();
+        for (who, name) in NAMES.iter().enumerate() {
+            let will = self.clients[who].will.clone();
+            let session = self.model.sessions.get(*name);
+            if session.is_some_and(|session| session.connected) {
+                self.gone(who, false);
+                wills.extend(will.map(|text| (name, text)));
+            }
+        }
+        for (name, text) in wills {
+            self.model
+                .publish(name, WILLS, &text, QoS::AtLeastOnce, false);
+        }
+        let ledger = self.net.ledgers.lock();
+        let waits = |who| {
+            let queue = ledger.queue(who).into_iter();
+            queue
+                .filter(|copy| copy.qos == QoS::AtLeastOnce)
+                .map(|copy| String::from_utf8_lossy(&copy.payload).into_owned())
+                .collect()
+        };
+        for (who, kept) in &ledger.sessions {
+            self.model.may_come_again(&kept.client_id, waits(*who));
+        }
+        for who in ledger.groups.keys() {
+            self.model.may_come_again("", waits(*who));
+        }
+        drop(ledger);
+        self.net.agrees_with_the_store();
     }
 
     fn check(&mut self) {
         self.settle();
         self.model.complete();
+        assert_eq!(self.net.gauges()[4], self.model.retained.len() as u64);
         self.net.agrees_with_the_store();
     }
 
@@ -351,7 +415,7 @@ impl Trace {
             self.check();
         }
         let missing: Vec<&String> = (self.model.shared.iter())
-            .filter(|(_, count)| **count != 1)
+            .filter(|(_, (_, count))| *count != 1)
             .map(|(text, _)| text)
             .collect();
         assert!(missing.is_empty(), "the group never got {missing:?}");

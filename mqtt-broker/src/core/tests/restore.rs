@@ -1,0 +1,218 @@
+//! What [`Restore`] makes of records in a wrong order, and of a log that ends anywhere.
+
+use std::sync::Arc;
+
+use mqtt_codec::{PacketId, QoS, SubscriptionOptions};
+use mqtt_session::{Change, Commit, Instant, Seq};
+
+use super::client::Manner;
+use super::net::{Net, resume};
+use crate::core::{
+    AllowAll, Core, GroupId, Memory, Message, OwnedRecord, Record, Restore, SessionKey, Settings,
+    Shared, Subscriber,
+};
+
+const fn who(slot: u32) -> Subscriber {
+    Subscriber::session(
+        0,
+        SessionKey {
+            slot,
+            generation: 0,
+        },
+    )
+}
+
+const fn session(slot: u32, client_id: &str) -> Record<'_> {
+    Record::Session {
+        session: who(slot),
+        client_id,
+        user_name: None,
+        expiry: 10,
+        bridge: false,
+    }
+}
+
+/// A record that does not fit is told apart, with a sentence.
+#[test]
+fn what_does_not_fit_is_an_error() {
+    let message = Arc::new(Message::new("t", &[], b"", QoS::AtLeastOnce, false));
+    let group = GroupId {
+        slot: 0,
+        generation: 0,
+    };
+    let id = PacketId::new(1).unwrap();
+    let subscribed = |filter| Record::Subscribed {
+        session: who(1),
+        filter,
+        options: SubscriptionOptions::new(QoS::AtLeastOnce),
+        id: None,
+        retained: false,
+    };
+    for (record, expected) in [
+        (Record::Used(who(9)), "it names a session that is not there"),
+        (Record::Ended(who(9)), "what it ends is not there"),
+        (session(2, "a"), "one client has two sessions"),
+        (session(1, "b"), "two clients have the same session"),
+        (subscribed("a/#/b"), "it names a filter that is none"),
+        (
+            Record::Unsubscribed {
+                session: who(1),
+                filter: "x",
+            },
+            "it ends a subscription that is not there",
+        ),
+        (
+            Record::RetainedSent {
+                session: who(1),
+                filter: "x",
+            },
+            "no retained messages were on their way",
+        ),
+        (
+            Record::Handshake {
+                session: who(1),
+                change: Change::Sent(Seq(0), id),
+                copy: Commit(77),
+            },
+            "it sends a copy that is not there",
+        ),
+        (
+            Record::Group { group, filter: "x" },
+            "its filter is not one of a group",
+        ),
+        (
+            Record::Queued {
+                receiver: who(1),
+                message: &message,
+                qos: QoS::AtMostOnce,
+                retain: false,
+                ids: &[],
+                group: None,
+            },
+            "QoS 0 is not kept",
+        ),
+        (
+            Record::Renamed {
+                session: who(3),
+                client_id: "nobody",
+            },
+            "it names a session that is not there",
+        ),
+    ] {
+        let mut restore = Restore::new();
+        restore.take(&session(1, "a"), Commit(1)).unwrap();
+        let error = restore.take(&record, Commit(2)).unwrap_err();
+        assert_eq!((error.number, error.what), (Commit(2), expected));
+        assert_eq!(error.to_string(), format!("record 2: {expected}"));
+    }
+}
+
+/// A session that is to be sent to from a worker whose batch stands behind: what is done is done, whenever its copy comes.
+#[test]
+fn a_copy_may_be_done_before_it_comes() {
+    let message = Arc::new(Message::new("t", &[], b"", QoS::AtLeastOnce, false));
+    let mut restore = Restore::new();
+    restore.take(&session(1, "a"), Commit(1)).unwrap();
+    let done = Record::Done {
+        receiver: who(1),
+        copy: Commit(2),
+    };
+    restore.take(&done, Commit(3)).unwrap();
+    let queued = Record::Queued {
+        receiver: who(1),
+        message: &message,
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        ids: &[],
+        group: None,
+    };
+    restore.take(&queued, Commit(2)).unwrap();
+    let shared = start(restore, 1);
+    assert_eq!(shared.counters().queued.get(), 0);
+    assert_eq!(shared.counters().sessions.get(), 1);
+}
+
+/// Starts a broker that nobody connects to, and lets a long time pass.
+fn start(restore: Restore, workers: u16) -> Arc<Shared> {
+    let settings = Settings {
+        sys_interval_ms: 0,
+        ..Settings::default()
+    };
+    let shared = Shared::new(settings, workers, 9);
+    let now = Instant::from_millis(5);
+    let mut cores: Vec<Core> = (0..workers)
+        .map(|worker| {
+            let (shared, store) = (Arc::clone(&shared), Box::<Memory>::default());
+            Core::new(shared, worker, store, Arc::new(AllowAll), 1, now)
+        })
+        .collect();
+    restore.start(&mut cores, now, now);
+    shared
+}
+
+/// The log of a broker that has done everything that is recorded, restarts included.
+fn log() -> Vec<(u64, OwnedRecord)> {
+    let mut net = Net::new(3);
+    let publisher = net.persistent("pub");
+    net.set_manner(publisher, Manner::Silent);
+    let mut members = Vec::new();
+    for name in ["a", "b", "c"] {
+        let member = net.persistent(name);
+        net.set_manner(member, Manner::Silent);
+        net.subscribe(member, "t/#", QoS::ExactlyOnce);
+        net.subscribe(member, "$share/g/t/+", QoS::ExactlyOnce);
+        net.subscribe(member, "$share/h/t/+", QoS::AtLeastOnce);
+        members.push(member);
+    }
+    for round in 0..3_u16 {
+        for number in 0..6 {
+            let qos = [QoS::AtLeastOnce, QoS::ExactlyOnce][number % 2];
+            let topic = format!("t/{number}");
+            net.publish_with(publisher, &topic, "x", qos, number < 3, &[]);
+        }
+        net.retain(publisher, "t/1", "", QoS::AtLeastOnce);
+        net.cut(members[usize::from(round)]);
+        net.set_manner(members[2], Manner::Acknowledges);
+        net.unsubscribe(members[2], &["$share/h/t/+"]);
+        net.restart(1 + round);
+        members[0] = net.reconnect(members[0], &resume("a"));
+        members[2] = net.reconnect(members[2], &resume("c"));
+    }
+    net.connect_with(&mqtt_codec::Connect::new(mqtt_codec::Version::V311, "a"));
+    net.ledgers.log()
+}
+
+/// Wherever the log ends, and a batch may be cut in two where a store is broken: what is there makes a broker.
+#[test]
+fn a_log_may_end_anywhere() {
+    let log = log();
+    assert!(log.len() > 250, "{}", log.len());
+    for end in 0..=log.len() {
+        let mut restore = Restore::new();
+        for (number, record) in &log[..end] {
+            restore
+                .take(&record.record(), Commit(*number))
+                .unwrap_or_else(|error| panic!("{record:?}: {error}"));
+        }
+        start(restore, 1 + (end % 3) as u16);
+    }
+}
+
+/// A log with holes gives errors or a poorer broker, and no panic.
+#[test]
+fn a_log_with_holes_does_no_harm() {
+    let log = log();
+    let mut errors = 0;
+    for seed in 0..300_u64 {
+        let mut restore = Restore::new();
+        for (number, record) in &log {
+            let hash =
+                (number.wrapping_mul(seed * 2 + 1)).wrapping_mul(0x9E37_79B9_7F4A_7C15) >> 59;
+            if hash != 0 {
+                errors += usize::from(restore.take(&record.record(), Commit(*number)).is_err());
+            }
+        }
+        start(restore, 1 + (seed % 3) as u16);
+    }
+    assert!(errors > 100, "{errors}");
+}
