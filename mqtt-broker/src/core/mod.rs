@@ -8,6 +8,11 @@
 //!                                                       ▲                                │
 //!                                                       └────────────────────────────────┘      for each touched connection
 //! ```
+//!
+//! What must outlive the process goes to a [`Store`]; a [`Restore`] makes of it cores that go on. A driver without sockets, as in a
+//! simulation, does what a worker does: it hands `Effect::ToWorker` to the other core's [`inbox`](Core::inbox), answers what it is
+//! [asked](Effect::Ask), moves a connection that has its [home elsewhere](Received::HandOver), and calls [`closed`](Core::closed) when
+//! it has closed one.
 
 mod backlog;
 mod connect;

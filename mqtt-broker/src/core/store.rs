@@ -10,7 +10,15 @@
 //! * of messages that its sessions need no longer: [`Done`](Record::Done), which names the record that queued the copy.
 //!
 //! What a restart needs follows from these: a session's queue is its `Queued` without a `Done`, in the order of their numbers, and the
-//! place in the queue that a [`Change`] names is found by the copy's number beside it.
+//! place in the queue that a [`Change`] names is found by the copy's number beside it. [`Restore`](super::Restore) does that, and new
+//! cores go on with the same log: they name every session and group [anew](Record::Restarted) to it, while copies keep their numbers.
+//!
+//! What a store that lasts owes for that: what one worker records from one [`commit`](Store::commit) to the next becomes durable as a
+//! whole or not at all; batches become durable in the order of their commits, over all workers, so that a crash leaves the front of one
+//! sequence of batches; and instants are handed to the restart as readings of one clock, whatever process recorded them.
+//!
+//! Workers see each other's messages before those are durable in two places, what waits for a shared group and what is retained: so
+//! [`committed`](Store::committed) must not pass a number below which another worker's record is still missing.
 
 use std::sync::Arc;
 
@@ -22,7 +30,8 @@ use super::message::Message;
 
 /// A change that must survive a restart before anyone is told of it.
 ///
-/// Instants are those of the broker's clock, which does not outlive the process: a store that keeps them notes the time of day beside.
+/// Instants are those of the broker's clock, which does not outlive the process: a store that keeps them notes the time of day beside, and
+/// gives them back as readings of one clock, such as milliseconds of the Unix epoch.
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Record<'a> {
@@ -103,7 +112,7 @@ pub enum Record<'a> {
     },
     /// A copy is needed no longer: it was acknowledged, refused, dropped, or given to somebody else.
     Done {
-        /// Whose copy.
+        /// Whose copy; nobody's, after a restart, when its receiver had ended before that.
         receiver: Subscriber,
         /// The number of the record that queued it.
         copy: Commit,
