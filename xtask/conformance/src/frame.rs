@@ -53,7 +53,7 @@ impl Encode for Publish<'_> {
     }
 
     fn text(&self) -> String {
-        format!("{self:?}")
+        show_publish(self)
     }
 
     fn note(&self, trace: &Trace) {
@@ -153,8 +153,40 @@ pub(crate) struct Frame {
 
 impl fmt::Debug for Frame {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{:?}", self.packet())
+        match self.packet() {
+            FromServer::Publish(publish) => f.write_str(&show_publish(&publish)),
+            packet => write!(f, "{packet:?}"),
+        }
     }
+}
+
+/// A PUBLISH for people: its payload as text.
+fn show_publish(publish: &Publish<'_>) -> String {
+    const SHOWN: usize = 40;
+    let Publish {
+        dup,
+        retain,
+        delivery,
+        topic,
+        ..
+    } = publish;
+    let payload = String::from_utf8_lossy(publish.payload);
+    let mut text = format!("Publish({delivery:?}");
+    if *dup {
+        text += ", dup";
+    }
+    if *retain {
+        text += ", retain";
+    }
+    let start: String = payload.chars().take(SHOWN).collect();
+    text += &format!(", {topic:?}, {start:?}");
+    if start.len() < payload.len() {
+        text += &format!("… of {} bytes", publish.payload.len());
+    }
+    if !publish.properties.is_empty() {
+        text += &format!(", {:?}", publish.properties);
+    }
+    text + ")"
 }
 
 macro_rules! frame_as {

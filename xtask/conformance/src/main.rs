@@ -8,7 +8,7 @@ use core::error::Error;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::io::IsTerminal as _;
-use std::net::ToSocketAddrs as _;
+use std::net::{TcpStream, ToSocketAddrs as _};
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::time::Instant;
@@ -91,12 +91,12 @@ fn check(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
         println!("{} cases", cases.len());
         return Ok(true);
     };
-    let address = resolve(against)?;
     let options = Options {
         jobs: arguments.jobs,
         patience: Duration::try_from_secs_f64(arguments.patience)?,
         ..Options::default()
     };
+    let address = reach(against, options.patience)?;
     let bar = progress_bar(cases.len());
     let mut failed = 0_usize;
     let start = Instant::now();
@@ -134,13 +134,19 @@ fn wanted(case: &Case, arguments: &Arguments) -> bool {
     of_version && fits
 }
 
-fn resolve(against: &str) -> Result<SocketAddr, Box<dyn Error>> {
-    let mut addresses = against
+/// The first address of `against` where somebody listens.
+fn reach(against: &str, patience: Duration) -> Result<SocketAddr, Box<dyn Error>> {
+    let addresses = against
         .to_socket_addrs()
         .map_err(|error| format!("{against}: {error}"))?;
-    Ok(addresses
-        .next()
-        .ok_or_else(|| format!("{against}: no address"))?)
+    let mut error = format!("{against}: no address").into();
+    for address in addresses {
+        match TcpStream::connect_timeout(&address, patience) {
+            Ok(_) => return Ok(address),
+            Err(refusal) => error = format!("{address}: {refusal}").into(),
+        }
+    }
+    Err(error)
 }
 
 fn progress_bar(cases: usize) -> ProgressBar {
