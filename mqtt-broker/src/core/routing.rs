@@ -149,7 +149,7 @@ impl Core {
         }
     }
 
-    /// QoS 0: into the output at once, or not at all.
+    /// QoS 0: into the output at once, or not at all. From another worker it may come late, after its end [MQTT-3.3.2-5].
     fn deliver_now(
         &mut self,
         key: SessionKey,
@@ -157,6 +157,10 @@ impl Core {
         copy: &Copy,
         now: Instant,
     ) {
+        if incoming.expires.is_some_and(|expires| expires <= now) {
+            self.tally.expired += 1;
+            return;
+        }
         let Some(session) = self.sessions.get(key.slot, key.generation) else {
             return;
         };

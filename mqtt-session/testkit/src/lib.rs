@@ -3,9 +3,12 @@
 //! * [`script`]: one session against raw packets. `send` a packet, look at what was `sent`.
 //! * [`owners`]: three owners of a session. Fixed memory, heap, and a store that commits late and can crash.
 //! * [`sim`]: two sessions joined by a link that delays, fragments, cuts and reconnects, under the eyes of [`watch`].
+//! * `broker` (feature `broker`): the whole broker core with several clients and workers, in the same style.
 //! * [`fuzz`]: the bodies of the fuzz targets.
 //! * [`rng`]: seeds; a failing one is printed and repeated with `MQTT_SEED=…`.
 
+#[cfg(feature = "broker")]
+pub mod broker;
 pub mod fuzz;
 pub mod owners;
 pub mod packets;

@@ -1,0 +1,317 @@
+//! The whole broker core: several clients and workers, links that delay, fragment, cut and reconnect, a store that commits late, and a
+//! reference that judges every packet that the broker writes.
+//!
+//! The reference reads what the broker [took](model), in the order in which it took it, and keeps [what follows from that](state):
+//! sessions, queues, groups, retained messages, wills. So it needs to know nothing of workers, rounds and queues inside, and everything
+//! that the broker [writes](judge) can be judged at once: whose turn a message is, with which QoS, RETAIN flag and identifiers, whether a
+//! packet id is free, and whether the store has kept what an answer promises.
+
+mod client;
+mod event;
+mod judge;
+mod ledger;
+mod model;
+mod net;
+mod state;
+mod tables;
+mod wire;
+
+use mqtt_broker::core::Settings;
+use mqtt_codec::Version;
+use mqtt_session::Instant;
+
+use crate::rng::Rng;
+use crate::sim::Counters;
+use client::Client;
+use model::{Model, number};
+use net::Net;
+use tables::{Kind, NAMES, Setup};
+
+/// Everything that must have happened in a run of many seeds.
+pub const INTERESTING: &[&str] = &[
+    "PUBLISH replayed",
+    "PUBREL replayed",
+    "QoS 0 delivered",
+    "a client timed out",
+    "alias evicted",
+    "batch for another worker",
+    "connected without a session",
+    "cut inside a packet",
+    "cut inside a packet to the broker",
+    "cut inside a payload",
+    "delayed will cancelled by a resume",
+    "delayed will published",
+    "group member lost with messages in flight",
+    "group message",
+    "group message given to another member",
+    "group without any member online",
+    "handed over to the home worker",
+    "keep-alive or CONNECT timed out",
+    "message expired at its publisher",
+    "no local suppressed",
+    "output stalled",
+    "packet too large",
+    "payload in parts",
+    "reading paused",
+    "refused",
+    "repetition not delivered",
+    "resumed with a session",
+    "retained delivered",
+    "retained not delivered by retain handling",
+    "session expired",
+    "several workers",
+    "takeover",
+    "takeover with a delayed will",
+    "told why it is disconnected",
+    "unsubscribed",
+    "will published",
+    "window full",
+];
+
+/// One run.
+struct Sim {
+    rng: Rng,
+    net: Net,
+    clients: Vec<Client>,
+    messages: u32,
+    wills: u32,
+}
+
+/// Runs `steps` steps from `seed`, then lets everything come to its end, checks that it did, and says what happened.
+///
+/// # Panics
+/// When a promise of the specification is broken.
+#[must_use]
+pub fn run(seed: u64, steps: u32) -> Counters {
+    let mut sim = Sim::new(seed);
+    for _ in 0..steps {
+        sim.step();
+    }
+    sim.finish();
+    sim.net.model.counters
+}
+
+impl Sim {
+    fn new(seed: u64) -> Self {
+        let mut rng = Rng::new(seed);
+        let workers = 1 + rng.below(3) as u16;
+        let clients = 2 + rng.below(7);
+        let lossy = rng.one_in(8);
+        let mut settings = Settings::default();
+        settings.sys_interval_ms = 0;
+        if lossy {
+            settings.queue_messages = 6;
+            settings.unread_output_bytes = 300;
+        }
+        let limits = &mut settings.limits;
+        limits.receive_maximum = 2 + rng.below(6) as u16;
+        limits.unannounced_receive_maximum = 100;
+        limits.send_maximum = 2 + rng.below(8) as u16;
+        limits.topic_alias_maximum = 3;
+        limits.topic_alias_send_maximum = 3;
+        let send_maximum = limits.send_maximum;
+        let late = !rng.one_in(4);
+        let mut versions = Vec::new();
+        for _ in 0..clients {
+            let version = match rng.below(6) {
+                0 => Version::V31,
+                1 => Version::V311,
+                _ => Version::V5,
+            };
+            versions.push((version, version.is_v5() && rng.one_in(4)));
+        }
+        let now = Instant::from_millis(1_000);
+        let net = Net::new(settings, workers, seed, now, |shared| {
+            let kinds = versions.iter().zip(NAMES);
+            let kinds = kinds.map(|(&(version, limited), name)| Kind {
+                version,
+                limited,
+                home: shared.home(name),
+            });
+            Model::new(Setup {
+                kinds: kinds.collect(),
+                lossy,
+                send_maximum,
+                late,
+            })
+        });
+        let mut sim = Self {
+            rng,
+            net,
+            clients: vec![],
+            messages: 0,
+            wills: 0,
+        };
+        let kinds = sim.net.model.setup.kinds.iter().enumerate();
+        sim.clients = kinds
+            .map(|(index, &kind)| Client::new(index, kind))
+            .collect();
+        sim.net
+            .model
+            .counters
+            .hit_if(workers > 1, "several workers");
+        sim
+    }
+
+    fn step(&mut self) {
+        self.net.model.counters.hit("steps");
+        let c = self.rng.below(self.clients.len());
+        match self.rng.below(100) {
+            0..8 => self.connect(c),
+            8..10 => {
+                if let Some(link) = self.clients[c].link {
+                    self.net.cut(link);
+                    self.clients[c].drop_link(&mut self.net);
+                }
+            }
+            // The broker does not notice.
+            10..12 => self.clients[c].drop_link(&mut self.net),
+            12..14 => self.clients[c].disconnect(&mut self.rng),
+            14..30 => self.clients[c].subscribe(self.net.now, &mut self.rng),
+            30..34 => self.clients[c].unsubscribe(self.net.now, &mut self.rng),
+            34..36 => self.clients[c].stalled = true,
+            36..38 => self.clients[c].stalled = false,
+            38..50 => {
+                let most = 1 + self.rng.below(4);
+                self.net.ledgers.lock().release(most);
+            }
+            50..56 => {
+                let ms = 1 + self.rng.below(2_000) as u64;
+                self.pass(ms);
+            }
+            56..57 => {
+                let ms = 5_000 + self.rng.below(30_000) as u64;
+                self.pass(ms);
+            }
+            _ => self.publish(c),
+        }
+        for c in 0..self.clients.len() {
+            if self.rng.one_in(2) {
+                self.clients[c].step(&mut self.net, &mut self.rng);
+            }
+        }
+        for worker in 0..self.net.cores.len() {
+            if !self.rng.one_in(3) {
+                self.net.round(worker, &mut self.rng);
+            }
+        }
+    }
+
+    fn publish(&mut self, c: usize) {
+        self.messages += 1;
+        let clients = self.clients.len();
+        self.clients[c].publish(self.messages, self.net.now, clients, &mut self.rng);
+    }
+
+    /// A new connection; one that it still has is given up, and the broker does not know.
+    fn connect(&mut self, c: usize) {
+        let client = &mut self.clients[c];
+        if client.link.is_some() && !self.rng.one_in(3) {
+            return;
+        }
+        let manner = client.manner(&mut self.rng, &mut self.wills);
+        client.drop_link(&mut self.net);
+        let window = 60 + self.rng.below(1_000);
+        let link = self.net.open(c, window, &mut self.rng);
+        self.net
+            .model
+            .counters
+            .trace(|| format!("{} {}/{link} connects: {manner:?}", self.net.now, NAMES[c]));
+        self.clients[c].connect(&manner, link, self.net.now);
+    }
+
+    fn pass(&mut self, ms: u64) {
+        self.net.now = self.net.now.plus_millis(ms);
+        for client in &mut self.clients {
+            if client.clock(self.net.now) {
+                self.net.model.counters.hit("a client timed out");
+                if let Some(link) = client.link {
+                    self.net.cut(link);
+                }
+                client.drop_link(&mut self.net);
+            }
+        }
+    }
+
+    /// Rounds until nothing is left to do.
+    fn settle(&mut self) {
+        for _ in 0..2_000 {
+            let mut busy = false;
+            for client in &mut self.clients {
+                busy |= client.step(&mut self.net, &mut self.rng);
+            }
+            for worker in 0..self.net.cores.len() {
+                busy |= self.net.round(worker, &mut self.rng);
+            }
+            let mut ledger = self.net.ledgers.lock();
+            busy |= ledger.waiting() > 0;
+            ledger.release(usize::MAX);
+            if !busy {
+                return;
+            }
+        }
+        panic!("the broker never comes to rest");
+    }
+
+    /// Everybody connects, and stays; then nothing is left.
+    fn finish(&mut self) {
+        self.net.calm = true;
+        for c in 0..self.clients.len() {
+            self.clients[c].stalled = false;
+            self.clients[c].prompt = true;
+        }
+        self.settle();
+        for c in 0..self.clients.len() {
+            for _ in 0..3 {
+                if self.clients[c].session.is_connected() {
+                    break;
+                }
+                self.clients[c].drop_link(&mut self.net);
+                let link = self.net.open(c, usize::MAX, &mut self.rng);
+                self.clients[c].connect(&Client::calm(), link, self.net.now);
+                self.settle();
+            }
+        }
+        for _ in 0..10 {
+            for c in 0..self.clients.len() {
+                self.publish(c);
+            }
+        }
+        self.settle();
+        for client in &self.clients {
+            assert!(client.is_quiet(), "not quiet: {client:#?}");
+        }
+        self.net.model.check_end(self.net.now);
+        self.check_gauges();
+    }
+
+    /// The broker's own sums agree with the reference.
+    fn check_gauges(&self) {
+        let counters = self.net.shared.counters();
+        let state = &self.net.model.state;
+        let subscriptions: usize = state
+            .sessions
+            .iter()
+            .map(|session| session.subs.iter().flatten().count())
+            .sum();
+        let sessions = state.sessions.iter().filter(|session| session.exists);
+        let connected = sessions.clone().filter(|session| session.link.is_some());
+        assert_eq!(counters.queued.get(), 0, "messages that wait");
+        assert_eq!(
+            counters.subscriptions.get(),
+            subscriptions as u64,
+            "subscriptions"
+        );
+        assert_eq!(counters.sessions.get(), sessions.count() as u64, "sessions");
+        assert_eq!(
+            counters.clients_connected.get(),
+            connected.count() as u64,
+            "connected sessions"
+        );
+        assert_eq!(
+            counters.connections.get(),
+            self.net.live.len() as u64,
+            "connections"
+        );
+    }
+}

@@ -1,0 +1,350 @@
+//! The reference at work: it reads what the broker took, and [judges](super::judge) what the broker writes.
+
+use mqtt_codec::{FromClient, QoS, ReasonCode};
+use mqtt_session::Instant;
+
+use super::event::{Event, Goodbye, Sub};
+use super::state::{Context, Outcome, Routing, State, WILL};
+use super::tables::{self, LARGE, Setup};
+use super::wire::{Owed, Request, Wire};
+use crate::sim::Counters;
+
+/// The reference.
+#[derive(Debug)]
+pub(super) struct Model {
+    pub(super) setup: Setup,
+    pub(super) state: State,
+    pub(super) routings: Vec<Routing>,
+    /// Every connection there was.
+    pub(super) wires: Vec<Wire>,
+    /// What happened, and the record up to which it is durable.
+    pub(super) journal: Vec<(u64, Event)>,
+    /// Group messages that were lost with a session to which their delivery had begun.
+    pub(super) lost: Vec<u32>,
+    /// Which clients' owners have got a routing at QoS 2, as bits.
+    pub(super) presented: Vec<u8>,
+    /// The session of its publisher in which a QoS 2 message was routed.
+    pub(super) routed: Vec<u32>,
+    pub(super) counters: Counters,
+}
+
+/// The number that a payload begins with.
+pub(super) fn number(payload: &[u8]) -> Option<u32> {
+    payload
+        .first_chunk::<4>()
+        .map(|bytes| u32::from_be_bytes(*bytes))
+}
+
+/// The number of what has no payload.
+pub(super) const NO_NUMBER: u32 = !WILL;
+
+/// When something happened: the record up to which it is durable, and the time.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct At {
+    pub(super) record: u64,
+    pub(super) now: Instant,
+}
+
+impl Model {
+    pub(super) fn new(setup: Setup) -> Self {
+        Self {
+            setup,
+            state: State::default(),
+            routings: vec![],
+            wires: vec![],
+            journal: vec![],
+            lost: vec![],
+            presented: vec![],
+            routed: vec![],
+            counters: Counters::default(),
+        }
+    }
+
+    pub(super) fn happened(&mut self, record: u64, event: Event) -> Outcome {
+        self.counters.trace(|| format!("    {event:?}"));
+        self.journal.push((record, event));
+        let mut cx = Context {
+            setup: &self.setup,
+            routings: &self.routings,
+            counters: &mut self.counters,
+            lost: &self.lost,
+        };
+        self.state.apply(&event, &mut cx)
+    }
+
+    fn routing(&mut self, routing: Routing) -> u32 {
+        self.routings.push(routing);
+        self.presented.push(0);
+        self.routings.len() as u32 - 1
+    }
+
+    /// The broker took a packet.
+    pub(super) fn took(&mut self, link: usize, packet: &FromClient<'_>, at: At) {
+        let client = self.wires[link].client;
+        if let FromClient::Connect(_) = packet {
+            self.connect(link, packet, at);
+            return;
+        }
+        if self.wires[link].taken_over {
+            panic!("{} was read after it was taken over", tables::NAMES[client]);
+        }
+        if !self.state.sessions[client].used {
+            self.happened(at.record, Event::Used { client });
+        }
+        match packet {
+            FromClient::Publish(publish) => self.publish(link, publish, at),
+            FromClient::PubAck(packet) => {
+                let id = packet.packet_id.get();
+                let flight = self.state.sessions[client].flight(id);
+                if flight.is_some_and(|flight| !flight.exactly_once && flight.sent) {
+                    self.counters.hit_if(packet.reason.is_error(), "refused");
+                    self.happened(at.record, Event::Acknowledged { client, id });
+                }
+            }
+            FromClient::PubRec(packet) => {
+                let id = packet.packet_id.get();
+                let flight = self.state.sessions[client].flight(id);
+                if let Some(flight) =
+                    flight.filter(|flight| flight.exactly_once && !flight.received)
+                {
+                    assert!(flight.sent, "PUBREC for what was not sent");
+                    let event = if packet.reason.is_error() {
+                        self.counters.hit("refused");
+                        Event::Acknowledged { client, id }
+                    } else {
+                        Event::PeerReceived {
+                            client,
+                            id,
+                            opens: at.record,
+                        }
+                    };
+                    self.happened(at.record, event);
+                }
+            }
+            FromClient::PubRel(packet) => {
+                let id = packet.packet_id.get();
+                // Nothing is recorded of an id that is free already.
+                let mut known = self.state.sessions[client].inbound.iter();
+                let known = known.any(|entry| entry.id == id);
+                let opens = if known { at.record } else { 0 };
+                self.wires[link].released.push((id, opens));
+                self.happened(at.record, Event::Released { client, id });
+            }
+            FromClient::PubComp(packet) => {
+                let id = packet.packet_id.get();
+                let flight = self.state.sessions[client].flight(id);
+                if flight.is_some_and(|flight| flight.received && flight.released) {
+                    self.happened(at.record, Event::Acknowledged { client, id });
+                }
+            }
+            FromClient::Subscribe(packet) => {
+                let id = packet.properties.subscription_identifiers().next();
+                let mut request = Request {
+                    id: packet.packet_id.get(),
+                    unsubscribe: false,
+                    opens: at.record,
+                    codes: [0; 2],
+                    count: 0,
+                };
+                for entry in packet.filters.iter() {
+                    let filter = tables::filter(entry.filter).expect("a filter of ours");
+                    let sub = Sub {
+                        qos: entry.options.qos as u8,
+                        no_local: entry.options.no_local,
+                        retain_as_published: entry.options.retain_as_published,
+                        retain_handling: entry.options.retain_handling as u8,
+                        id: id.map_or(0, |id| id.get() as u8),
+                    };
+                    request.codes[request.count] = sub.qos;
+                    request.count += 1;
+                    self.happened(
+                        at.record,
+                        Event::Subscribe {
+                            client,
+                            filter,
+                            sub,
+                            now: at.now,
+                        },
+                    );
+                }
+                self.wires[link].requests.push_back(request);
+            }
+            FromClient::Unsubscribe(packet) => {
+                let mut request = Request {
+                    id: packet.packet_id.get(),
+                    unsubscribe: true,
+                    opens: 0,
+                    codes: [0; 2],
+                    count: 0,
+                };
+                for text in packet.filters.iter() {
+                    let filter = tables::filter(text).expect("a filter of ours");
+                    if self.state.sessions[client].subs[filter].is_some() {
+                        request.opens = at.record;
+                        self.counters.hit("unsubscribed");
+                    } else {
+                        request.codes[request.count] = ReasonCode::NO_SUBSCRIPTION_EXISTED.0;
+                    }
+                    request.count += 1;
+                    self.happened(at.record, Event::Unsubscribe { client, filter });
+                }
+                self.wires[link].requests.push_back(request);
+            }
+            FromClient::PingReq => self.wires[link].pings += 1,
+            FromClient::Disconnect(packet) => {
+                self.wires[link].goodbye = Some(Goodbye {
+                    keeps_will: packet.reason != ReasonCode::NORMAL_DISCONNECTION,
+                    expiry: packet.properties.session_expiry_interval(),
+                });
+            }
+            FromClient::Connect(_) | FromClient::Auth(_) => panic!("nobody sends that: {packet:?}"),
+        }
+    }
+
+    fn connect(&mut self, link: usize, packet: &FromClient<'_>, at: At) {
+        let FromClient::Connect(connect) = packet else {
+            return;
+        };
+        let client = tables::client(connect.client_id()).expect("a client of ours");
+        let properties = connect.properties();
+        let v5 = connect.version().is_v5();
+        let expiry = match (v5, connect.clean_start()) {
+            (true, _) => properties.session_expiry_interval().unwrap_or(0),
+            (false, true) => 0,
+            (false, false) => u32::MAX,
+        };
+        let will = connect.will().map(|will| {
+            let life = will.properties.message_expiry_interval();
+            let routing = Routing {
+                message: number(will.payload).expect("it begins with its number") | WILL,
+                publisher: client as u8,
+                topic: tables::topic(will.topic).expect("a topic of ours") as u8,
+                qos: will.qos as u8,
+                retain: will.retain,
+                empty: false,
+                large: false,
+                expires: life.map(|seconds| Instant::ZERO.plus_seconds(seconds)),
+            };
+            let delay = will.properties.will_delay_interval().unwrap_or(0);
+            (self.routing(routing), delay)
+        });
+        let mut goodbye = None;
+        if let Some(old) = self.state.sessions[client].link {
+            let old = &mut self.wires[old as usize];
+            old.taken_over = true;
+            goodbye = old.goodbye;
+        }
+        let most = self.setup.send_maximum;
+        let announced = properties.receive_maximum().filter(|_| v5);
+        let wire = &mut self.wires[link];
+        wire.connected = true;
+        wire.connack = Some(at.record);
+        wire.receive_maximum = announced.map_or(most, |n| n.get().min(most));
+        self.happened(
+            at.record,
+            Event::Connect {
+                client,
+                link: link as u32,
+                clean: connect.clean_start(),
+                expiry,
+                will,
+                goodbye,
+                now: at.now,
+            },
+        );
+    }
+
+    fn publish(&mut self, link: usize, publish: &mqtt_codec::Publish<'_>, at: At) {
+        let wire = &mut self.wires[link];
+        let client = wire.client;
+        let alias = publish.properties.topic_alias().map(|alias| alias.get());
+        let topic = Wire::resolve(&mut wire.aliases_in, publish.topic, alias);
+        let id = publish.delivery.packet_id().map_or(0, |id| id.get());
+        let exactly_once = publish.delivery.qos() == QoS::ExactlyOnce;
+        let session = &self.state.sessions[client];
+        let mut owed = Owed {
+            id,
+            exactly_once,
+            opens: 0,
+            anybody: true,
+        };
+        let known = session.inbound.iter().find(|entry| entry.id == id);
+        if let Some(known) = known.filter(|_| exactly_once) {
+            self.counters.hit("repetition not delivered");
+            owed.opens = known.opens;
+        } else {
+            let interval = publish.properties.message_expiry_interval();
+            let message = number(publish.payload).unwrap_or(NO_NUMBER);
+            if exactly_once && !publish.payload.is_empty() {
+                let birth = session.birth;
+                let at = message as usize;
+                if self.routed.len() <= at {
+                    self.routed.resize(at + 1, 0);
+                }
+                assert_ne!(
+                    self.routed[at], birth,
+                    "message {message}, QoS 2, came twice within one session"
+                );
+                self.routed[at] = birth;
+            }
+            let r = self.routing(Routing {
+                message,
+                publisher: client as u8,
+                topic: topic as u8,
+                qos: publish.delivery.qos() as u8,
+                retain: publish.retain,
+                empty: publish.payload.is_empty(),
+                large: publish.payload.len() >= LARGE,
+                expires: interval.map(|seconds| at.now.plus_seconds(seconds)),
+            });
+            let event = Event::Publish {
+                r,
+                received: exactly_once.then_some(id),
+                opens: at.record,
+                now: at.now,
+            };
+            let outcome = self.happened(at.record, event);
+            owed.anybody = outcome.anybody;
+            if exactly_once || (outcome.kept && !self.setup.lossy) {
+                owed.opens = at.record;
+            }
+        }
+        if id == 0 {
+            return;
+        }
+        let owes = &mut self.wires[link].owed;
+        let waits = |other: &Owed| other.exactly_once && other.id == id;
+        if !(exactly_once && owes.iter().any(waits)) {
+            owes.push_back(owed);
+        }
+    }
+
+    /// The transport of a connection is gone.
+    pub(super) fn closed(&mut self, link: usize, at: At) {
+        let wire = &self.wires[link];
+        let client = wire.client;
+        if self.state.sessions[client].link == Some(link as u32) {
+            let event = Event::Closed {
+                client,
+                goodbye: wire.goodbye,
+                now: at.now,
+            };
+            self.happened(at.record, event);
+        }
+    }
+
+    /// A worker has looked at the clock: what is due of its sessions happens, in the order in which it was due.
+    pub(super) fn clock(&mut self, worker: u16, at: At) {
+        loop {
+            let due = (0..self.setup.kinds.len())
+                .filter(|&client| {
+                    self.setup.kinds[client].home == worker
+                        && self.state.sessions[client].is_due(at.now)
+                })
+                .min_by_key(|&client| self.state.sessions[client].due());
+            let Some(client) = due else { return };
+            let now = at.now;
+            self.happened(at.record, Event::Due { client, now });
+        }
+    }
+}

@@ -1,0 +1,422 @@
+//! The broker's workers, and the links to its clients: bytes are delayed, cut into pieces, held up and lost.
+
+use std::collections::VecDeque;
+use std::io::IoSlice;
+use std::sync::Arc;
+
+use mqtt_broker::core::{AllowAll, Batch, ConnId, Core, Effect, Peer, Received, Settings, Shared};
+use mqtt_codec::{Decoded, FromClient, Packet};
+use mqtt_session::Instant;
+
+use super::ledger::Ledgers;
+use super::model::{At, Model};
+use super::tables::NAMES;
+use super::wire::Wire;
+use crate::rng::Rng;
+
+/// A connection, and the bytes that are on their way.
+#[derive(Debug)]
+pub(super) struct Link {
+    pub(super) client: usize,
+    /// Where the broker has it; `None` when its end is closed.
+    at: Option<(usize, ConnId)>,
+    /// To the broker; of these the first `arrived` have arrived.
+    pub(super) up: Vec<u8>,
+    arrived: usize,
+    paused: bool,
+    /// To the client.
+    pub(super) down: Vec<u8>,
+    /// How many bytes may be on their way to the client, before the broker can write no more.
+    window: usize,
+    /// Bytes of the broker's output that were judged already.
+    judged: usize,
+    /// The broker closes it as soon as everything is written.
+    closing: bool,
+}
+
+impl Link {
+    /// Whether the broker has closed its end.
+    pub(super) const fn is_closed(&self) -> bool {
+        self.at.is_none()
+    }
+}
+
+/// The broker, and all links to it.
+pub(super) struct Net {
+    pub(super) shared: Arc<Shared>,
+    pub(super) cores: Vec<Core>,
+    inboxes: Vec<VecDeque<Batch>>,
+    pub(super) ledgers: Ledgers,
+    pub(super) links: Vec<Link>,
+    /// Links of which the broker has an end.
+    pub(super) live: Vec<usize>,
+    pub(super) now: Instant,
+    pub(super) model: Model,
+    /// Everything arrives at once.
+    pub(super) calm: bool,
+    scratch: Vec<u8>,
+}
+
+impl Net {
+    pub(super) fn new(
+        settings: Settings,
+        workers: u16,
+        seed: u64,
+        now: Instant,
+        model: impl FnOnce(&Shared) -> Model,
+    ) -> Self {
+        let shared = Shared::new(settings, workers, seed);
+        let model = model(&shared);
+        let ledgers = Ledgers::new(model.setup.late);
+        let mut net = Self {
+            shared,
+            cores: vec![],
+            inboxes: (0..workers).map(|_| VecDeque::new()).collect(),
+            ledgers,
+            links: vec![],
+            live: vec![],
+            now,
+            model,
+            calm: false,
+            scratch: vec![],
+        };
+        net.cores = (0..workers).map(|worker| net.core(worker, seed)).collect();
+        net
+    }
+
+    fn core(&self, worker: u16, seed: u64) -> Core {
+        Core::new(
+            Arc::clone(&self.shared),
+            worker,
+            self.ledgers.store(),
+            Arc::new(AllowAll),
+            seed ^ u64::from(worker),
+            self.now,
+        )
+    }
+
+    /// A client opens a connection, at any worker.
+    pub(super) fn open(&mut self, client: usize, window: usize, rng: &mut Rng) -> usize {
+        let version = self.model.setup.kinds[client].version;
+        self.model.wires.push(Wire::new(client, version));
+        self.links.push(Link {
+            client,
+            at: None,
+            up: vec![],
+            arrived: 0,
+            paused: false,
+            down: vec![],
+            window,
+            judged: 0,
+            closing: false,
+        });
+        let link = self.links.len() - 1;
+        self.enter(link, rng.below(self.cores.len()));
+        self.live.push(link);
+        link
+    }
+
+    fn enter(&mut self, link: usize, worker: usize) {
+        let conn = self.cores[worker].open(Peer::default(), self.now);
+        self.links[link].at = conn.map(|conn| (worker, conn));
+    }
+
+    /// What happens from `before` on is durable when the latest record is, if there is one.
+    fn at(&self, before: u64) -> At {
+        let latest = self.ledgers.lock().latest();
+        At {
+            record: if latest > before { latest } else { 0 },
+            now: self.now,
+        }
+    }
+
+    fn latest(&self) -> u64 {
+        self.ledgers.lock().latest()
+    }
+
+    /// The transport breaks: the broker notices.
+    pub(super) fn cut(&mut self, link: usize) {
+        if self.links[link].at.is_some() {
+            let counters = &mut self.model.counters;
+            let rest = &self.links[link].up;
+            if !rest.is_empty() {
+                counters.hit("cut inside a packet to the broker");
+                let decoder = self.model.wires[link].decoder();
+                if let Ok(Decoded::Complete { packet, .. }) = decoder.publish_head_from_client(rest)
+                    && packet.missing > 0
+                {
+                    counters.hit("cut inside a payload to the broker");
+                }
+            }
+            self.close(link);
+        }
+    }
+
+    /// The broker's end of a link is gone.
+    fn close(&mut self, link: usize) {
+        self.judge(link);
+        let Some((worker, conn)) = self.links[link].at.take() else {
+            return;
+        };
+        self.live.retain(|&other| other != link);
+        let before = self.latest();
+        self.cores[worker].closed(conn, self.now);
+        let at = self.at(before);
+        self.note_lost();
+        self.model.closed(link, at);
+        // What a will brought at once is judged as of now, not as of the next round.
+        for at in 0..self.live.len() {
+            self.judge(self.live[at]);
+        }
+    }
+
+    fn note_lost(&mut self) {
+        let mut ledger = self.ledgers.lock();
+        self.model.lost.append(&mut ledger.lost);
+    }
+
+    /// One round of a worker; says whether anything was done.
+    pub(super) fn round(&mut self, worker: usize, rng: &mut Rng) -> bool {
+        let mut busy = false;
+        let mut at = 0;
+        while let Some(&link) = self.live.get(at) {
+            at += 1;
+            if self.links[link].at.is_some_and(|(at, _)| at == worker) {
+                busy |= self.write(link);
+                busy |= self.read(link, rng);
+            }
+            // It may be gone now.
+            if self.live.get(at - 1) != Some(&link) {
+                at -= 1;
+            }
+        }
+        while let Some(batch) = self.inboxes[worker].pop_front() {
+            busy = true;
+            self.cores[worker].inbox(batch, self.now);
+            self.note_lost();
+        }
+        let before = self.latest();
+        if self.cores[worker]
+            .deadline()
+            .is_some_and(|due| due <= self.now)
+        {
+            self.cores[worker].tick(self.now);
+        }
+        let happened = self.at(before);
+        self.note_lost();
+        self.model.clock(worker as u16, happened);
+        let core = &mut self.cores[worker];
+        core.commit();
+        for effect in core.effects() {
+            busy = true;
+            match effect {
+                Effect::ToWorker { worker, batch } => {
+                    self.model.counters.hit("batch for another worker");
+                    self.inboxes[usize::from(worker)].push_back(batch);
+                }
+                other => panic!("nobody asked for {other:?}"),
+            }
+        }
+        while let Some(conn) = self.cores[worker].next_touched() {
+            busy = true;
+            self.flush(worker, conn);
+        }
+        busy
+    }
+
+    /// More bytes arrive at the broker, and it reads them.
+    fn read(&mut self, link: usize, rng: &mut Rng) -> bool {
+        let end = &mut self.links[link];
+        if end.paused || end.closing || end.up.is_empty() {
+            return false;
+        }
+        let before = end.arrived;
+        let way = end.up.len() - end.arrived;
+        end.arrived += if self.calm || rng.one_in(2) {
+            way
+        } else {
+            rng.below(way + 1)
+        };
+        if end.arrived == before && before == 0 {
+            return false;
+        }
+        self.hand_in(link);
+        true
+    }
+
+    fn hand_in(&mut self, link: usize) {
+        let end = &mut self.links[link];
+        let Some((worker, conn)) = end.at else { return };
+        let before = self.ledgers.lock().latest();
+        let arrived = end.up.get(..end.arrived).unwrap_or_default();
+        let len = arrived.len();
+        let taken_over = self.model.wires[link].taken_over;
+        let consumed = match self.cores[worker].receive(conn, arrived, self.now) {
+            Received::More { consumed, .. } => consumed,
+            Received::Paused { consumed } => {
+                self.model.counters.hit("reading paused");
+                end.paused = true;
+                consumed
+            }
+            Received::HandOver { worker: home } => {
+                self.model.counters.hit("handed over to the home worker");
+                self.cores[worker].closed(conn, self.now);
+                self.enter(link, usize::from(home));
+                return;
+            }
+            // After DISCONNECT, or after another connection took over.
+            Received::Closing if taken_over => 0,
+            Received::Closing => len,
+        };
+        let at = self.at(before);
+        self.note_lost();
+        let bytes = core::mem::take(&mut self.links[link].up);
+        let mut rest = &bytes[..consumed];
+        while !rest.is_empty() {
+            let decoder = self.model.wires[link].decoder();
+            let packet = match decoder.from_client(rest).expect("clients send packets") {
+                Decoded::Complete { packet, len } => {
+                    rest = &rest[len..];
+                    packet
+                }
+                Decoded::NeedMore(_) => panic!("half a packet was consumed"),
+            };
+            let name = NAMES[self.links[link].client];
+            self.model.counters.trace(|| {
+                format!(
+                    "{} broker takes of {name}/{link}: {}",
+                    at.now,
+                    describe(packet)
+                )
+            });
+            self.model.took(link, &packet, at);
+            if matches!(packet, FromClient::Disconnect(_)) {
+                break;
+            }
+        }
+        let end = &mut self.links[link];
+        end.up = bytes;
+        end.up.drain(..consumed);
+        end.arrived -= consumed;
+    }
+
+    /// Polls a connection, and judges what that has written.
+    fn flush(&mut self, worker: usize, conn: ConnId) {
+        let polled = self.cores[worker].poll(conn, self.now);
+        let same = |&&link: &&usize| self.links[link].at == Some((worker, conn));
+        let Some(&link) = self.live.iter().find(same) else {
+            return;
+        };
+        self.judge(link);
+        if polled.resume {
+            self.links[link].paused = false;
+        }
+        if polled.close {
+            if let Some((violation, _)) = self.cores[worker].why(conn) {
+                let expected = violation.reason_code()
+                    == mqtt_codec::ReasonCode::KEEP_ALIVE_TIMEOUT
+                    || !self.model.wires[link].connected;
+                assert!(
+                    expected,
+                    "{}: {violation:?}",
+                    NAMES[self.links[link].client]
+                );
+                self.model.counters.hit("keep-alive or CONNECT timed out");
+            }
+            self.links[link].closing = true;
+        }
+        self.write(link);
+    }
+
+    /// Judges what was appended to the output of a connection.
+    fn judge(&mut self, link: usize) {
+        let Some((worker, conn)) = self.links[link].at else {
+            return;
+        };
+        let Some(output) = self.cores[worker].output(conn) else {
+            return;
+        };
+        if output.len() == self.links[link].judged {
+            return;
+        }
+        let mut bytes = core::mem::take(&mut self.scratch);
+        bytes.clear();
+        copy(output, self.links[link].judged, usize::MAX, &mut bytes);
+        self.links[link].judged += bytes.len();
+        let mut rest = &bytes[..];
+        while !rest.is_empty() {
+            let decoder = self.model.wires[link].decoder();
+            let Ok(Decoded::Complete { packet, len }) = decoder.from_server(rest) else {
+                panic!("not a packet: {rest:02x?}");
+            };
+            rest = &rest[len..];
+            let name = NAMES[self.links[link].client];
+            let now = self.now;
+            self.model
+                .counters
+                .trace(|| format!("{now} broker writes to {name}/{link}: {}", describe(packet)));
+            self.model
+                .wrote(link, &packet, &self.ledgers.lock(), self.now);
+        }
+        self.scratch = bytes;
+    }
+
+    /// Writes what the link takes, and closes what has said everything.
+    fn write(&mut self, link: usize) -> bool {
+        self.judge(link);
+        let end = &mut self.links[link];
+        let Some((worker, conn)) = end.at else {
+            return false;
+        };
+        let mut busy = false;
+        if let Some(output) = self.cores[worker].output(conn) {
+            let room = if self.calm {
+                usize::MAX
+            } else {
+                end.window.saturating_sub(end.down.len())
+            };
+            let before = end.down.len();
+            copy(output, 0, room, &mut end.down);
+            let n = end.down.len() - before;
+            if n < output.len() {
+                self.model.counters.hit("output stalled");
+            }
+            busy = n > 0;
+            end.judged -= n;
+            self.cores[worker].written(conn, n);
+        }
+        let empty = self.cores[worker]
+            .output(conn)
+            .is_none_or(|output| output.is_empty());
+        if self.links[link].closing && empty {
+            self.close(link);
+            busy = true;
+        }
+        busy
+    }
+}
+
+/// Copies up to `most` bytes of the output, from `skip` on.
+fn copy(output: &mqtt_broker::core::Output, mut skip: usize, mut most: usize, to: &mut Vec<u8>) {
+    let mut slices = [IoSlice::new(&[]); 16];
+    let filled = output.slices(&mut slices);
+    for slice in slices.iter().take(filled) {
+        let from = skip.min(slice.len());
+        skip -= from;
+        let n = (slice.len() - from).min(most);
+        to.extend_from_slice(&slice[from..from + n]);
+        most -= n;
+    }
+}
+
+/// A packet as a line of text, and the number of its message.
+pub(super) fn describe<'p>(packet: impl Into<Packet<'p>>) -> String {
+    let packet = packet.into();
+    let mut line = crate::text::describe(&packet);
+    if let Packet::Publish(publish) = packet
+        && let Some(number) = super::number(publish.payload)
+    {
+        line.push_str(&format!(" (message {number})"));
+    }
+    line
+}
