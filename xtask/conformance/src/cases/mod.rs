@@ -15,6 +15,7 @@ mod malformed_acks;
 mod malformed_connect;
 mod malformed_publish;
 mod malformed_subscribe;
+mod no_local;
 mod order;
 mod ping;
 mod properties;
@@ -22,6 +23,13 @@ mod publish;
 mod qos;
 mod retained;
 mod session;
+mod shared;
+mod shared_delivery;
+mod subscribe;
+mod subscription_ids;
+mod topics;
+mod unsubscribe;
+mod wildcards;
 mod will;
 
 use mqtt_codec::ReasonCode;
@@ -44,6 +52,10 @@ pub fn cases() -> Vec<Case> {
         properties::CHAPTER,
         expiry::CHAPTER,
         alias::CHAPTER,
+        subscribe::CHAPTER,
+        no_local::CHAPTER,
+        subscription_ids::CHAPTER,
+        unsubscribe::CHAPTER,
         malformed_publish::CHAPTER,
         malformed_acks::CHAPTER,
         malformed_subscribe::CHAPTER,
@@ -52,6 +64,10 @@ pub fn cases() -> Vec<Case> {
         qos::CHAPTER,
         deliver::CHAPTER,
         order::CHAPTER,
+        topics::CHAPTER,
+        wildcards::CHAPTER,
+        shared::CHAPTER,
+        shared_delivery::CHAPTER,
         flow::CHAPTER,
         auth::CHAPTER,
     ];
