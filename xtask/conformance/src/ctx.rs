@@ -161,17 +161,23 @@ impl Ctx {
             return Ok(None);
         };
         let ack = answer.conn_ack()?;
-        let general = self.is_v5()
-            && [
-                ReasonCode::UNSPECIFIED_ERROR,
-                ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
-            ]
-            .contains(&ack.reason);
-        if !general && !codes.contains(&ack.reason) {
-            return failed(
-                format!("the end of the connection, or CONNACK with one of {codes:?} before"),
-                format!("{answer:?}"),
-            );
+        let general = [
+            ReasonCode::UNSPECIFIED_ERROR,
+            ReasonCode::IMPLEMENTATION_SPECIFIC_ERROR,
+        ];
+        // Before 5.0 there is a number for few of them.
+        let tellable: Vec<_> = codes
+            .iter()
+            .filter(|code| self.is_v5() || code.connect_return_code().is_some())
+            .collect();
+        let told = tellable.contains(&&ack.reason) || self.is_v5() && general.contains(&ack.reason);
+        if !told {
+            let expected = if tellable.is_empty() {
+                "the end of the connection, without CONNACK".to_owned()
+            } else {
+                format!("the end of the connection, or CONNACK with one of {tellable:?} before")
+            };
+            return failed(expected, format!("{answer:?}"));
         }
         same("session present in a refusal", ack.session_present, false)?;
         client.end()?;

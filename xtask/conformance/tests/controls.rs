@@ -5,6 +5,7 @@ mod support;
 use core::net::SocketAddr;
 use core::time::Duration;
 use std::collections::BTreeSet;
+use std::time::Instant;
 
 use mqtt_broker::{Broker, BrokerBuilder, QoS};
 use mqtt_conformance::report::{Totals, text};
@@ -131,11 +132,28 @@ fn acknowledging_everything_passes_only_what_asks_for_nothing_else() {
 }
 
 fn our_broker(broker: BrokerBuilder) -> Vec<Report> {
+    // What the broker publishes about itself is retained too.
     let broker = broker
+        .settings(|settings| settings.sys_interval_ms = 0)
         .listen("127.0.0.1:0")
         .start_blocking()
         .expect("a free port on the loopback interface");
     let reports = run_all(broker.local_addrs()[0]);
+    let left = || {
+        let metrics = broker.metrics();
+        let (sessions, retained) = (metrics.sessions.get(), metrics.retained.get());
+        (sessions, retained, metrics.subscriptions.get())
+    };
+    // The last connections may still be closing.
+    let start = Instant::now();
+    while left() != (0, 0, 0) && start.elapsed() < Duration::from_secs(5) {
+        std::thread::sleep(Duration::from_millis(10));
+    }
+    assert_eq!(
+        left(),
+        (0, 0, 0),
+        "sessions, retained messages and subscriptions that cases left behind"
+    );
     broker.shutdown_blocking();
     let totals = Totals::of(&reports);
     assert_eq!(totals.failed, 0, "our broker fails:\n{}", text(&reports));
