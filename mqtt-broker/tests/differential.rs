@@ -7,11 +7,13 @@
 mod generate;
 #[path = "differential/judge.rs"]
 mod judge;
+#[path = "differential/opinion.rs"]
+mod opinion;
 #[path = "differential/past.rs"]
 mod past;
 #[path = "differential/play.rs"]
 mod play;
-#[path = "differential/rules.rs"]
+#[path = "differential/rules/mod.rs"]
 mod rules;
 #[path = "differential/run.rs"]
 mod run;

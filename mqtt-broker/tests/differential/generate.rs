@@ -79,6 +79,10 @@ pub(crate) fn generate(seed: u64) -> Trace {
     let mut rng = Rng::new(seed);
     let features = Features::new(&mut rng);
     let clients = 2 + rng.below(4);
+    // Few topics, so that messages meet subscriptions.
+    let first_topic = rng.below(TOPICS.len());
+    let topics = (0..2 + rng.below(3)).map(|n| TOPICS[(first_topic + n) % TOPICS.len()]);
+    let topics = topics.collect();
     let first = rng.below(6);
     let minds = (0..clients).map(|_| Mind {
         // A third of the traces have one version, the others all of them.
@@ -96,6 +100,7 @@ pub(crate) fn generate(seed: u64) -> Trace {
         rng,
         features,
         minds,
+        topics,
         steps: Vec::new(),
         messages: 0,
     };
@@ -111,6 +116,7 @@ struct Maker {
     rng: Rng,
     features: Features,
     minds: Vec<Mind>,
+    topics: Vec<&'static str>,
     steps: Vec<Step>,
     messages: usize,
 }
@@ -122,7 +128,7 @@ impl Maker {
         for client in 0..self.minds.len() {
             if !self.rng.one_in(5) {
                 self.connect(client);
-                if self.rng.one_in(2) {
+                if !self.rng.one_in(4) {
                     self.subscribe(client);
                 }
             }
@@ -130,6 +136,7 @@ impl Maker {
         for number in 0..length {
             if self.features.time && number == wait_at {
                 self.steps.push(Step::Wait);
+                self.come_again();
             }
             let client = self.rng.below(self.minds.len());
             if self.minds[client].connected {
@@ -169,8 +176,24 @@ impl Maker {
         }
     }
 
+    /// Many resume their sessions when time has passed.
+    fn come_again(&mut self) {
+        for client in 0..self.minds.len() {
+            if self.rng.one_in(2) {
+                if self.minds[client].connected {
+                    self.steps.push(Step::Cut(client));
+                }
+                self.connect(client);
+            }
+        }
+    }
+
     fn pick<T: Copy>(&mut self, from: &[T]) -> T {
         from[self.rng.below(from.len())]
+    }
+
+    fn topic(&mut self) -> String {
+        self.topics[self.rng.below(self.topics.len())].to_owned()
     }
 
     fn maybe<T>(&mut self, allowed: bool, one_in: usize, value: T) -> Option<T> {
@@ -193,7 +216,7 @@ impl Maker {
         }
         let version = self.minds[client].version;
         let v5 = version.is_v5();
-        let lifetime = if self.features.time && self.rng.one_in(2) {
+        let lifetime = if self.features.time && self.rng.one_in(3) {
             SOON_S
         } else {
             LATE_S
@@ -245,13 +268,13 @@ impl Maker {
             return if self.minds[client].everything {
                 "#".to_owned()
             } else {
-                self.pick(&TOPICS).to_owned()
+                self.topic()
             };
         }
         if self.rng.one_in(2) {
             self.pick(&WILDCARDS).to_owned()
         } else {
-            self.pick(&TOPICS).to_owned()
+            self.topic()
         }
     }
 
@@ -334,7 +357,7 @@ impl Maker {
         };
         let alias = 1 + self.rng.below(3) as u16;
         Message {
-            topic: self.pick(&TOPICS).to_owned(),
+            topic: self.topic(),
             payload,
             qos: self.pick(&QOS),
             retain,

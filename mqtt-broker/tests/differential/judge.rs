@@ -1,7 +1,7 @@
 //! Judges what differs: the list of known differences, each with what the specification says.
 
 use crate::past::Past;
-use crate::rules;
+use crate::rules::{endings, groups, handshakes, subscriptions};
 use crate::trace::Step;
 use crate::view::{Got, View};
 
@@ -112,97 +112,104 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         right: Right::Both,
         statements: "3.4.2.1, 3.5.2.1",
         reason: "0x10 is an option of the server. Mosquitto says it for QoS 1 only, since it passes QoS 2 on at PUBREL",
-        explain: rules::no_matching_subscribers,
+        explain: handshakes::no_matching_subscribers,
     },
     Difference {
         name: "the old connection is told that it was taken over",
         right: Right::Ours,
         statements: "MQTT-3.1.4-3",
         reason: "DISCONNECT 0x8E comes before the close; Mosquitto only closes",
-        explain: rules::takeover_is_told,
+        explain: handshakes::takeover_is_told,
     },
     Difference {
         name: "QoS 2 is passed on at PUBLISH, or at PUBREL",
         right: Right::Both,
         statements: "4.3.3",
         reason: "The specification has both methods; Mosquitto waits for PUBREL",
-        explain: rules::when_qos_2_is_passed_on,
+        explain: handshakes::when_qos_2_is_passed_on,
     },
     Difference {
         name: "a new shared subscription gets no retained messages",
         right: Right::Ours,
         statements: "4.8.2",
         reason: "Mosquitto sends them, in 3.1.1 too",
-        explain: rules::shared_gets_no_retained,
+        explain: subscriptions::shared_gets_no_retained,
     },
     Difference {
         name: "a repeated SUBSCRIBE replaces all options",
         right: Right::Ours,
         statements: "MQTT-3.8.4-3",
         reason: "Mosquitto takes the new QoS and identifier, and keeps the old No Local and Retain As Published",
-        explain: rules::options_are_replaced,
+        explain: subscriptions::options_are_replaced,
     },
     Difference {
         name: "overlapping subscriptions: one copy at the highest QoS, or one for each",
         right: Right::Both,
         statements: "MQTT-3.3.4-2, MQTT-3.3.4-3",
         reason: "One copy has all identifiers and the highest QoS; Mosquitto sends 5.0 clients a copy for each subscription",
-        explain: rules::overlapping_copies,
+        explain: subscriptions::overlapping_copies,
     },
     Difference {
         name: "overlapping subscriptions before 5.0: the highest QoS counts",
         right: Right::Ours,
         statements: "3.1.1:MQTT-3.3.5-1",
         reason: "Mosquitto sends one copy at the QoS of the subscription that it finds first",
-        explain: rules::highest_qos_of_overlapping,
+        explain: subscriptions::highest_qos_of_overlapping,
     },
     Difference {
         name: "which member of a group gets a message",
         right: Right::Both,
         statements: "4.8.2",
         reason: "Any one member; ours takes the one with the fewest messages outstanding, Mosquitto the next in turn",
-        explain: rules::choice_of_the_member,
+        explain: groups::choice_of_the_member,
     },
     Difference {
         name: "a client of 3.1 or 3.1.1 in a group that gets a message by another subscription too",
         right: Right::Both,
         statements: "4.8.2",
         reason: "In 5.0 each group gives a copy. Before, `$share` is an extension: ours does the same, Mosquitto sends one copy",
-        explain: rules::copies_of_groups_before_5,
+        explain: groups::copies_of_groups_before_5,
     },
     Difference {
         name: "what happens between the PUBLISH and the PUBREL of a QoS 2 message",
         right: Right::Both,
         statements: "4.3.3",
         reason: "One has passed the message on and retained it, the other has not; whoever subscribes or leaves meanwhile sees it",
-        explain: rules::between_publish_and_pubrel,
+        explain: handshakes::between_publish_and_pubrel,
     },
     Difference {
         name: "a group with an absent member",
         right: Right::Both,
         statements: "4.8.2",
         reason: "The choice is the server's: ours gives the message to a member that is connected, or to the first that comes; Mosquitto also to absent ones",
-        explain: rules::absent_members,
+        explain: groups::absent_members,
     },
     Difference {
         name: "take-over publishes the will",
         right: Right::Ours,
         statements: "MQTT-3.1.2-8, 3.1.1:MQTT-3.1.2-8, MQTT-3.1.4-3",
         reason: "The old connection ends without DISCONNECT; Mosquitto is silent if the session goes on",
-        explain: rules::will_at_takeover,
+        explain: endings::will_at_takeover,
     },
     Difference {
         name: "a message whose delivery has begun does not expire",
         right: Right::Ours,
         statements: "MQTT-3.3.2-5, MQTT-4.4.0-1",
         reason: "It is sent again when the session is resumed; Mosquitto drops it",
-        explain: rules::begun_does_not_expire,
+        explain: endings::begun_does_not_expire,
     },
     Difference {
         name: "who is taken over gets its own will",
         right: Right::Both,
         statements: "3.1.2.5",
         reason: "Its session ends and its will is published: the order is open. Mosquitto sends the will to the old connection first",
-        explain: rules::last_words_to_the_old_connection,
+        explain: endings::last_words_to_the_old_connection,
+    },
+    Difference {
+        name: "a delayed will does not wait beyond the end of the session",
+        right: Right::Ours,
+        statements: "MQTT-3.1.2-8, 3.1.3.2.2",
+        reason: "The delay or the session ends, whichever is first; Mosquitto waits for the delay",
+        explain: endings::delayed_will_of_an_ended_session,
     },
 ];

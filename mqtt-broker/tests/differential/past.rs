@@ -1,11 +1,11 @@
 //! What has happened so far in a trace: enough to say what the specification asks for next. A small opinion beside the two brokers.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
-use mqtt_codec::{QoS, SubscriptionOptions, Version};
+use mqtt_codec::{QoS, ReasonCode, SubscriptionOptions, Version};
 
 use crate::trace::{After, Hello, Manner, Message, Step, Trace, short};
-use crate::view::{Answer, Event, View};
+use crate::view::{Answer, Event, Got, View};
 
 /// A subscription.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -21,6 +21,15 @@ pub(crate) struct Subscription {
 /// Subscriptions of a session by filter.
 pub(crate) type Subscriptions = BTreeMap<String, Subscription>;
 
+/// A will whose delay has begun.
+#[derive(Clone, Debug)]
+pub(crate) struct Delayed {
+    payload: String,
+    /// Seconds of the delay and of the session.
+    delay: u32,
+    expiry: u32,
+}
+
 /// What is known of one client.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Known {
@@ -28,8 +37,12 @@ pub(crate) struct Known {
     pub(crate) hello: Option<Hello>,
     /// Whether it is connected.
     pub(crate) connected: bool,
+    /// Whether its subscriptions may have ended without our knowing.
+    pub(crate) doubtful: bool,
     /// Its manner of answering at this time.
     pub(crate) manner: Option<Manner>,
+    /// Its will with a delay that waits while it is away.
+    pub(crate) delayed: Option<Delayed>,
     /// What its session is subscribed to.
     pub(crate) subscriptions: Subscriptions,
 }
@@ -73,8 +86,12 @@ impl Known {
 pub(crate) struct Past {
     /// By client.
     pub(crate) clients: Vec<Known>,
-    /// The messages of the trace by payload, with their publishers.
-    pub(crate) messages: BTreeMap<String, (usize, Message)>,
+    /// The messages of the trace with their publishers.
+    messages: Vec<(usize, Message)>,
+    /// Wills that were due before their delay was over, since the session had ended.
+    pub(crate) early: BTreeSet<String>,
+    /// Retained wills of connections that were taken over.
+    pub(crate) wills_at_takeover: Vec<Message>,
     /// Whether time has passed.
     pub(crate) waited: bool,
     /// QoS 2 messages that were a while between PUBLISH and PUBREL.
@@ -89,22 +106,88 @@ impl Past {
             Step::Connect(client, hello) => Some((*client, &hello.will.as_ref()?.0)),
             _ => None,
         });
-        let by_payload = |(client, message): (usize, &Message)| {
-            (
-                short(&message.payload).to_owned(),
-                (client, message.clone()),
-            )
-        };
         Self {
             clients: vec![Known::default(); trace.clients],
-            messages: messages.map(by_payload).collect(),
+            messages: messages
+                .map(|(client, message)| (client, message.clone()))
+                .collect(),
+            early: BTreeSet::new(),
+            wills_at_takeover: Vec::new(),
             waited: false,
             pending: Vec::new(),
         }
     }
 
+    /// The message that a client got, with its publisher; several if it has no payload to tell them apart.
+    pub(crate) fn messages<'a>(&'a self, got: &Got) -> impl Iterator<Item = &'a (usize, Message)> {
+        self.messages.iter().filter(move |(_, message)| {
+            message.topic == got.topic && short(&message.payload) == got.payload
+        })
+    }
+
+    /// The delayed will of a client whose connection ends by this step.
+    fn begins(&self, step: &Step) -> Option<Delayed> {
+        let (client, changed) = match step {
+            Step::Cut(client)
+            | Step::Publish(client, _, After::Lose)
+            | Step::Connect(client, _) => (*client, None),
+            Step::Disconnect(client, ReasonCode::DISCONNECT_WITH_WILL_MESSAGE, changed) => {
+                (*client, *changed)
+            }
+            _ => return None,
+        };
+        let known = &self.clients[client];
+        let hello = known.hello.as_ref().filter(|_| known.connected)?;
+        let (will, delay) = hello.will.as_ref()?;
+        let expiry = hello.expiry.unwrap_or(0);
+        Some(Delayed {
+            payload: short(&will.payload).to_owned(),
+            delay: (*delay)?,
+            expiry: changed.filter(|_| expiry > 0).unwrap_or(expiry),
+        })
+    }
+
+    /// Delayed wills that are due by this step, since it ends the session [MQTT-3.1.3-9].
+    pub(crate) fn early_wills(&self, step: &Step) -> Vec<String> {
+        let mut early = Vec::new();
+        let begins = self.begins(step);
+        early.extend(begins.iter().filter(|will| will.expiry == 0).cloned());
+        match step {
+            Step::Connect(client, hello) if hello.clean => {
+                early.extend(self.clients[*client].delayed.clone());
+                early.extend(begins);
+            }
+            Step::Wait => {
+                let delayed = self
+                    .clients
+                    .iter()
+                    .filter_map(|known| known.delayed.clone());
+                early.extend(delayed.filter(|will| will.expiry < will.delay));
+            }
+            _ => {}
+        }
+        early.into_iter().map(|will| will.payload).collect()
+    }
+
     /// Adds a step and what our clients saw of it.
     pub(crate) fn add(&mut self, step: &Step, view: &View) {
+        if let Step::Connect(client, _) = step
+            && let known = &self.clients[*client]
+            && known.connected
+            && let Some((will, _)) = known.hello.as_ref().and_then(|hello| hello.will.clone())
+            && will.retain
+        {
+            self.wills_at_takeover.push(will);
+        }
+        let early = self.early_wills(step);
+        self.early.extend(early);
+        if let Some(client) = step.client()
+            && let begins = self.begins(step)
+            && (begins.is_some() || matches!(step, Step::Connect(..)))
+        {
+            let begun = begins.filter(|will| will.expiry > 0 && !matches!(step, Step::Connect(..)));
+            self.clients[client].delayed = begun;
+        }
         for (known, seen) in self.clients.iter_mut().zip(view) {
             if seen.contains(&Event::Closed) {
                 known.connected = false;
@@ -129,9 +212,18 @@ impl Past {
                 let Some(present) = seen.iter().find_map(accepted) else {
                     return;
                 };
-                if !present && (hello.clean || hello.version != Version::V31) {
+                // MQTT 3.1 does not tell.
+                let ended = known
+                    .hello
+                    .as_ref()
+                    .is_none_or(|before| match before.version {
+                        Version::V5 => before.expiry.is_none(),
+                        _ => before.clean,
+                    });
+                if !present && (hello.clean || hello.version != Version::V31 || ended) {
                     known.subscriptions.clear();
                 }
+                known.doubtful = !present && !known.subscriptions.is_empty();
                 known.hello = Some(hello.clone());
                 known.manner = Some(hello.manner);
                 known.connected = !seen.contains(&Event::Closed);

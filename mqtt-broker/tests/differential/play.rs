@@ -11,12 +11,13 @@ use mqtt_codec::Version;
 
 use crate::generate::generate;
 use crate::judge::{Case, DIFFERENCES, Verdict, judge};
+use crate::opinion::objection;
 use crate::past::Past;
 use crate::run::World;
 use crate::support::raw::let_pass;
 use crate::support::{Broker, Client};
 use crate::trace::{SOON_S, Step, Trace};
-use crate::view::View;
+use crate::view::{Event, View};
 
 /// Traces that are played before time passes once for all of them.
 const BATCH: usize = 100;
@@ -245,6 +246,15 @@ fn compare(trace: &Trace, ours: &[View], theirs: &[View]) -> Outcome {
     for (at, (step, (ours, theirs))) in trace.steps.iter().zip(ours.iter().zip(theirs)).enumerate()
     {
         outcome.compared = at + 1;
+        if let Some(objection) = objection(step, &past, ours) {
+            outcome.unexplained = Some(Unexplained {
+                at,
+                ours: ours.clone(),
+                theirs: theirs.clone(),
+                left: (vec![vec![Event::Strange(objection)]], Vec::new()),
+            });
+            break;
+        }
         if ours != theirs || !owed.is_empty() {
             let mut case = Case {
                 step,
@@ -286,7 +296,10 @@ fn alike(one: &(View, View), other: &(View, View)) -> bool {
 
 fn kinds((ours, theirs): &(View, View)) -> Vec<String> {
     let mut kinds = Vec::new();
-    for (ours, theirs) in ours.iter().zip(theirs) {
+    let clients = ours.len().max(theirs.len());
+    let at = |view: &View, client: usize| view.get(client).cloned().unwrap_or_default();
+    for client in 0..clients {
+        let (ours, theirs) = (&at(ours, client), &at(theirs, client));
         for (mark, these, those) in [("+", ours, theirs), ("-", theirs, ours)] {
             for event in these.iter().filter(|event| !those.contains(event)) {
                 let text = format!("{event:?}");
