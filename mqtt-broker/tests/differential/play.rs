@@ -25,6 +25,8 @@ const BATCH: usize = 100;
 const WAIT: Duration = Duration::from_millis(SOON_S as u64 * 1000 + 2200);
 /// Our workers are two, so that messages cross from one to the other.
 const CONFIGURATION: &str = "workers = 2\n";
+/// Without it, every second answer waits for an acknowledgement of TCP.
+const MOSQUITTO: &str = "set_tcp_nodelay true";
 /// Little, for thousands of traces; the line that says it is running is information.
 const MOSQUITTO_LOG: &str = "log_type notice\nlog_type information\nconnection_messages false";
 /// Clients that answer for all workers, whichever those of a trace are with.
@@ -81,8 +83,8 @@ impl Brokers {
     /// Starts both.
     pub(crate) fn start() -> Self {
         Self {
-            ours: Broker::configured(CONFIGURATION, ""),
-            theirs: Broker::mosquitto_logging("set_tcp_nodelay true", MOSQUITTO_LOG),
+            ours: Broker::configured(CONFIGURATION, MOSQUITTO),
+            theirs: Broker::mosquitto_logging(MOSQUITTO, MOSQUITTO_LOG),
             runs: 0,
         }
     }
