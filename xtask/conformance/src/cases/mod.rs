@@ -21,6 +21,7 @@ mod ping;
 mod properties;
 mod publish;
 mod qos;
+mod refused;
 mod retained;
 mod session;
 mod shared;
@@ -52,12 +53,13 @@ pub fn cases() -> Vec<Case> {
         properties::CHAPTER,
         expiry::CHAPTER,
         alias::CHAPTER,
+        refused::CHAPTER,
+        malformed_publish::CHAPTER,
+        malformed_acks::CHAPTER,
         subscribe::CHAPTER,
         no_local::CHAPTER,
         subscription_ids::CHAPTER,
         unsubscribe::CHAPTER,
-        malformed_publish::CHAPTER,
-        malformed_acks::CHAPTER,
         malformed_subscribe::CHAPTER,
         ping::CHAPTER,
         disconnect::CHAPTER,
