@@ -111,6 +111,8 @@ fn session_expiry_goes_on_while_the_broker_is_away() {
         net.restart_later(3, 6_000, Instant::from_millis(now));
         net.agrees_with_the_store();
         assert_eq!(net.gauges()[2], 3, "left, ever, connected");
+        // The other that ended did so with its connection.
+        assert_eq!(net.shared.counters().sessions_expired.get(), 1);
         net.advance(3_999);
         assert_eq!(net.gauges()[2], 3);
         net.advance(1);
