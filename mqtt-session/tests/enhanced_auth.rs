@@ -7,6 +7,7 @@ use mqtt_testkit::packets::{connack, filter, publish};
 use mqtt_testkit::script::{ClientScript, ServerScript};
 
 const METHOD: [Property<'static>; 1] = [Property::AuthenticationMethod("m")];
+const OTHER: [Property<'static>; 1] = [Property::AuthenticationMethod("other")];
 const TEXT: HandshakeText<'static> = HandshakeText {
     assigned_client_id: None,
     response_information: None,
@@ -67,7 +68,7 @@ fn an_exchange_ends_in_connack() {
     assert!(server.session.is_connected());
 }
 
-/// A failed exchange is told in CONNACK, then the connection closes [MQTT-4.12.0-1], [MQTT-4.12.0-4].
+/// A failed exchange is told in CONNACK, then the connection closes [MQTT-4.12.0-4].
 #[test]
 fn a_failed_exchange_closes() {
     let mut server = server();
@@ -108,10 +109,7 @@ fn nothing_but_auth_comes_before_connack() {
 fn the_method_stays() {
     let mut server = server();
     challenge(&mut server);
-    server.send(&auth(
-        ReasonCode::CONTINUE_AUTHENTICATION,
-        &[Property::AuthenticationMethod("other")],
-    ));
+    server.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &OTHER));
     assert_eq!(server.happened(), ["violation Rule(AuthMethodChanged)"]);
     let mut server = ServerScript::<Heaped>::connected(Version::V5);
     server.send(&auth(ReasonCode::RE_AUTHENTICATE, &METHOD));
@@ -137,7 +135,8 @@ fn the_method_stays() {
     assert_eq!(client.happened(), ["violation Rule(AuthUnexpected)"]);
 }
 
-/// Re-authentication is a question while the connection is up; its failure closes [MQTT-4.12.1-2]. A CONTINUE without it is refused.
+/// Re-authentication is a question while the connection is up; its failure closes [MQTT-4.12.1-2]. A CONTINUE without it is refused, and
+/// another method than that of CONNECT [MQTT-4.12.1-1].
 #[test]
 fn a_client_authenticates_again() {
     let connected = || {
@@ -163,6 +162,11 @@ fn a_client_authenticates_again() {
     let mut server = connected();
     server.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
     assert_eq!(server.happened(), ["violation Rule(AuthUnexpected)"]);
+
+    let mut server = connected();
+    server.send(&auth(ReasonCode::RE_AUTHENTICATE, &OTHER));
+    assert_eq!(server.happened(), ["violation Rule(AuthMethodChanged)"]);
+    assert_eq!(server.sent(), ["DISCONNECT 0x82", "close"]);
 }
 
 /// The client's side: it goes on with AUTH 0x18 [MQTT-4.12.0-3], and its other steps fit the exchange or are its own misuse
@@ -175,9 +179,10 @@ fn a_clients_steps_fit_the_exchange() {
     let step = |client: &mut ClientScript<Heaped>, reason| {
         let properties = Properties::List(&METHOD);
         let mut tx = vec![];
-        let result = client
-            .session
-            .authenticate(reason, properties, &mut tx, client.now);
+        let result =
+            client
+                .session
+                .authenticate(reason, properties, &mut tx, client.now, &client.owner);
         let written: &[u8] = if result.is_ok() {
             &[0xF0, 6, reason.0, 4, 0x15, 0, 1, b'm']
         } else {
@@ -211,4 +216,25 @@ fn a_clients_steps_fit_the_exchange() {
         step(&mut plain, ReasonCode::RE_AUTHENTICATE),
         Err(Misuse::NotNow)
     );
+}
+
+/// A client keeps the method of its CONNECT [MQTT-4.12.1-1]: with another one, or none, it could start a re-authentication, since nobody
+/// looked at what its caller passed.
+#[test]
+fn a_client_keeps_its_method() {
+    let mut client = ClientScript::<Heaped>::offline(Version::V5);
+    client.owner.text.method = Some("m".into());
+    client.connect(&connect());
+    client.send(&connack(false));
+    for list in [&OTHER[..], &[]] {
+        let mut tx = vec![];
+        let refused = client.session.authenticate(
+            ReasonCode::RE_AUTHENTICATE,
+            Properties::List(list),
+            &mut tx,
+            client.now,
+            &client.owner,
+        );
+        assert_eq!((refused, tx.len()), (Err(Misuse::NotSupported), 0));
+    }
 }

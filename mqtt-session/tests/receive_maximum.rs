@@ -35,7 +35,7 @@ fn a_server_keeps_the_clients_maximum() {
     assert_eq!(server.sent().len(), 1, "PUBCOMP does");
 }
 
-/// The same for a client [MQTT-3.3.4-7], [MQTT-3.3.4-8], whose own limit counts where the server names none.
+/// The same for a client [MQTT-3.3.4-7], [MQTT-3.3.4-8], [MQTT-4.9.0-1], [MQTT-4.9.0-2], [MQTT-4.9.0-3], whose own limit counts where the server names none.
 #[test]
 fn a_client_keeps_the_servers_maximum() {
     for (announced, expected) in [(Some(1), 1), (None, 3)] {

@@ -25,7 +25,7 @@ fn busy(version: Version) -> ClientScript<Heaped> {
 }
 
 /// PUBREL in the order of PUBREC, PUBLISH with DUP in the order of sending, same ids [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-3.3.1-1],
-/// [3.1.1:MQTT-4.4.0-1], [3.1.1:MQTT-2.3.1-3], [3.1.1:MQTT-3.3.1-1], [3.1.1:MQTT-4.6.0-1].
+/// [3.1.1:MQTT-4.4.0-1], [3.1.1:MQTT-2.3.1-3], [3.1.1:MQTT-3.3.1-1], [3.1.1:MQTT-4.6.0-1], [3.1.1:MQTT-4.1.0-2].
 #[test]
 fn what_was_in_flight_is_sent_again() {
     for version in VERSIONS {

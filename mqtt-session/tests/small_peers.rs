@@ -7,7 +7,7 @@ use mqtt_codec::{
     Auth, ConnAck, Connect, Decoded, Decoder, Packet, Properties, Property, PubRec, QoS,
     ReasonCode, Version,
 };
-use mqtt_session::{HandshakeText, Misuse, Outcome, Output, Role};
+use mqtt_session::{HandshakeText, Misuse, Outcome, OutgoingMessage, Output, Role};
 use mqtt_testkit::owners::{Heaped, Message, TestOwner};
 use mqtt_testkit::packets::{
     connack, filter, publish1, publish2, pubrec, pubrel, subscribe, unsubscribe,
@@ -177,6 +177,7 @@ fn a_clients_packets_fit_the_smallest_server() {
             properties,
             &mut tx,
             client.now,
+            &client.owner,
         );
         assert_eq!(refused, Err(Misuse::TooLarge));
     }
@@ -296,4 +297,33 @@ fn a_client_retains_nothing_where_it_cannot() {
     let mut all = vec![];
     client.owner.ended(&mut |_, outcome| all.push(outcome));
     assert_eq!(all, [Outcome::Refused(ReasonCode::RETAIN_NOT_SUPPORTED); 3]);
+}
+
+/// A client's messages have no Subscription Identifier [MQTT-3.3.4-6], whatever its owner says; a server's have.
+#[test]
+fn a_client_names_no_subscription() {
+    let ids = [mqtt_codec::SubscriptionId::new(7).expect("not 0")];
+    let message = OutgoingMessage {
+        topic: "t",
+        qos: QoS::AtMostOnce,
+        retain: false,
+        expires: None,
+        subscription_ids: &ids,
+        properties: Properties::EMPTY,
+        payload_len: 0,
+    };
+    let (mut from_client, mut from_server) = (vec![], vec![]);
+    let mut client = client(&[]);
+    client
+        .session
+        .publish_at_most_once(&message, &mut from_client, client.now)
+        .unwrap();
+    assert_eq!(from_client, b"\x30\x04\0\x01t\0");
+    let mut server = server(&[]);
+    written(&mut server);
+    server
+        .session
+        .publish_at_most_once(&message, &mut from_server, server.now)
+        .unwrap();
+    assert_eq!(from_server, b"\x30\x06\0\x01t\x02\x0B\x07");
 }

@@ -192,14 +192,16 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
     /// Writes AUTH: 0x18 to go on with an exchange [MQTT-4.12.0-3], 0x19 to start a re-authentication; the properties repeat the method.
     ///
     /// # Errors
-    /// [`Misuse::NotNow`] when CONNECT named no method [MQTT-4.12.0-7] or this step does not fit the exchange, [`Misuse::Full`],
-    /// [`Misuse::TooLarge`], [`Misuse::Encode`].
-    pub fn authenticate<T: Tx>(
+    /// [`Misuse::NotNow`] when CONNECT named no method [MQTT-4.12.0-7] or this step does not fit the exchange,
+    /// [`Misuse::NotSupported`] for another method than the owner's [`HandshakeText`](crate::HandshakeText) names [MQTT-4.12.1-1],
+    /// [`Misuse::Full`], [`Misuse::TooLarge`], [`Misuse::Encode`].
+    pub fn authenticate<T: Tx, O: Owner<Gate = P::Gate>>(
         &mut self,
         reason: ReasonCode,
         properties: Properties<'_>,
         tx: &mut T,
         now: Instant,
+        owner: &O,
     ) -> Result<(), Misuse> {
         let step_fits = match (self.link.phase, reason) {
             (Phase::AwaitConnAck, ReasonCode::CONTINUE_AUTHENTICATION) => true,
@@ -211,6 +213,9 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         };
         if !P::AUTH || !self.link.authenticating || !step_fits {
             return Err(Misuse::NotNow);
+        }
+        if properties.authentication_method() != owner.handshake_text().authentication_method {
+            return Err(Misuse::NotSupported);
         }
         let packet = Auth { reason, properties };
         let len = packet.encoded_len(self.link.version);

@@ -153,6 +153,17 @@ fn an_exchange_and_a_second_one() {
     );
 }
 
+/// A method that nobody knows is refused with 0x8C, and the connection closed [MQTT-4.12.0-1].
+#[test]
+fn an_unknown_method_is_refused() {
+    let mut net = Net::new(1);
+    let client = net.connect_with(&authenticating(&FIRST));
+    let refused = net.connack(client);
+    assert_eq!(refused.reason, ReasonCode::BAD_AUTHENTICATION_METHOD);
+    assert!(!net.is_open(client));
+    assert_eq!(net.gauges(), [0; 7]);
+}
+
 /// A challenge that fails, one that is never answered, and one to a client that named no method, which was left without an answer for
 /// ever [MQTT-4.12.0-4], [MQTT-4.12.0-6].
 #[test]

@@ -93,7 +93,7 @@ fn a_session_whose_client_may_not_know_of_it_is_not_present() {
 }
 
 /// A session without a connection keeps what comes with QoS 1 and 2, in order, until it expires; then nothing of it is left
-/// [MQTT-3.1.2-23], [MQTT-4.1.0-2], [MQTT-4.6.0-5], [3.1.1:MQTT-3.1.2-5].
+/// [MQTT-3.1.2-23], [MQTT-4.1.0-2], [MQTT-4.6.0-5].
 #[test]
 fn a_session_waits_for_its_client_until_it_expires() {
     let mut net = Net::new(2);

@@ -16,53 +16,49 @@ fn options(qos: QoS, no_local: bool, retain_as_published: bool) -> SubscriptionO
 }
 
 /// Overlapping subscriptions bring one copy with the highest QoS and all identifiers; an identifier that is given twice comes twice
-/// [MQTT-3.3.4-2], [MQTT-3.3.4-3], [MQTT-3.3.4-4], [3.1.1:MQTT-3.3.5-1].
+/// [MQTT-3.3.4-2], [MQTT-3.3.4-3], [MQTT-3.3.4-4]. Before 5.0 there are no identifiers, and the QoS counts alike
+/// [3.1.1:MQTT-3.3.5-1].
 #[test]
 fn overlapping_subscriptions_bring_one_copy() {
     for workers in [1, 3] {
-        let mut net = Net::new(workers);
-        let sub = net.connect("sub");
-        let publisher = net.connect("pub");
-        net.subscribe_with(
-            sub,
-            &["a/b"],
-            options(QoS::AtMostOnce, false, false),
-            Some(1),
-        );
-        net.subscribe_with(
-            sub,
-            &["a/+"],
-            options(QoS::ExactlyOnce, false, false),
-            Some(2),
-        );
-        net.subscribe_with(
-            sub,
-            &["a/#", "#"],
-            options(QoS::AtLeastOnce, false, true),
-            Some(7),
-        );
-        net.subscribe(sub, "+/b", QoS::AtMostOnce);
-        net.received(sub);
-        net.retain(publisher, "a/b", "x", QoS::ExactlyOnce);
-        let messages = net.received(sub);
-        assert_eq!(messages.len(), 1);
-        assert_eq!(messages[0].subscriptions, [1, 2, 7, 7]);
-        assert_eq!(messages[0].qos, QoS::ExactlyOnce);
-        assert!(
-            messages[0].retain,
-            "one of them wants the flag as published"
-        );
-        net.unsubscribe(sub, &["a/+", "#"]);
-        net.publish(publisher, "a/b", "x", QoS::ExactlyOnce);
-        let messages = net.received(sub);
-        assert_eq!(
-            (messages[0].qos, &*messages[0].subscriptions),
-            (QoS::AtLeastOnce, &[1, 7][..])
-        );
+        for version in [Version::V311, Version::V5] {
+            let mut net = Net::new(workers);
+            let sub = net.connect_with(&Connect::new(version, "sub"));
+            let publisher = net.connect("pub");
+            let v5 = version.is_v5();
+            let id = |id| v5.then_some(id);
+            let most = QoS::AtMostOnce;
+            let as_published = options(QoS::AtLeastOnce, false, v5);
+            net.subscribe_with(sub, &["a/b"], options(most, false, false), id(1));
+            let twice = options(QoS::ExactlyOnce, false, false);
+            net.subscribe_with(sub, &["a/+"], twice, id(2));
+            net.subscribe_with(sub, &["a/#", "#"], as_published, id(7));
+            net.subscribe(sub, "+/b", most);
+            net.received(sub);
+            net.retain(publisher, "a/b", "x", QoS::ExactlyOnce);
+            let messages = net.received(sub);
+            assert_eq!(messages.len(), 1);
+            let expected: &[u32] = if v5 { &[1, 2, 7, 7] } else { &[] };
+            assert_eq!(messages[0].subscriptions, expected);
+            assert_eq!(messages[0].qos, QoS::ExactlyOnce);
+            assert_eq!(
+                messages[0].retain, v5,
+                "one of them wants the flag as published"
+            );
+            net.unsubscribe(sub, &["a/+", "#"]);
+            net.publish(publisher, "a/b", "x", QoS::ExactlyOnce);
+            let messages = net.received(sub);
+            let expected: &[u32] = if v5 { &[1, 7] } else { &[] };
+            assert_eq!(
+                (messages[0].qos, &*messages[0].subscriptions),
+                (QoS::AtLeastOnce, expected)
+            );
+        }
     }
 }
 
-/// An identical filter replaces the subscription with its options and identifier, and no message is lost [MQTT-3.8.4-3].
+/// An identical filter replaces the subscription with its options and identifier [MQTT-3.8.4-3], [3.1.1:MQTT-3.8.4-3], and no message is
+/// lost, not even one that waits [MQTT-3.8.4-4].
 #[test]
 fn a_subscription_is_replaced_as_a_whole() {
     let mut net = Net::new(2);
@@ -78,6 +74,30 @@ fn a_subscription_is_replaced_as_a_whole() {
         (QoS::AtLeastOnce, 0)
     );
     assert_eq!(net.shared.counters().subscriptions.get(), 1);
+    for version in [Version::V311, Version::V5] {
+        let mut net = Net::new(2);
+        let sub = net.connect_with(&Connect::new(version, "sub"));
+        let publisher = net.connect("pub");
+        net.subscribe(sub, "t", QoS::ExactlyOnce);
+        net.set_deaf(sub, true);
+        net.publish(publisher, "t", "waits", QoS::ExactlyOnce);
+        net.subscribe(sub, "t", QoS::AtMostOnce);
+        net.publish(publisher, "t", "new", QoS::ExactlyOnce);
+        net.set_deaf(sub, false);
+        let messages = net.received(sub);
+        let seen: Vec<(String, QoS)> = messages
+            .iter()
+            .map(|message| (message.text(), message.qos))
+            .collect();
+        assert_eq!(
+            seen,
+            [
+                ("waits".to_owned(), QoS::ExactlyOnce),
+                ("new".to_owned(), QoS::AtMostOnce)
+            ]
+        );
+        assert_eq!(net.shared.counters().subscriptions.get(), 1);
+    }
 }
 
 /// No Local keeps a client's own messages back, and nobody else's [MQTT-3.8.3-3]; Retain As Published keeps the flag [MQTT-3.3.1-12],
