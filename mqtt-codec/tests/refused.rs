@@ -142,7 +142,7 @@ fn a_publish_without_a_topic_is_not_written() {
     assert_eq!(publish("", &alias).encode(Version::V5, &mut [0; 99]), Ok(8));
 }
 
-/// Properties stand in their packets, once, and with values in range.
+/// Properties stand in their packets, once, and with values in range [MQTT-3.3.2-14].
 #[test]
 fn properties_are_checked_before_they_are_written() {
     let twice = Property::ContentType("text");
@@ -265,7 +265,7 @@ fn reason_codes_are_checked_before_they_are_written() {
     );
 }
 
-/// What an older version has no way to say is not left out where that changes the meaning.
+/// What an older version has no way to say is not left out where that changes the meaning [3.1.1:MQTT-3.1.2-22].
 #[test]
 fn older_versions_do_not_say_something_else() {
     for version in [Version::V31, Version::V311] {

@@ -130,7 +130,9 @@ fn the_method_stays() {
     let refused = server.session.reauthenticated(&mut tx, TEXT);
     assert_eq!(refused, Err(Misuse::NotNow));
     assert!(tx.is_empty());
-    let mut client = ClientScript::<Heaped>::connected(Version::V5);
+    let mut client = ClientScript::<Heaped>::offline(Version::V5);
+    client.owner.text.method = Some("m".into());
+    client.connect(&Connect::new(Version::V5, "c"));
     client.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
     assert_eq!(client.happened(), ["violation Rule(AuthUnexpected)"]);
 }

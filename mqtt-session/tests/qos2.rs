@@ -195,7 +195,8 @@ fn a_refusal_ends_the_delivery() {
     assert!(client.session.state().is_quiet());
 }
 
-/// PUBRELs leave in the order of the PUBRECs [MQTT-4.6.0-4], [3.1.1:MQTT-4.6.0-4].
+/// PUBRELs leave in the order of the PUBRECs [MQTT-4.6.0-4], [3.1.1:MQTT-4.6.0-4], each with the id of its message [MQTT-4.3.3-4],
+/// [3.1.1:MQTT-4.3.3-1].
 #[test]
 fn pubrels_leave_in_the_order_of_pubrecs() {
     for version in VERSIONS {

@@ -165,3 +165,63 @@ pub(super) fn list(statements: &[Statement]) -> String {
     };
     statements.iter().map(line).collect()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::super::statement::parse;
+    use super::*;
+
+    fn statements() -> Vec<Statement> {
+        parse(
+            "spec\tid\tparaphrase\tside\tlayer\ttests\totherwise
+3.1.1\tMQTT-2.2.2-1\tflags\tboth\tcodec\ta::b c::d\t
+3.1.1\tMQTT-2.2.2-2\tclose\tboth\tcodec\t\texception: none can
+5.0\tMQTT-4.3.3-1\tonce\tboth\tsession\ta::b\t
+5.0\tMQTT-4.3.3-2\tfirst\tboth\tsession\t\tgap: a test
+5.0\tMQTT-4.3.3-3\tthen\tboth\tsession\ta::b\t
+",
+        )
+        .expect("a table")
+    }
+
+    #[test]
+    fn chapters_and_sums_are_counted() {
+        let text = table(&statements());
+        let lines: Vec<&str> = text.lines().collect();
+        assert!(lines[1].starts_with("2     Packet format"), "{text}");
+        assert!(lines[1].ends_with("████████░░░░░░░░   1/2"), "{text}");
+        assert!(lines[2].starts_with("4.3   Quality of Service"), "{text}");
+        assert!(lines[2].ends_with("██████████░░░░░░   2/3"), "{text}");
+        assert!(text.contains("exception [3.1.1:MQTT-2.2.2-2]  close: none can\n"));
+        assert!(text.contains("gap       [MQTT-4.3.3-2]         first: a test\n"));
+        let sum = "both       3 of 5 statements proven by tests, 1 excepted, 1 open\n";
+        assert!(text.ends_with(sum), "{text}");
+    }
+
+    #[test]
+    fn a_bar_is_full_only_when_nothing_is_left() {
+        let almost = Count {
+            all: 100,
+            proven: 99,
+            excepted: 0,
+        };
+        assert!(almost.bar().contains('░'));
+        assert_eq!(almost.open(), 1);
+        let all = Count {
+            all: 1,
+            proven: 1,
+            excepted: 0,
+        };
+        assert!(!all.bar().contains('░'));
+    }
+
+    #[test]
+    fn every_statement_has_a_line() {
+        let text = list(&statements());
+        let lines: Vec<&str> = text.lines().collect();
+        assert_eq!(lines.len(), 5);
+        assert!(lines[0].ends_with("flags: a::b and 1 more"), "{text}");
+        assert!(lines[1].ends_with("close: exception: none can"), "{text}");
+        assert!(lines[4].ends_with("then: a::b"), "{text}");
+    }
+}
