@@ -192,7 +192,7 @@ mod tests {
         assert!(lines[1].ends_with("████████░░░░░░░░   1/2"), "{text}");
         assert!(lines[2].starts_with("4.3   Quality of Service"), "{text}");
         assert!(lines[2].ends_with("██████████░░░░░░   2/3"), "{text}");
-        assert!(text.contains("exception [3.1.1:MQTT-2.2.2-2]  close: none can\n"));
+        assert!(text.contains("exception [3.1.1:MQTT-2.2.2-2]   close: none can\n"));
         assert!(text.contains("gap       [MQTT-4.3.3-2]         first: a test\n"));
         let sum = "both       3 of 5 statements proven by tests, 1 excepted, 1 open\n";
         assert!(text.ends_with(sum), "{text}");
