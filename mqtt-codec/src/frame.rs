@@ -205,6 +205,8 @@ pub(crate) fn head_len(frame: &[u8], header: FixedHeader, version: Version) -> u
     if version.is_v5() {
         let properties = behind(len);
         match varint::decode(properties) {
+            #[cfg(mutation = "fuzz-head-length")]
+            VarInt::Value(value, 2) if header.flags & 0x06 == 0x04 => len += 1 + value,
             VarInt::Value(value, bytes) => len += to_u32(bytes) + value,
             VarInt::Incomplete => len += to_u32(properties.len()) + 1,
             VarInt::TooLong | VarInt::NotShortest => {}

@@ -51,6 +51,8 @@ pub(crate) const fn len(value: u32) -> usize {
     match value {
         0..=0x7f => 1,
         0x80..=0x3fff => 2,
+        #[cfg(mutation = "fuzz-varint-three")]
+        0x4000..=0x7fff => 2,
         0x4000..=0x1f_ffff => 3,
         _ => 4,
     }

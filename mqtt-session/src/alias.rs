@@ -87,6 +87,10 @@ impl<S: Storage> Aliases<S> {
 
     /// The packet with that plan was written.
     pub(crate) fn written(&mut self, plan: Plan, topic: &str) {
+        #[cfg(mutation = "fuzz-alias-evicted")]
+        if matches!(plan, Plan::New(alias) if alias.get() <= self.assigned) {
+            return;
+        }
         if let Plan::New(alias) = plan
             && self.ours.set(alias, topic) == Ok(())
         {

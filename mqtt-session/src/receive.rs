@@ -381,6 +381,11 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 let gate = self.state.record(owner, Change::Released(id));
                 self.owe(AnswerKind::PubComp, id, ReasonCode::SUCCESS, 0, gate)
             }
+            #[cfg(mutation = "fuzz-pubrel-unknown")]
+            None if self.link.v5() && self.link.owing.make().acks.len() > 0 => {
+                self.link.unacknowledged -= 1;
+                Ok(())
+            }
             // Its release may have been recorded and not yet be durable.
             None => self.owe(
                 AnswerKind::PubComp,

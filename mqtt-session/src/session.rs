@@ -171,7 +171,10 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 return false;
             }
             entry.status = Status::Settled(reason);
-            entry.gate = entry.gate.and(kept);
+            #[cfg(not(mutation = "fuzz-copy-gate"))]
+            {
+                entry.gate = entry.gate.and(kept);
+            }
             return true;
         }
         let Some(owing) = self.link.owing.get_mut() else {

@@ -208,9 +208,11 @@ fn fmt(ws: &Workspace) -> Result<Outcome> {
     Program::cargo(&ws.root)
         .args(["fmt", "--all", "--check"])
         .run()?;
-    Program::cargo(&ws.root)
-        .args(["fmt", "--manifest-path", "xtask/size/Cargo.toml", "--check"])
-        .run()?;
+    for outside in ["xtask/size/Cargo.toml", "xtask/fuzz/Cargo.toml"] {
+        Program::cargo(&ws.root)
+            .args(["fmt", "--manifest-path", outside, "--check"])
+            .run()?;
+    }
     Ok(Outcome::Held)
 }
 

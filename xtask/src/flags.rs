@@ -7,6 +7,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::ci::{self, CiOptions};
 use crate::conformance::ConformanceOptions;
 use crate::footprint::FootprintOptions;
+use crate::fuzz::{self, FuzzOptions};
 use crate::test::TestOptions;
 use crate::tidy::TidyOptions;
 
@@ -23,6 +24,8 @@ pub(crate) enum Command {
     Tidy(TidyOptions),
     /// The statements of the specifications and their tests.
     Conformance(ConformanceOptions),
+    /// Fuzzing.
+    Fuzz(FuzzOptions),
     /// The footprint on a microcontroller.
     Size,
     /// What a connection and a message cost the broker.
@@ -39,6 +42,7 @@ Commands:
   test         All tests: unit, integration and documentation tests, foreign clients included
   tidy         The rules that no compiler checks: layers, allowed crates, licences, files
   conformance  Every statement of MQTT 3.1.1 and 5.0, and the tests that prove it; a suite for any broker
+  fuzz         Fuzzes decoder, sessions, the broker's core and topics; keeps their corpora small
   size         Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
   footprint    Memory of an idle connection and system calls of a message, our broker beside Mosquitto
 
@@ -111,6 +115,28 @@ Options:
   -h, --help                 Print this help
 ";
 
+const FUZZ: &str = "\
+Fuzzes decoder, sessions, the broker's core and topics; keeps their corpora small
+
+Usage: cargo xtask fuzz [OPTIONS] [TARGET]...
+
+Runs the targets of xtask/fuzz one after another under libFuzzer, on the stable compiler, from the committed corpus and
+what earlier runs have found. Prints executions, edges, features, and the share of inputs that decode; a finding comes
+with the file and the command that repeats it. Needs cargo-fuzz (`cargo install --locked cargo-fuzz`) and a C++ compiler.
+
+Arguments:
+  [TARGET]...  Only these [default: all]
+
+Options:
+      --seconds <N>  How long each target runs [default: 60]
+      --minimise     Pack what reaches new edges into the committed corpora afterwards
+      --planted      Build the bugs that are planted for it, and show how soon each is found from an empty corpus
+      --input <FILE> Run one input of one target, and stop
+  -h, --help         Print this help
+
+Targets:
+";
+
 const SIZE: &str = "\
 Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
 
@@ -153,6 +179,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "test" => test(parser),
             "tidy" => tidy(parser),
             "conformance" => conformance(parser),
+            "fuzz" => fuzz(parser),
             "size" => size(parser),
             "footprint" => footprint(parser),
             "help" => Ok(Command::Help(HELP.to_owned())),
@@ -250,6 +277,30 @@ fn footprint(mut parser: Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Footprint(options))
 }
 
+fn fuzz(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let mut options = FuzzOptions::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => {
+                return Ok(Command::Help(format!("{FUZZ}{}", fuzz::list_targets())));
+            }
+            Arg::Long("seconds") => options.seconds = Some(parser.value()?.parse()?),
+            Arg::Long("minimise") => options.minimise = true,
+            Arg::Long("planted") => options.planted = true,
+            Arg::Long("input") => options.input = Some(parser.value()?.into()),
+            Arg::Value(name) => {
+                let name = name.string()?;
+                let target = fuzz::target(&name).ok_or_else(|| {
+                    format!("there is no target `{name}`; see `cargo xtask fuzz --help`")
+                })?;
+                options.targets.push(target);
+            }
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Fuzz(options))
+}
+
 fn size(mut parser: Parser) -> Result<Command, lexopt::Error> {
     match parser.next()? {
         None => Ok(Command::Size),
@@ -272,7 +323,16 @@ mod tests {
 
     #[test]
     fn every_command_has_help() {
-        for command in ["", "ci", "test", "tidy", "conformance", "size", "footprint"] {
+        for command in [
+            "",
+            "ci",
+            "test",
+            "tidy",
+            "conformance",
+            "fuzz",
+            "size",
+            "footprint",
+        ] {
             for flag in ["-h", "--help"] {
                 let Ok(Command::Help(text)) = parsed(&format!("{command} {flag}")) else {
                     panic!("`{command} {flag}` helps")
@@ -348,6 +408,8 @@ mod tests {
             ("tidy --all", "--all"),
             ("test a b", "b"),
             ("size x", "x"),
+            ("fuzz nobody", "nobody"),
+            ("fuzz --seconds soon", "soon"),
             ("conformance x", "x"),
             ("conformance --against", "--against"),
             ("--loud", "--loud"),

@@ -9,6 +9,7 @@ mod ci;
 mod conformance;
 mod flags;
 mod footprint;
+mod fuzz;
 mod shell;
 mod size;
 mod tally;
@@ -41,6 +42,7 @@ fn main() -> ExitCode {
         Command::Conformance(options) => {
             Workspace::find().and_then(|ws| conformance::main(&ws, &options))
         }
+        Command::Fuzz(options) => Workspace::find().and_then(|ws| fuzz::main(&ws, &options)),
         Command::Size => Workspace::find().and_then(|ws| size::main(&ws)),
         Command::Footprint(options) => {
             Workspace::find().and_then(|ws| footprint::main(&ws, &options))

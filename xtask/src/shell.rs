@@ -156,7 +156,24 @@ impl Program {
     ///
     /// # Errors
     /// If the program cannot be started.
-    pub(crate) fn watch(mut self, on_line: impl FnMut(&str) + Send) -> Result<bool> {
+    pub(crate) fn watch(self, on_line: impl FnMut(&str) + Send) -> Result<bool> {
+        self.follow(on_line, std::io::stdout(), std::io::stderr())
+    }
+
+    /// The same, but nothing is passed on.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub(crate) fn listen(self, on_line: impl FnMut(&str) + Send) -> Result<bool> {
+        self.follow(on_line, std::io::sink(), std::io::sink())
+    }
+
+    fn follow(
+        mut self,
+        on_line: impl FnMut(&str) + Send,
+        out: impl Write + Send,
+        err: impl Write,
+    ) -> Result<bool> {
         self.announce();
         let mut child = self
             .command
@@ -167,8 +184,8 @@ impl Program {
         let on_line = Mutex::new(on_line);
         let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
         std::thread::scope(|scope| {
-            scope.spawn(|| pass_on(stdout, std::io::stdout(), &on_line));
-            pass_on(stderr, std::io::stderr(), &on_line);
+            scope.spawn(|| pass_on(stdout, out, &on_line));
+            pass_on(stderr, err, &on_line);
         });
         let status = child
             .wait()

@@ -92,6 +92,8 @@ impl Output {
                 break;
             }
             let left = message.payload().len() - self.spliced_start;
+            #[cfg(mutation = "fuzz-spliced-twice")]
+            let left = left + usize::from(self.spliced.len() > 1 && self.spliced_start > 0);
             let shared = n.min(left);
             self.spliced_start += shared;
             self.spliced_len -= shared;

@@ -280,6 +280,10 @@ impl Core {
             return;
         }
         self.tally.shared_subscriptions -= 1;
+        #[cfg(mutation = "fuzz-group-left")]
+        if parsed.filter.begins_with_wildcard() {
+            self.tally.queued -= 1;
+        }
         let mut groups = self.shared.groups();
         if let Some(Left {
             group,

@@ -119,7 +119,10 @@ fn check(reader: &mut Reader<'_>, limits: Limits) -> Result<Seen, Broken> {
             return Err(reader.broken(RuleId::PropertyRepeated, at));
         }
         if id == table::USER_PROPERTY {
-            if user_properties == limits.user_properties {
+            let most = limits.user_properties;
+            #[cfg(mutation = "fuzz-will-users")]
+            let most = most.saturating_add(u16::from(limits.places == place::WILL));
+            if user_properties == most {
                 return Err(reader.broken(RuleId::TooManyUserProperties, at));
             }
             user_properties += 1;

@@ -42,9 +42,9 @@ pub type ServerScript<K> = Script<Server, K>;
 pub type ClientScript<K> = Script<Client, K>;
 
 /// A buffer that takes so many bytes.
-struct Bounded<'v> {
-    bytes: &'v mut Vec<u8>,
-    room: usize,
+pub(crate) struct Bounded<'v> {
+    pub(crate) bytes: &'v mut Vec<u8>,
+    pub(crate) room: usize,
 }
 
 impl mqtt_session::Tx for Bounded<'_> {

@@ -220,6 +220,10 @@ impl<T> RetainedIndex<T> {
                 break;
             }
             removed = Some(place.born);
+            #[cfg(mutation = "fuzz-walk-resumed")]
+            if path.len() > 2 {
+                removed = None;
+            }
             path.pop();
         }
         removed

@@ -221,6 +221,10 @@ impl<K: Copy + Ord, V> WildcardTree<K, V> {
                 return;
             }
             if level == PLUS {
+                #[cfg(mutation = "fuzz-plus-edge")]
+                if self.nodes[parent].named > 1 {
+                    return;
+                }
                 self.nodes[parent].plus = NONE;
             } else {
                 let (key, nodes) = (self.key, &self.nodes);

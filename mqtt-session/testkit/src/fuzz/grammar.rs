@@ -107,7 +107,8 @@ impl Draft {
         if !self.v5 {
             return;
         }
-        let mask = input.byte();
+        let some = input.byte();
+        let mask = if some >= 0x80 { input.byte() } else { 0 };
         let mut list = Self {
             body: Vec::new(),
             v5: true,
@@ -120,7 +121,7 @@ impl Draft {
                     list.property(input, id);
                 }
             }
-            if mask == 0xff {
+            if some >= 0xf8 {
                 let id = input.byte() & 0x3f;
                 list.property(input, id);
             }
@@ -171,7 +172,11 @@ impl Draft {
                 self.text(input);
                 self.text(input);
             }
-            // The string properties, and identifiers that do not exist.
+            0x15 => {
+                let method = input.pick(&["x", "x", "x", "k"]);
+                self.string(method);
+            }
+            // The other string properties, and identifiers that do not exist.
             _ => self.text(input),
         }
     }
@@ -286,7 +291,7 @@ impl Grammar<'_> {
         draft.string(client);
         if will {
             draft.properties(input, &WILL);
-            let topic = input.pick(&TOPICS);
+            let topic = TOPICS[(usize::from(input.byte()) / 20).min(TOPICS.len() - 1)];
             draft.string(topic);
             let len = input.below(8);
             draft.binary(input.take(len));

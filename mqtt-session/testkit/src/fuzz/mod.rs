@@ -6,11 +6,17 @@
 //! | target | what it drives | what "decodes" means |
 //! |---|---|---|
 //! | `decoder` | a stream of packets in both directions, in every version and at every cut | a whole packet was read |
+//! | `core` | the core of the broker (feature `broker`): raw clients at several workers, a late store, restarts | a client was greeted by CONNACK |
+//! | `session` | one session, client or server, of every profile, with a peer that sends anything | a packet was taken behind the handshake |
 //! | `topics` | topic names, filters and both indexes, beside naive twins | a subscription or a retained name was found by a match |
 
+#[cfg(feature = "broker")]
+pub mod broker;
+pub mod corpus;
 pub mod decoder;
 pub mod grammar;
 pub mod input;
+pub mod session;
 pub mod topics;
 
 use crate::rng::Rng;
@@ -38,6 +44,15 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "decoder",
         run: decoder::run,
+    },
+    #[cfg(feature = "broker")]
+    Target {
+        name: "core",
+        run: broker::run,
+    },
+    Target {
+        name: "session",
+        run: session::run,
     },
     Target {
         name: "topics",

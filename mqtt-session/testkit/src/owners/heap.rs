@@ -100,6 +100,10 @@ impl TestOwner for HeapOwner {
         &mut self.limits
     }
 
+    fn set_method(&mut self, method: &str) {
+        self.text.method = Some(method.to_owned());
+    }
+
     fn publish(&mut self, message: &Message) -> Option<Seq> {
         let seq = Seq(self.next);
         self.next += 1;

@@ -48,6 +48,8 @@ impl Message {
 pub trait TestOwner: Owner + Default + Debug {
     /// The limits, to change them before a connection.
     fn limits_mut(&mut self) -> &mut Limits;
+    /// Names a method of enhanced authentication, if this owner can.
+    fn set_method(&mut self, _method: &str) {}
     /// Queues a message; `None` when there is no room.
     fn publish(&mut self, message: &Message) -> Option<Seq>;
     /// Appends the payload of `seq` to `out`.

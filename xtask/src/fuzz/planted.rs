@@ -1,0 +1,145 @@
+//! `cargo xtask fuzz --planted`: bugs that are compiled in on purpose, and how soon each is found.
+
+use std::path::Path;
+
+use super::{Fuzzer, Target, corpus};
+use crate::shell::{Error, Result, bold, red};
+use crate::workspace::Workspace;
+
+/// A bug that `--cfg mutation="NAME"` compiles in.
+struct Planted {
+    name: &'static str,
+    target: &'static str,
+    /// What is wrong.
+    about: &'static str,
+}
+
+const PLANTED: [Planted; 10] = [
+    Planted {
+        name: "fuzz-varint-three",
+        target: "decoder",
+        about: "packets of 16 to 32 kB are said to be a byte shorter than they are written",
+    },
+    Planted {
+        name: "fuzz-will-users",
+        target: "decoder",
+        about: "a will may have one user property more than the limit",
+    },
+    Planted {
+        name: "fuzz-head-length",
+        target: "decoder",
+        about: "the head of a QoS 2 PUBLISH with 128 bytes of properties is taken a byte too soon",
+    },
+    Planted {
+        name: "fuzz-pubrel-unknown",
+        target: "session",
+        about: "PUBREL of an unknown id counts as the end of a message whose acknowledgement is owed",
+    },
+    Planted {
+        name: "fuzz-copy-gate",
+        target: "session",
+        about: "PUBREC does not wait until the owner's copy is durable",
+    },
+    Planted {
+        name: "fuzz-alias-evicted",
+        target: "session",
+        about: "a topic alias that was given to another topic is still used for the first",
+    },
+    Planted {
+        name: "fuzz-group-left",
+        target: "core",
+        about: "leaving a shared group whose filter begins with a wildcard counts a message too few",
+    },
+    Planted {
+        name: "fuzz-spliced-twice",
+        target: "core",
+        about: "two large payloads for a client that reads the first in pieces",
+    },
+    Planted {
+        name: "fuzz-plus-edge",
+        target: "topics",
+        about: "the edge of a + stays when its last filter goes and two named levels stay beside it",
+    },
+    Planted {
+        name: "fuzz-walk-resumed",
+        target: "topics",
+        about: "a walk whose place three levels down was removed begins its level anew",
+    },
+];
+
+/// Builds each planted bug of these targets and fuzzes, from no corpus at all, until it is found.
+///
+/// # Errors
+/// If one is not found in time.
+pub(super) fn main(ws: &Workspace, targets: &[&'static Target], seconds: u32) -> Result<()> {
+    let mut table = format!(
+        "{:<24} {:<8} {:>8} {:>11}  {:<6}  {}\n",
+        "planted bug", "target", "seconds", "executions", "corpus", "what is wrong"
+    );
+    let mut missed = Vec::new();
+    for target in targets {
+        for planted in PLANTED
+            .iter()
+            .filter(|planted| planted.target == target.name)
+        {
+            println!(
+                "\n{}",
+                bold(&format!("== {}: {}", planted.name, planted.about))
+            );
+            let mut fuzzer = Fuzzer::new(ws, target);
+            fuzzer.flags = format!("--cfg mutation=\"{}\"", planted.name);
+            fuzzer.build = ws.target.join("fuzz/planted");
+            fuzzer.build()?;
+            let by_corpus = caught_by_corpus(ws, &fuzzer)?;
+            let folder = ws.target.join("fuzz/empty").join(planted.name);
+            let _ = std::fs::remove_dir_all(&folder);
+            std::fs::create_dir_all(&folder)
+                .map_err(|error| format!("{}: {error}", folder.display()))?;
+            let figures = fuzzer.fuzz_in(&folder, seconds)?;
+            let found = match &figures.finding {
+                Some(finding) => format!("{:.1}", finding.after.as_secs_f32()),
+                None => {
+                    missed.push(planted.name);
+                    "-".to_owned()
+                }
+            };
+            table += &format!(
+                "{:<24} {:<8} {found:>8} {:>11}  {:<6}  {}\n",
+                planted.name,
+                target.name,
+                figures.runs,
+                if by_corpus { "yes" } else { "no" },
+                planted.about
+            );
+        }
+    }
+    println!(
+        "\n{table}\nseconds: until it was found, from an empty corpus; corpus: whether the committed inputs find it when replayed"
+    );
+    if missed.is_empty() {
+        Ok(())
+    } else {
+        println!("{} {} in {seconds} s", red("not found:"), missed.join(", "));
+        Err(Error::Told)
+    }
+}
+
+/// Whether the committed inputs find it when they are run once each.
+fn caught_by_corpus(ws: &Workspace, fuzzer: &Fuzzer<'_>) -> Result<bool> {
+    let folder = ws.target.join("fuzz/committed").join(fuzzer.target.name);
+    let _ = std::fs::remove_dir_all(&folder);
+    corpus::unpack(&ws.root.join("xtask/fuzz"), fuzzer.target.name, &folder)?;
+    if is_empty(&folder) {
+        return Ok(false);
+    }
+    let prefix = ws.target.join("fuzz/committed/found-");
+    let options = [
+        "-runs=0".to_owned(),
+        format!("-artifact_prefix={}", prefix.display()),
+    ];
+    Ok(!fuzzer.run(&[&folder], &options).listen(|_| ())?)
+}
+
+fn is_empty(folder: &Path) -> bool {
+    std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+}
