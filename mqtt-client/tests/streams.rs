@@ -282,8 +282,12 @@ async fn what_nobody_reads_is_acknowledged() {
                 peer.send(topic, qos, b"x").await;
             }
         }
-        peer.until_ended(6).await;
-        peer.until_completed(3).await;
+        let acknowledged = async {
+            peer.until_ended(6).await;
+            peer.until_completed(3).await;
+        };
+        let soon = tokio::time::timeout(Duration::from_secs(5), acknowledged);
+        assert!(soon.await.is_ok(), "every message is acknowledged");
         drop(unread);
     }
 }

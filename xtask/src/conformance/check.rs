@@ -41,10 +41,10 @@ fn named(tests: &[Test]) -> Named<'_> {
     named
 }
 
-/// Puts the tests that name a statement into its row.
-pub(super) fn fix(statements: &mut [Statement], tests: &[Test]) {
+/// Puts the tests that name a statement into its row; rows that a merge has left twice become one if they agree on the rest.
+pub(super) fn fix(statements: &mut Vec<Statement>, tests: &[Test]) {
     let named = named(tests);
-    for statement in statements {
+    for statement in statements.iter_mut() {
         let of = named.get(&(statement.spec, statement.id.as_str()));
         statement.tests = of
             .into_iter()
@@ -52,6 +52,8 @@ pub(super) fn fix(statements: &mut [Statement], tests: &[Test]) {
             .map(|&test| test.to_owned())
             .collect();
     }
+    let mut seen = BTreeSet::new();
+    statements.retain(|statement| seen.insert(statement.to_string()));
 }
 
 /// Everything that does not fit.
@@ -379,10 +381,11 @@ mod tests {
             "/// [MQTT-2.2.1-3]\n#[test]\nfn b() {}\n/// [MQTT-2.2.1-3]\n#[test]\nfn a() {}\n";
         let tree = Tree::from_files([("x/tests/x.rs", test)]);
         let mut rows = parse(
-            "spec\tid\tparaphrase\tside\tlayer\ttests\totherwise\n5.0\tMQTT-2.2.1-3\tx\tboth\tcore\told::test\t",
+            "spec\tid\tparaphrase\tside\tlayer\ttests\totherwise\n5.0\tMQTT-2.2.1-3\tx\tboth\tcore\told::test\t\n5.0\tMQTT-2.2.1-3\tx\tboth\tcore\tother::test\t",
         )
         .expect("a table");
         fix(&mut rows, &scan::tests(&tree));
+        assert_eq!(rows.len(), 1, "what a merge had left");
         assert_eq!(rows[0].tests, ["x/tests/x.rs::a", "x/tests/x.rs::b"]);
     }
 }
