@@ -27,7 +27,12 @@ impl Trace {
         if line.chars().count() > WIDTH {
             line = line.chars().take(WIDTH).chain("…".chars()).collect();
         }
-        self.0.borrow_mut().lines.push(line);
+        let lines = &mut self.0.borrow_mut().lines;
+        if lines.len() >= 100 * SHOWN {
+            // Nobody will see them, and a long case has many.
+            lines.drain(..99 * SHOWN);
+        }
+        lines.push(line);
     }
 
     /// The last lines, oldest first.

@@ -324,6 +324,7 @@ fn set_anew_on_each_connection(ctx: &Ctx) -> Step {
     let mut subscriber = taking(ctx, Some(5))?;
     subscriber.subscribe_at(&ctx.topic("topic/+"), QoS::AtLeastOnce)?;
     rounds(ctx, &mut subscriber, 2, 5)?;
+    subscriber.ping()?;
     let mut publisher = ctx.connect("p")?;
     for maximum in [Some(5), Some(1), None] {
         for number in 0..2 {
@@ -343,6 +344,8 @@ fn set_anew_on_each_connection(ctx: &Ctx) -> Step {
             let topic = topic_of(&frame, &mut known, maximum.unwrap_or(0))?;
             same("topic", topic, ctx.topic(&format!("topic/{number}")))?;
         }
+        // Acknowledged for good before the next connection.
+        subscriber.ping()?;
     }
     Ok(())
 }

@@ -21,6 +21,7 @@ mod ping;
 mod properties;
 mod publish;
 mod qos;
+mod redelivery;
 mod refused;
 mod retained;
 mod session;
@@ -65,6 +66,7 @@ pub fn cases() -> Vec<Case> {
         disconnect::CHAPTER,
         qos::CHAPTER,
         deliver::CHAPTER,
+        redelivery::CHAPTER,
         order::CHAPTER,
         topics::CHAPTER,
         wildcards::CHAPTER,
