@@ -6,6 +6,7 @@ mod net;
 mod talk;
 
 mod agree;
+mod batches;
 mod commits;
 mod delivery;
 mod forwarding;

@@ -135,6 +135,10 @@ impl Restore {
                 })
             })
             .collect();
+        // A batch of its own, in this order: what is given to a session from here on, by whatever worker, stands behind its new name.
+        for core in cores.iter_mut() {
+            core.store.commit();
+        }
         if let Some(first) = cores.first_mut() {
             for (copy, stray) in self.strays {
                 if let Some(group) = group_of(&shared, stray.group) {
@@ -163,7 +167,6 @@ impl Restore {
         }
         for core in cores {
             core.tally.flush(core.shared.counters());
-            // In this order, and before any round: no worker may name a session to the store before it has its new name there.
             core.store.commit();
             core.flushed = core.store.latest();
         }

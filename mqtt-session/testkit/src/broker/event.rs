@@ -91,6 +91,8 @@ pub(super) enum Event {
         client: usize,
         filter: usize,
         sub: Sub,
+        /// Names it.
+        key: u32,
         now: Instant,
     },
     Unsubscribe {
@@ -102,6 +104,19 @@ pub(super) enum Event {
         client: usize,
         id: u16,
         what: What,
+    },
+    /// A retained message was written for the subscription that has this key.
+    Served {
+        client: usize,
+        key: u32,
+        topic: usize,
+    },
+    /// The broker crashed, and goes on with what is durable.
+    Crashed,
+    /// After a crash a session goes on without its connection.
+    Resumed {
+        client: usize,
+        now: Instant,
     },
     /// The handshake of a delivery is over.
     Acknowledged {

@@ -1,119 +1,152 @@
-//! A store for all workers: one log, made durable late and up to the end of a round, which a crash cuts off there.
+//! A store for all workers: one sequence of batches, made durable late and in order, of which a crash leaves the front.
 
+use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mqtt_broker::core::{Record, Store, Subscriber};
+use mqtt_broker::core::{OwnedRecord, Record, Restore, Store, Subscriber};
 use mqtt_codec::QoS;
 use mqtt_session::{Change, Commit};
 
 use super::model::NO_NUMBER;
 use super::tables;
 
-/// What the simulation needs to know of a record.
-#[derive(Clone, Debug)]
-pub(super) enum Entry {
-    /// A session began or goes on: of this client.
-    Session(Subscriber, usize),
-    /// A copy of a group's message, by its number, for this session.
-    GroupCopy { message: u32, exactly_once: bool },
-    /// A QoS 2 message got a packet id; its number when a group gave it to this session.
-    Sent(Subscriber, u16, Option<u32>),
-    /// That id is free again.
-    Completed(Subscriber, u16),
-    /// A session or group ended.
-    Ended(Subscriber),
-    /// Anything else.
-    Other,
-}
+type Numbered = (u64, OwnedRecord);
 
-/// The log of all workers.
+/// The records of all workers.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    log: Vec<Entry>,
-    /// Ends of rounds that are not durable.
-    rounds: Vec<u64>,
-    /// How far the log is durable.
+    /// The number of the latest record.
+    latest: u64,
+    /// What each worker has recorded since its last commit.
+    open: [Vec<Numbered>; 3],
+    /// Batches that are not durable.
+    sealed: VecDeque<Vec<Numbered>>,
+    durable: Vec<Numbered>,
+    /// The number of the latest record of each worker.
+    of: [u64; 3],
+    /// No record up to here is missing among those that are durable.
     committed: u64,
     late: bool,
-    /// QoS 2 messages of groups whose delivery to a session has begun.
-    begun: Vec<(Subscriber, u32)>,
-    /// Packet ids of QoS 2 messages, and the record that gave each.
-    ids: Vec<(Subscriber, u16, u64)>,
-    /// The latest session of each client.
-    current: [Option<Subscriber>; 8],
-    /// QoS 2 messages of groups that ended with the session to which their delivery had begun.
-    pub(super) lost: Vec<u32>,
+    known: Known,
 }
 
-impl Ledger {
-    fn take(&mut self, record: &Record<'_>) -> u64 {
-        let entry = match *record {
+/// What the simulation needs to know of the records.
+#[derive(Debug, Default)]
+struct Known {
+    /// Whose session each name is.
+    names: Vec<(Subscriber, usize)>,
+    /// Copies that groups gave to sessions: the record, the message, and whether it goes out at QoS 2.
+    copies: Vec<(u64, u32, bool)>,
+    /// QoS 2 messages of groups whose delivery to a client has begun.
+    begun: Vec<(usize, u32)>,
+    /// Packet ids of QoS 2 messages to a client, and the record that gave each.
+    ids: Vec<(usize, u16, u64)>,
+    /// QoS 2 messages of groups that ended with the session to which their delivery had begun.
+    lost: Vec<u32>,
+}
+
+impl Known {
+    fn client(&self, who: Subscriber) -> Option<usize> {
+        let named = self.names.iter().find(|(name, _)| *name == who);
+        named.map(|&(_, client)| client)
+    }
+
+    fn take(&mut self, number: u64, record: &Record<'_>) {
+        match *record {
             Record::Session {
                 session, client_id, ..
-            } => tables::client(client_id).map_or(Entry::Other, |c| Entry::Session(session, c)),
+            }
+            | Record::Renamed { session, client_id } => {
+                if let Some(client) = tables::client(client_id)
+                    && self.client(session).is_none()
+                {
+                    self.names.push((session, client));
+                }
+            }
+            Record::Restarted => self.names.clear(),
+            Record::Ended(who) => {
+                let Some(client) = self.client(who) else {
+                    return;
+                };
+                self.names.retain(|&(name, _)| name != who);
+                self.ids.retain(|&(of, ..)| of != client);
+                let ended = self.begun.extract_if(.., |(of, _)| *of == client);
+                self.lost.extend(ended.map(|(_, message)| message));
+            }
             Record::Queued {
                 message,
                 qos,
                 group: Some(_),
                 ..
-            } => Entry::GroupCopy {
-                message: super::number(message.payload()).unwrap_or(NO_NUMBER),
-                exactly_once: qos == QoS::ExactlyOnce,
-            },
-            Record::Handshake {
-                session,
-                change: Change::Sent(_, id),
-                copy,
             } => {
-                let queued = (copy.0 as usize).checked_sub(1).map(|at| &self.log[at]);
-                let group = match queued {
-                    Some(Entry::GroupCopy {
-                        message,
-                        exactly_once: true,
-                    }) => Some(*message),
-                    _ => None,
-                };
-                Entry::Sent(session, id.get(), group)
+                let message = super::number(message.payload()).unwrap_or(NO_NUMBER);
+                let exactly_once = qos == QoS::ExactlyOnce;
+                self.copies.push((number, message, exactly_once));
             }
             Record::Handshake {
                 session,
-                change: Change::Completed(id),
-                ..
-            } => Entry::Completed(session, id.get()),
-            Record::Ended(who) => Entry::Ended(who),
-            _ => Entry::Other,
+                change,
+                copy,
+            } => self.handshake(number, session, change, copy),
+            _ => {}
+        }
+    }
+
+    fn handshake(&mut self, number: u64, session: Subscriber, change: Change, copy: Commit) {
+        let Some(client) = self.client(session) else {
+            return;
         };
-        match entry {
-            Entry::Session(who, client) => self.current[client] = Some(who),
-            Entry::Sent(session, id, group) => {
-                self.ids.push((session, id, self.latest() + 1));
-                self.begun.extend(group.map(|message| (session, message)));
+        match change {
+            Change::Sent(_, id) => {
+                self.ids.push((client, id.get(), number));
+                let mut copies = self.copies.iter().rev();
+                if let Some(&(_, message, true)) = copies.find(|(queued, ..)| *queued == copy.0) {
+                    self.begun.push((client, message));
+                }
             }
-            Entry::Completed(session, id) => {
+            Change::Completed(id) => {
                 self.ids
-                    .retain(|&(who, sent, _)| (who, sent) != (session, id));
-            }
-            Entry::Ended(who) => {
-                self.ids.retain(|&(session, ..)| session != who);
-                let ended = self.begun.extract_if(.., |(session, _)| *session == who);
-                self.lost.extend(ended.map(|(_, message)| message));
+                    .retain(|&(of, sent, _)| (of, sent) != (client, id.get()));
             }
             _ => {}
         }
-        self.log.push(entry);
-        self.log.len() as u64
+    }
+}
+
+impl Ledger {
+    fn take(&mut self, worker: usize, record: &Record<'_>) -> u64 {
+        self.latest += 1;
+        self.known.take(self.latest, record);
+        self.of[worker] = self.latest;
+        self.open[worker].push((self.latest, OwnedRecord::from(record)));
+        self.latest
+    }
+
+    fn seal(&mut self, worker: usize) {
+        let batch = core::mem::take(&mut self.open[worker]);
+        if !batch.is_empty() {
+            self.sealed.push_back(batch);
+        }
+        if !self.late {
+            self.release(usize::MAX);
+        }
     }
 
     /// The number of the latest record.
     pub(super) const fn latest(&self) -> u64 {
-        self.log.len() as u64
+        self.latest
+    }
+
+    /// The number of the latest record of a worker.
+    pub(super) fn latest_of(&self, worker: u16) -> u64 {
+        self.of[usize::from(worker)]
     }
 
     /// The record that gave a packet id of a client's session to a QoS 2 message.
     pub(super) fn sent(&self, client: usize, id: u16) -> Option<u64> {
-        let session = self.current[client]?;
-        let find = |&&(who, sent, _): &&(Subscriber, u16, u64)| who == session && sent == id;
-        self.ids.iter().rev().find(find).map(|&(_, _, at)| at)
+        let mut ids = self.known.ids.iter().rev();
+        let sent = ids.find(|&&(of, sent, _)| (of, sent) == (client, id));
+        sent.map(|&(_, _, at)| at)
     }
 
     /// How far everything is durable.
@@ -121,18 +154,46 @@ impl Ledger {
         self.committed
     }
 
-    /// Rounds that are not durable.
-    pub(super) const fn waiting(&self) -> usize {
-        self.rounds.len()
+    /// Batches that are not durable.
+    pub(super) fn waiting(&self) -> usize {
+        self.sealed.len()
     }
 
-    /// Makes the first `rounds` rounds durable that are not.
-    pub(super) fn release(&mut self, rounds: usize) {
-        let n = rounds.min(self.rounds.len());
-        if let Some(&last) = self.rounds[..n].last() {
-            self.committed = last;
+    /// Takes the messages that were lost since the last time.
+    pub(super) fn take_lost(&mut self, to: &mut Vec<u32>) {
+        to.append(&mut self.known.lost);
+    }
+
+    /// Makes the first batches durable that are not.
+    pub(super) fn release(&mut self, batches: usize) {
+        let n = batches.min(self.sealed.len());
+        for batch in self.sealed.drain(..n) {
+            self.durable.extend(batch);
         }
-        self.rounds.drain(..n);
+        let open = self.open.iter().filter_map(|open| open.first());
+        let sealed = self.sealed.iter().filter_map(|batch| batch.first());
+        let missing = open.chain(sealed).map(|(number, _)| *number).min();
+        self.committed = missing.map_or(self.latest, |number| number - 1);
+    }
+
+    /// The crash: only what is durable is left. Says of each record whether it is, and gives what a restart begins with.
+    pub(super) fn crash(&mut self) -> (Vec<bool>, Restore) {
+        self.open = Default::default();
+        self.sealed.clear();
+        self.committed = self.latest;
+        self.known = Known::default();
+        let mut is_durable = vec![false; self.latest as usize + 1];
+        let mut restore = Restore::new();
+        // What has no record happened whatever the store has kept.
+        is_durable[0] = true;
+        for (number, record) in &self.durable {
+            is_durable[*number as usize] = true;
+            let record = record.record();
+            self.known.take(*number, &record);
+            let taken = restore.take(&record, Commit(*number));
+            taken.unwrap_or_else(|malformed| panic!("{malformed}: {record:?}"));
+        }
+        (is_durable, restore)
     }
 }
 
@@ -153,9 +214,10 @@ impl Ledgers {
     }
 
     /// The store of one worker.
-    pub(super) fn store(&self) -> Box<dyn Store> {
+    pub(super) fn store(&self, worker: u16) -> Box<dyn Store> {
         Box::new(Handle {
             ledger: self.clone(),
+            worker: usize::from(worker),
             latest: 0,
         })
     }
@@ -164,12 +226,13 @@ impl Ledgers {
 #[derive(Debug)]
 struct Handle {
     ledger: Ledgers,
+    worker: usize,
     latest: u64,
 }
 
 impl Store for Handle {
     fn record(&mut self, record: &Record<'_>) -> Commit {
-        self.latest = self.ledger.lock().take(record);
+        self.latest = self.ledger.lock().take(self.worker, record);
         Commit(self.latest)
     }
 
@@ -178,12 +241,7 @@ impl Store for Handle {
     }
 
     fn commit(&mut self) {
-        let mut ledger = self.ledger.lock();
-        if !ledger.late {
-            ledger.committed = ledger.committed.max(self.latest);
-        } else if ledger.rounds.last().copied().unwrap_or(ledger.committed) < self.latest {
-            ledger.rounds.push(self.latest);
-        }
+        self.ledger.lock().seal(self.worker);
     }
 
     fn committed(&self) -> Commit {

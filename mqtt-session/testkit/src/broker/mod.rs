@@ -7,11 +7,14 @@
 //! packet id is free, and whether the store has kept what an answer promises.
 
 mod client;
+mod doing;
 mod event;
+mod identify;
 mod judge;
 mod ledger;
 mod model;
 mod net;
+mod routing;
 mod state;
 mod tables;
 mod wire;
@@ -33,9 +36,12 @@ pub const INTERESTING: &[&str] = &[
     "PUBREL replayed",
     "QoS 0 delivered",
     "a client timed out",
+    "acknowledgement waited for a commit",
     "alias evicted",
     "batch for another worker",
+    "broker restarted",
     "connected without a session",
+    "crash before a commit",
     "cut inside a packet",
     "cut inside a packet to the broker",
     "cut inside a payload",
@@ -75,6 +81,8 @@ struct Sim {
     clients: Vec<Client>,
     messages: u32,
     wills: u32,
+    /// The broker crashes now and then.
+    crashes: bool,
 }
 
 /// Runs `steps` steps from `seed`, then lets everything come to its end, checks that it did, and says what happened.
@@ -141,7 +149,9 @@ impl Sim {
             clients: vec![],
             messages: 0,
             wills: 0,
+            crashes: false,
         };
+        sim.crashes = sim.rng.one_in(2);
         let kinds = sim.net.model.setup.kinds.iter().enumerate();
         sim.clients = kinds
             .map(|(index, &kind)| Client::new(index, kind))
@@ -182,6 +192,10 @@ impl Sim {
             56..57 => {
                 let ms = 5_000 + self.rng.below(30_000) as u64;
                 self.pass(ms);
+            }
+            57 if self.crashes => {
+                let workers = 1 + self.rng.below(3) as u16;
+                self.net.crash(workers, self.rng.next());
             }
             _ => self.publish(c),
         }

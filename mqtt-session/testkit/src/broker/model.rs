@@ -25,6 +25,10 @@ pub(super) struct Model {
     pub(super) presented: Vec<u8>,
     /// The session of its publisher in which a QoS 2 message was routed.
     pub(super) routed: Vec<u32>,
+    /// Subscriptions that were made.
+    subscriptions: u32,
+    /// How often the broker has crashed.
+    pub(super) restarts: u32,
     pub(super) counters: Counters,
 }
 
@@ -56,6 +60,8 @@ impl Model {
             lost: vec![],
             presented: vec![],
             routed: vec![],
+            subscriptions: 0,
+            restarts: 0,
             counters: Counters::default(),
         }
     }
@@ -157,12 +163,14 @@ impl Model {
                     };
                     request.codes[request.count] = sub.qos;
                     request.count += 1;
+                    self.subscriptions += 1;
                     self.happened(
                         at.record,
                         Event::Subscribe {
                             client,
                             filter,
                             sub,
+                            key: self.subscriptions,
                             now: at.now,
                         },
                     );
@@ -331,6 +339,40 @@ impl Model {
             };
             self.happened(at.record, event);
         }
+    }
+
+    /// A crash: what was not durable has not happened.
+    pub(super) fn crashed(&mut self, is_durable: &[bool]) {
+        self.restarts += 1;
+        let (state, mut counters) = (&mut self.state, Counters::silent());
+        *state = State::default();
+        let mut cx = Context {
+            setup: &self.setup,
+            routings: &self.routings,
+            counters: &mut counters,
+            lost: &self.lost,
+        };
+        // Every round is a batch: from the first event on that is lost all are, but for what was written meanwhile of what is not.
+        let mut all_durable = true;
+        self.journal.retain(|(record, event)| {
+            let durable = is_durable[*record as usize];
+            // A restart has a batch for each worker.
+            let resumed = matches!(event, Event::Resumed { .. });
+            all_durable &= durable || resumed;
+            let written = matches!(event, Event::Wrote { .. } | Event::Served { .. });
+            if (all_durable && durable) || written {
+                state.apply(event, &mut cx);
+                return true;
+            }
+            self.counters.trace(|| format!("    lost: {event:?}"));
+            if let Event::Publish { r, .. } = *event {
+                let message = self.routings[r as usize].message as usize;
+                if let Some(routed) = self.routed.get_mut(message) {
+                    *routed = 0;
+                }
+            }
+            false
+        });
     }
 
     /// A worker has looked at the clock: what is due of its sessions happens, in the order in which it was due.

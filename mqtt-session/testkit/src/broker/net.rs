@@ -8,11 +8,15 @@ use mqtt_broker::core::{AllowAll, Batch, ConnId, Core, Effect, Peer, Received, S
 use mqtt_codec::{Decoded, FromClient, Packet};
 use mqtt_session::Instant;
 
+use super::event::Event;
 use super::ledger::Ledgers;
 use super::model::{At, Model};
 use super::tables::NAMES;
 use super::wire::Wire;
 use crate::rng::Rng;
+
+/// Commits and rounds of polling before a worker looks at its sockets again.
+const PASSES: usize = 10;
 
 /// A connection, and the bytes that are on their way.
 #[derive(Debug)]
@@ -32,6 +36,8 @@ pub(super) struct Link {
     judged: usize,
     /// The broker closes it as soon as everything is written.
     closing: bool,
+    /// The transport is gone, and the broker has not noticed.
+    broken: bool,
 }
 
 impl Link {
@@ -44,6 +50,7 @@ impl Link {
 /// The broker, and all links to it.
 pub(super) struct Net {
     pub(super) shared: Arc<Shared>,
+    settings: Settings,
     pub(super) cores: Vec<Core>,
     inboxes: Vec<VecDeque<Batch>>,
     pub(super) ledgers: Ledgers,
@@ -65,11 +72,12 @@ impl Net {
         now: Instant,
         model: impl FnOnce(&Shared) -> Model,
     ) -> Self {
-        let shared = Shared::new(settings, workers, seed);
+        let shared = Shared::new(settings.clone(), workers, seed);
         let model = model(&shared);
         let ledgers = Ledgers::new(model.setup.late);
         let mut net = Self {
             shared,
+            settings,
             cores: vec![],
             inboxes: (0..workers).map(|_| VecDeque::new()).collect(),
             ledgers,
@@ -88,7 +96,7 @@ impl Net {
         Core::new(
             Arc::clone(&self.shared),
             worker,
-            self.ledgers.store(),
+            self.ledgers.store(worker),
             Arc::new(AllowAll),
             seed ^ u64::from(worker),
             self.now,
@@ -109,6 +117,7 @@ impl Net {
             window,
             judged: 0,
             closing: false,
+            broken: false,
         });
         let link = self.links.len() - 1;
         self.enter(link, rng.below(self.cores.len()));
@@ -134,8 +143,12 @@ impl Net {
         self.ledgers.lock().latest()
     }
 
-    /// The transport breaks: the broker notices.
+    /// The transport breaks: the broker notices in the next round of its worker.
     pub(super) fn cut(&mut self, link: usize) {
+        self.links[link].broken = true;
+    }
+
+    fn notice_break(&mut self, link: usize) {
         if self.links[link].at.is_some() {
             let counters = &mut self.model.counters;
             let rest = &self.links[link].up;
@@ -171,8 +184,39 @@ impl Net {
     }
 
     fn note_lost(&mut self) {
+        self.ledgers.lock().take_lost(&mut self.model.lost);
+    }
+
+    /// The broker's process dies, and starts again from its store, perhaps with another number of workers. Its clients will notice.
+    pub(super) fn crash(&mut self, workers: u16, seed: u64) {
+        self.model.counters.hit("broker restarted");
+        for link in self.live.drain(..) {
+            self.links[link].at = None;
+        }
         let mut ledger = self.ledgers.lock();
-        self.model.lost.append(&mut ledger.lost);
+        self.model
+            .counters
+            .hit_if(ledger.waiting() > 0, "crash before a commit");
+        let (is_durable, restore) = ledger.crash();
+        self.model.lost.clear();
+        ledger.take_lost(&mut self.model.lost);
+        drop(ledger);
+        self.model.crashed(&is_durable);
+        self.model.happened(0, Event::Crashed);
+        self.shared = Shared::new(self.settings.clone(), workers, seed);
+        for (kind, name) in self.model.setup.kinds.iter_mut().zip(NAMES) {
+            kind.home = self.shared.home(name);
+        }
+        self.inboxes = (0..workers).map(|_| VecDeque::new()).collect();
+        self.cores = (0..workers).map(|worker| self.core(worker, seed)).collect();
+        restore.start(&mut self.cores, self.now, self.now);
+        self.note_lost();
+        for client in self.model.state.by_birth() {
+            let home = self.model.setup.kinds[client].home;
+            let record = self.ledgers.lock().latest_of(home);
+            let now = self.now;
+            self.model.happened(record, Event::Resumed { client, now });
+        }
     }
 
     /// One round of a worker; says whether anything was done.
@@ -182,8 +226,13 @@ impl Net {
         while let Some(&link) = self.live.get(at) {
             at += 1;
             if self.links[link].at.is_some_and(|(at, _)| at == worker) {
-                busy |= self.write(link);
-                busy |= self.read(link, rng);
+                if self.links[link].broken {
+                    self.notice_break(link);
+                    busy = true;
+                } else {
+                    busy |= self.write(link);
+                    busy |= self.read(link, rng);
+                }
             }
             // It may be gone now.
             if self.live.get(at - 1) != Some(&link) {
@@ -205,6 +254,19 @@ impl Net {
         let happened = self.at(before);
         self.note_lost();
         self.model.clock(worker as u16, happened);
+        // What was recorded while polling opens the way for more, and the end of a connection can concern others.
+        for _ in 0..PASSES {
+            busy |= self.commit(worker);
+            if self.cores[worker].deadline() != Some(Instant::ZERO) {
+                break;
+            }
+        }
+        busy
+    }
+
+    /// Seals the round, hands over what is for other workers, and polls every touched connection.
+    fn commit(&mut self, worker: usize) -> bool {
+        let mut busy = false;
         let core = &mut self.cores[worker];
         core.commit();
         for effect in core.effects() {
@@ -308,6 +370,12 @@ impl Net {
             return;
         };
         self.judge(link);
+        let committed = self.ledgers.lock().committed();
+        let owed = self.model.wires[link].owed.front();
+        self.model.counters.hit_if(
+            owed.is_some_and(|owed| owed.opens > committed),
+            "acknowledgement waited for a commit",
+        );
         if polled.resume {
             self.links[link].paused = false;
         }

@@ -5,7 +5,7 @@ use std::collections::VecDeque;
 use mqtt_session::Instant;
 
 use super::event::{Event, Goodbye, Sub, What};
-use super::tables::{GROUPS, Kind, MATCHES, SHARED_FILTERS, Setup, TOPICS};
+use super::tables::{GROUPS, Setup, TOPICS};
 use crate::sim::Counters;
 
 /// A message on its way through the broker: one PUBLISH that it took, or one will.
@@ -40,6 +40,8 @@ pub(super) struct Copy {
     pub(super) expires: Option<Instant>,
     /// It has to come; otherwise it may.
     pub(super) must: bool,
+    /// Which of the groups that had this filter, one after the other.
+    pub(super) epoch: u32,
 }
 
 /// A delivery that the broker has begun and not ended.
@@ -70,6 +72,8 @@ pub(super) struct Inbound {
 /// Retained messages on their way to one new subscription.
 #[derive(Clone, Debug)]
 pub(super) struct Permit {
+    /// Which SUBSCRIBE made it.
+    pub(super) key: u32,
     pub(super) filter: u8,
     pub(super) qos: u8,
     pub(super) ids: u32,
@@ -88,6 +92,8 @@ pub(super) struct Session {
     pub(super) exists: bool,
     /// How many sessions there were of this client.
     pub(super) birth: u32,
+    /// Its place in the order.
+    pub(super) born: u64,
     /// The connection that has it.
     pub(super) link: Option<u32>,
     /// The client has used it: it knows of it.
@@ -114,6 +120,8 @@ pub(super) struct Session {
 pub(super) struct Group {
     /// Its members, as bits.
     pub(super) members: u8,
+    /// How many groups with this filter have ended.
+    pub(super) epoch: u32,
     /// What no member was sent.
     pub(super) copies: VecDeque<Copy>,
 }
@@ -138,7 +146,8 @@ pub(super) struct State {
     pub(super) is_retained: [bool; TOPICS.len()],
     /// Counts routings and subscriptions.
     pub(super) order: u64,
-    sent: u64,
+    /// Counts deliveries.
+    pub(super) sent: u64,
 }
 
 /// What applying an event needs beside it.
@@ -177,13 +186,21 @@ impl Session {
 
 impl Group {
     /// Whether a member does not take large messages: what is given to it is gone.
-    fn has_limited(&self, setup: &Setup) -> bool {
+    pub(super) fn has_limited(&self, setup: &Setup) -> bool {
         let mut kinds = setup.kinds.iter().enumerate();
         kinds.any(|(c, kind)| kind.limited && self.members & (1 << c) != 0)
     }
 }
 
 impl State {
+    /// The sessions that there are, in the order in which they began.
+    pub(super) fn by_birth(&self) -> Vec<usize> {
+        let mut order: Vec<usize> = (0..self.sessions.len()).collect();
+        order.retain(|&client| self.sessions[client].exists);
+        order.sort_by_key(|&client| self.sessions[client].born);
+        order
+    }
+
     /// The present retained message of a topic.
     pub(super) fn current(&self, topic: usize, now: Instant) -> Option<Retained> {
         let last = *self.retained[topic].last()?;
@@ -236,10 +253,26 @@ impl State {
                 client,
                 filter,
                 sub,
+                key,
                 now,
-            } => self.subscribe(client, filter, sub, now, cx),
+            } => self.subscribe(client, filter, sub, key, now, cx),
             Event::Unsubscribe { client, filter } => self.unsubscribe(client, filter),
             Event::Wrote { client, id, what } => self.wrote(client, id, what),
+            Event::Served { client, key, topic } => {
+                let mut permits = self.sessions[client].permits.iter_mut();
+                if let Some(permit) = permits.find(|permit| permit.key == key) {
+                    permit.taken[topic] += 1;
+                    permit.must &= !(1 << topic);
+                }
+            }
+            Event::Crashed => self.crash(cx),
+            Event::Resumed { client, now } => {
+                if self.sessions[client].link.is_some() {
+                    self.close(client, None, now, cx);
+                } else if self.sessions[client].is_due(now) {
+                    self.due(client, now, cx);
+                }
+            }
             Event::Acknowledged { client, id } => {
                 self.sessions[client]
                     .flights
@@ -280,6 +313,7 @@ impl State {
     }
 
     fn attach(&mut self, client: usize, link: u32, cx: &mut Context<'_>) {
+        self.order += 1;
         let session = &mut self.sessions[client];
         if session.exists {
             let known = session.used || session.subs.iter().any(Option::is_some);
@@ -297,6 +331,7 @@ impl State {
             *session = Session {
                 exists: true,
                 birth: session.birth + 1,
+                born: self.order,
                 present: Some(false),
                 ..Session::default()
             };
@@ -392,7 +427,7 @@ impl State {
                 group, mut copy, ..
             } = flight.what
                 && !flight.exactly_once
-                && self.groups[usize::from(group)].members != 0
+                && self.groups[usize::from(group)].epoch == copy.epoch
             {
                 cx.counters.hit("group message given to another member");
                 let group = &mut self.groups[usize::from(group)];
@@ -412,238 +447,38 @@ impl State {
         }
     }
 
-    /// One message to everybody who gets it.
-    fn route(&mut self, r: u32, now: Instant, cx: &mut Context<'_>) -> Outcome {
-        let message = cx.routings[r as usize];
-        let topic = usize::from(message.topic);
-        let publisher = usize::from(message.publisher);
-        // A will lives from its publication on.
-        let expires = message.expires.map(|at| {
-            if message.is_will() {
-                now.plus_millis(at.as_millis())
-            } else {
-                at
+    /// QoS 0 is gone, and QoS 1 deliveries begin anew.
+    fn crash(&mut self, cx: &Context<'_>) {
+        for session in &mut self.sessions {
+            session.zero.clear();
+            for permit in &mut session.permits {
+                permit.allowed += 1;
             }
-        });
-        self.order += 1;
-        let mut outcome = Outcome::default();
-        if message.retain {
-            let before = self.current(topic, now).is_some();
-            self.retain(r, topic, expires, message.empty);
-            // What had expired may be gone already: nothing is recorded of its end then.
-            outcome.kept |= before || !message.empty;
-        }
-        let mut copy = Copy {
-            r,
-            at: self.order,
-            qos: message.qos,
-            retain: message.retain,
-            ids: 0,
-            expires,
-            must: !cx.setup.lossy,
-        };
-        for (c, session) in self.sessions.iter_mut().enumerate() {
-            if !session.exists {
-                continue;
-            }
-            let mut granted: Option<(u8, bool, u32)> = None;
-            let mut suppressed = false;
-            for (f, sub) in session.subs.iter().enumerate().take(SHARED_FILTERS) {
-                let Some(sub) = sub.filter(|_| MATCHES[topic] & (1 << f) != 0) else {
-                    continue;
+            for flight in session
+                .flights
+                .extract_if(.., |flight| !flight.exactly_once)
+            {
+                let (queue, copy) = match flight.what {
+                    What::Live(copy) => (&mut session.queue, copy),
+                    What::Group {
+                        group, mut copy, ..
+                    } => {
+                        let group = &mut self.groups[usize::from(group)];
+                        let large = cx.routings[copy.r as usize].large;
+                        copy.must &=
+                            !(large && group.has_limited(cx.setup)) && group.epoch == copy.epoch;
+                        (&mut group.copies, copy)
+                    }
+                    // Whether it comes again hangs on how far the search for retained messages was.
+                    What::Retained { .. } => continue,
                 };
-                outcome.anybody = true;
-                if sub.no_local && c == publisher {
-                    suppressed = true;
-                    continue;
-                }
-                let (qos, retain, ids) = granted.unwrap_or_default();
-                granted = Some((
-                    qos.max(sub.qos),
-                    retain | sub.retain_as_published,
-                    ids | sub.ids(),
-                ));
-            }
-            cx.counters.hit_if(suppressed, "no local suppressed");
-            let Some((qos, retain, ids)) = granted else {
-                continue;
-            };
-            if message.large && cx.setup.kinds[c].limited {
-                cx.counters.hit("packet too large");
-                outcome.kept |= qos.min(message.qos) > 0;
-                continue;
-            }
-            copy.qos = message.qos.min(qos);
-            copy.retain = message.retain && retain;
-            copy.ids = ids;
-            copy.must = !cx.setup.lossy;
-            if copy.qos > 0 {
-                outcome.kept = true;
-                session.queue.push_back(copy);
-            } else if session.link.is_some() {
-                session.zero.push_back(copy);
-            } else if cx.setup.kinds[c].home != cx.setup.kinds[publisher].home {
-                // It may be connected when the message comes to its worker.
-                copy.must = false;
-                session.zero.push_back(copy);
+                let at = queue.partition_point(|other| other.at < copy.at);
+                queue.insert(at, copy);
             }
         }
-        self.route_to_groups(&message, copy, &mut outcome, cx);
-        outcome
-    }
-
-    fn route_to_groups(
-        &mut self,
-        message: &Routing,
-        mut copy: Copy,
-        outcome: &mut Outcome,
-        cx: &mut Context<'_>,
-    ) {
-        for (g, group) in self.groups.iter_mut().enumerate() {
-            let matches = MATCHES[usize::from(message.topic)] & (1 << (g + SHARED_FILTERS)) != 0;
-            if !matches || group.members == 0 {
-                continue;
-            }
-            outcome.anybody = true;
-            outcome.kept |= message.qos > 0;
-            let mut members = (0..8_usize).filter(|c| group.members & (1 << c) != 0);
-            let online = members.any(|c| self.sessions[c].link.is_some());
-            cx.counters
-                .hit_if(!online, "group without any member online");
-            copy.qos = message.qos;
-            let fits = !(message.large && group.has_limited(cx.setup));
-            copy.must = message.qos > 0 && !cx.setup.lossy && fits;
-            group.copies.push_back(copy);
+        for group in &mut self.groups {
+            group.copies.retain(|copy| copy.qos > 0);
         }
-    }
-
-    /// Sets or removes the retained message of a topic.
-    fn retain(&mut self, r: u32, topic: usize, expires: Option<Instant>, empty: bool) {
-        if self.is_retained[topic]
-            && let Some(last) = self.retained[topic].last_mut()
-        {
-            last.until = self.order;
-        }
-        self.is_retained[topic] = !empty;
-        if !empty {
-            self.retained[topic].push(Retained {
-                r,
-                expires,
-                until: u64::MAX,
-            });
-        }
-        // Whoever waits for the one before gets this one, or nothing.
-        for permit in self.sessions.iter_mut().flat_map(|s| &mut s.permits) {
-            permit.must &= !(1 << topic);
-        }
-    }
-
-    fn subscribe(
-        &mut self,
-        client: usize,
-        filter: usize,
-        sub: Sub,
-        now: Instant,
-        cx: &mut Context<'_>,
-    ) {
-        self.order += 1;
-        let kind: &Kind = &cx.setup.kinds[client];
-        let known = self.sessions[client].subs[filter].replace(sub).is_some();
-        if let Some(group) = filter.checked_sub(SHARED_FILTERS) {
-            let group = &mut self.groups[group];
-            group.members |= 1 << client;
-            // What is given to a member that does not take it is gone.
-            for copy in group.copies.iter_mut().filter(|_| kind.limited) {
-                copy.must &= !cx.routings[copy.r as usize].large;
-            }
-            return;
-        }
-        let mut must = 0;
-        for (topic, matches) in MATCHES.iter().enumerate() {
-            if matches & (1 << filter) == 0 {
-                continue;
-            }
-            if let Some(current) = self.current(topic, now) {
-                let large = cx.routings[current.r as usize].large;
-                if !(large && kind.limited) {
-                    must |= 1 << topic;
-                }
-            }
-        }
-        let wanted = match sub.retain_handling {
-            0 => true,
-            1 => !known,
-            _ => false,
-        };
-        if !wanted {
-            cx.counters
-                .hit_if(must != 0, "retained not delivered by retain handling");
-            return;
-        }
-        self.sessions[client].permits.push(Permit {
-            filter: filter as u8,
-            qos: sub.qos,
-            ids: sub.ids(),
-            since: self.order,
-            // When messages are lost, copies that came because of RETAIN AS PUBLISHED cannot always be told from these.
-            allowed: if cx.setup.lossy { 3 } else { 1 },
-            taken: Default::default(),
-            must: if cx.setup.lossy { 0 } else { must },
-        });
-    }
-
-    fn unsubscribe(&mut self, client: usize, filter: usize) {
-        let session = &mut self.sessions[client];
-        if session.subs[filter].take().is_none() {
-            return;
-        }
-        for permit in &mut session.permits {
-            if usize::from(permit.filter) == filter {
-                permit.must = 0;
-            }
-        }
-        if let Some(group) = filter.checked_sub(SHARED_FILTERS) {
-            let group = &mut self.groups[group];
-            group.members &= !(1 << client);
-            if group.members == 0 {
-                // What waited ends with the group; what its last member has already may still come.
-                for copy in &mut group.copies {
-                    copy.must = false;
-                }
-            }
-        }
-    }
-
-    /// The broker wrote a PUBLISH with an id for the first time.
-    fn wrote(&mut self, client: usize, id: u16, what: What) {
-        self.sent += 1;
-        let session = &mut self.sessions[client];
-        let exactly_once = match what {
-            What::Live(copy) => {
-                session.queue.retain(|waiting| waiting.at != copy.at);
-                copy.qos == 2
-            }
-            What::Retained { exactly_once, .. } => exactly_once,
-            What::Group {
-                group,
-                copy,
-                exactly_once,
-            } => {
-                let copies = &mut self.groups[usize::from(group)].copies;
-                copies.retain(|waiting| waiting.at != copy.at);
-                exactly_once
-            }
-        };
-        session.flights.push(Flight {
-            id,
-            what,
-            exactly_once,
-            received: false,
-            opens: 0,
-            sent: true,
-            released: false,
-            order: self.sent,
-        });
     }
 }
 

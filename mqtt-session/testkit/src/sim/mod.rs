@@ -33,6 +33,15 @@ impl Default for Counters {
 }
 
 impl Counters {
+    /// Counters of something that is only repeated, and not traced.
+    #[must_use]
+    pub const fn silent() -> Self {
+        Self {
+            counts: BTreeMap::new(),
+            trace: false,
+        }
+    }
+
     /// It happened.
     pub fn hit(&mut self, name: &'static str) {
         if self.trace && name != "steps" {
