@@ -3,6 +3,7 @@
 use mqtt_codec::{QoS, ReasonCode, RetainHandling, SubscriptionOptions, Version};
 use mqtt_testkit::rng::Rng;
 
+use crate::past::matches;
 use crate::trace::{After, Hello, LATE_S, Manner, Message, SOON_S, Step, Trace};
 
 const VERSIONS: [Version; 3] = [Version::V5, Version::V311, Version::V31];
@@ -41,20 +42,22 @@ struct Features {
 impl Features {
     fn new(rng: &mut Rng) -> Self {
         let mut percent = |percent| rng.below(100) < percent;
+        let receive_maximum = percent(35);
         Self {
             shared: percent(30),
-            overlap: percent(50),
+            overlap: percent(60),
             several: percent(50),
             options: percent(60),
-            ids: percent(50),
+            ids: percent(60),
             retained: percent(60),
             wills: percent(45),
             time: percent(25),
-            receive_maximum: percent(30),
-            packet_size: percent(20),
+            receive_maximum,
+            packet_size: percent(25),
             aliases: percent(40),
             properties: percent(50),
-            withhold: percent(45),
+            // A small window shows only in those who keep it full.
+            withhold: percent(if receive_maximum { 80 } else { 40 }),
             refuse: percent(15),
             hold: percent(30),
             lose: percent(30),
@@ -128,7 +131,7 @@ impl Maker {
         for client in 0..self.minds.len() {
             if !self.rng.one_in(5) {
                 self.connect(client);
-                if !self.rng.one_in(4) {
+                for _ in 0..self.rng.below(4) {
                     self.subscribe(client);
                 }
             }
@@ -253,7 +256,7 @@ impl Maker {
             ),
             topic_alias_maximum: self.maybe(v5 && self.features.aliases, 2, topic_alias_maximum),
             problem_information: self.maybe(v5, 4, problem_information),
-            manner: if self.rng.one_in(2) {
+            manner: if self.features.receive_maximum || self.rng.one_in(2) {
                 self.manner()
             } else {
                 Manner::AtOnce
@@ -272,7 +275,11 @@ impl Maker {
             };
         }
         if self.rng.one_in(2) {
-            self.pick(&WILDCARDS).to_owned()
+            let from = self.rng.below(WILDCARDS.len());
+            let wildcards = (0..WILDCARDS.len()).map(|n| WILDCARDS[(from + n) % WILDCARDS.len()]);
+            let mut hits =
+                wildcards.filter(|filter| self.topics.iter().any(|topic| matches(filter, topic)));
+            hits.next().unwrap_or("#").to_owned()
         } else {
             self.topic()
         }
@@ -321,7 +328,7 @@ impl Maker {
             filters.push((filter, options));
         }
         let id = 1 + self.rng.below(300) as u32;
-        let id = self.maybe(v5 && self.features.ids, 2, id);
+        let id = Some(id).filter(|_| v5 && self.features.ids && !self.rng.one_in(3));
         self.steps.push(Step::Subscribe(client, filters, id));
     }
 
@@ -347,7 +354,7 @@ impl Maker {
         } else {
             format!("m{}", self.messages)
         };
-        if self.features.packet_size && !payload.is_empty() && self.rng.one_in(4) {
+        if self.features.packet_size && !payload.is_empty() && self.rng.one_in(3) {
             payload = format!("{payload:.<LARGE$}");
         }
         let expiry = if self.features.time && self.rng.one_in(2) {

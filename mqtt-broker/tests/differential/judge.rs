@@ -1,7 +1,7 @@
 //! Judges what differs: the list of known differences, each with what the specification says.
 
 use crate::past::Past;
-use crate::rules::{endings, groups, handshakes, subscriptions};
+use crate::rules::{endings, groups, handshakes, limits, subscriptions};
 use crate::trace::Step;
 use crate::view::{Got, View};
 
@@ -178,7 +178,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         explain: handshakes::between_publish_and_pubrel,
     },
     Difference {
-        name: "a group with an absent member",
+        name: "a group with a member that is absent, or takes no message so large",
         right: Right::Both,
         statements: "4.8.2",
         reason: "The choice is the server's: ours gives the message to a member that is connected, or to the first that comes; Mosquitto also to absent ones",
@@ -211,5 +211,26 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         statements: "MQTT-3.1.2-8, 3.1.3.2.2",
         reason: "The delay or the session ends, whichever is first; Mosquitto waits for the delay",
         explain: endings::delayed_will_of_an_ended_session,
+    },
+    Difference {
+        name: "the Receive Maximum of the new connection counts for what is sent again",
+        right: Right::Ours,
+        statements: "MQTT-3.3.4-9",
+        reason: "Mosquitto sends all that was in flight at once",
+        explain: limits::window_of_a_resumed_session,
+    },
+    Difference {
+        name: "a message that is too large for a client is as good as sent",
+        right: Right::Ours,
+        statements: "MQTT-3.1.2-25",
+        reason: "Mosquitto drops it too, but it goes on counting against Receive Maximum",
+        explain: limits::too_large_is_as_good_as_sent,
+    },
+    Difference {
+        name: "retained QoS 0 messages for a new subscription while the window is full",
+        right: Right::Both,
+        statements: "MQTT-3.3.4-9",
+        reason: "Receive Maximum does not count QoS 0: Mosquitto sends them at once, ours in their order among the others",
+        explain: limits::at_most_once_before_the_window_opens,
     },
 ];

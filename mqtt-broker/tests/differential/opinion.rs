@@ -5,11 +5,16 @@ use crate::trace::{After, Message, Step, short};
 use crate::view::{Copy, Event, Got, View, level};
 
 /// What a subscription gives of a message.
-fn copy_by(subscription: &Subscription, message: &Message, pattern: &Got) -> Got {
+fn copy_by(known: &Known, subscription: &Subscription, message: &Message, pattern: &Got) -> Got {
     Got {
         qos: level(message.qos.min(subscription.options.qos)),
         retain: message.retain && subscription.options.retain_as_published,
-        ids: subscription.id.into_iter().collect(),
+        // A session of 5.0 may be resumed by an older version, which has none.
+        ids: subscription
+            .id
+            .filter(|_| known.is_v5())
+            .into_iter()
+            .collect(),
         ..pattern.clone()
     }
 }
@@ -19,7 +24,7 @@ pub(crate) fn copies(known: &Known, own: bool, message: &Message, pattern: &Got)
     known
         .matching(&message.topic)
         .filter(|(_, subscription)| !(own && subscription.options.no_local))
-        .map(|(_, subscription)| copy_by(subscription, message, pattern))
+        .map(|(_, subscription)| copy_by(known, subscription, message, pattern))
         .collect()
 }
 

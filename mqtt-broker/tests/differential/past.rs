@@ -92,6 +92,8 @@ pub(crate) struct Past {
     pub(crate) early: BTreeSet<String>,
     /// Retained wills of connections that were taken over.
     pub(crate) wills_at_takeover: Vec<Message>,
+    /// Whether a message was published that is too large for some.
+    pub(crate) large: bool,
     /// Whether time has passed.
     pub(crate) waited: bool,
     /// QoS 2 messages that were a while between PUBLISH and PUBREL.
@@ -113,6 +115,7 @@ impl Past {
                 .collect(),
             early: BTreeSet::new(),
             wills_at_takeover: Vec::new(),
+            large: false,
             waited: false,
             pending: Vec::new(),
         }
@@ -171,6 +174,12 @@ impl Past {
 
     /// Adds a step and what our clients saw of it.
     pub(crate) fn add(&mut self, step: &Step, view: &View) {
+        let message = match step {
+            Step::Publish(_, message, _) => Some(message),
+            Step::Connect(_, hello) => hello.will.as_ref().map(|(will, _)| will),
+            _ => None,
+        };
+        self.large |= message.is_some_and(|message| message.payload != short(&message.payload));
         if let Step::Connect(client, _) = step
             && let known = &self.clients[*client]
             && known.connected

@@ -241,6 +241,9 @@ impl fmt::Display for Message {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let payload = short(&self.payload);
         write!(f, "{} {payload:?} QoS {}", self.topic, self.qos as u8)?;
+        if payload.len() < self.payload.len() {
+            write!(f, " ({} bytes)", self.payload.len())?;
+        }
         if self.retain {
             f.write_str(" retain")?;
         }

@@ -2,7 +2,7 @@
 
 use super::{differing, ends_if_unanswered, goes_on, only, take, take_message, take_out};
 use crate::judge::{Case, Explained};
-use crate::trace::{Message, SOON_S, Step};
+use crate::trace::{Message, SOON_S, Step, short};
 use crate::view::{Copy, Event};
 
 pub(crate) fn will_at_takeover(case: &mut Case<'_>) -> Explained {
@@ -36,7 +36,7 @@ fn will_at_this_takeover(case: &mut Case<'_>) -> Explained {
     let mut explained = Explained::No;
     for receiver in 0..case.ours.len() {
         for got in only(&case.ours[receiver], &case.theirs[receiver]) {
-            if got.topic == will.topic && got.payload == crate::trace::short(&will.payload) {
+            if got.topic == will.topic && got.payload == short(&will.payload) {
                 take_message(&mut case.ours[receiver], &got);
                 explained = explained.max(ends_if_unanswered(case, receiver, true));
                 if will.retain {

@@ -3,7 +3,7 @@
 use super::{differing, ends_if_unanswered, only, take_message, take_out};
 use crate::judge::{Case, Explained};
 use crate::past::{Known, matches, shared_filter};
-use crate::trace::{After, Step};
+use crate::trace::{After, Hello, Step, short};
 use crate::view::{Event, Got};
 
 pub(crate) fn choice_of_the_member(case: &mut Case<'_>) -> Explained {
@@ -62,7 +62,8 @@ pub(crate) fn copies_of_groups_before_5(case: &mut Case<'_>) -> Explained {
     explained
 }
 
-/// A group with an absent member: Mosquitto may have given a message to it, ours gives it to whoever is there, or comes first.
+/// A group with a member that is absent, or takes no message so large: Mosquitto may have given a message to it, ours gives it to whoever
+/// is there, or comes first.
 pub(crate) fn absent_members(case: &mut Case<'_>) -> Explained {
     let mut explained = Explained::No;
     let clients = &case.past.clients;
@@ -89,16 +90,21 @@ pub(crate) fn absent_members(case: &mut Case<'_>) -> Explained {
     // What is given to a publisher whose connection breaks is lost.
     let goes =
         |client: usize| matches!(case.step, Step::Publish(of, _, After::Lose) if *of == client);
-    let absent = |group: &String| {
+    let absent = |group: &String, got: &Got| {
+        let mut messages = case.past.messages(got);
+        let large = messages.any(|(_, message)| message.payload != short(&message.payload));
         let mut clients = clients.iter().enumerate();
         clients.any(|(number, known)| {
             let away = !known.connected || comes(number) || goes(number);
-            known.subscriptions.contains_key(group) && away
+            let limited = |hello: &Hello| hello.maximum_packet_size.is_some();
+            let refuses = large && known.hello.as_ref().is_some_and(limited);
+            known.subscriptions.contains_key(group) && (away || refuses)
         })
     };
     for client in 0..case.ours.len() {
         for (side, got) in &differing(case, client) {
-            if groups(client, &got.topic).iter().any(absent) {
+            let groups = groups(client, &got.topic);
+            if groups.iter().any(|group| absent(group, got)) {
                 take_out(case, client, *side, got);
                 explained = Explained::Ends;
             }

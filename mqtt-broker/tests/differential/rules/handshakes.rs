@@ -4,7 +4,7 @@ use mqtt_codec::QoS;
 
 use super::{differing, goes_on, only, take, take_message, take_out};
 use crate::judge::{Case, Explained};
-use crate::trace::{After, Step};
+use crate::trace::{After, Step, short};
 use crate::view::{Answer, Event, Got, Seen};
 
 pub(crate) fn no_matching_subscribers(case: &mut Case<'_>) -> Explained {
@@ -61,7 +61,7 @@ pub(crate) fn when_qos_2_is_passed_on(case: &mut Case<'_>) -> Explained {
     {
         for client in 0..case.ours.len() {
             for got in only(&case.ours[client], &case.theirs[client]) {
-                if got.topic == message.topic && message.payload.starts_with(&got.payload) {
+                if got.topic == message.topic && got.payload == short(&message.payload) {
                     take_message(&mut case.ours[client], &got);
                     case.owed.push((client, got));
                     found = true;

@@ -3,6 +3,7 @@
 pub(crate) mod endings;
 pub(crate) mod groups;
 pub(crate) mod handshakes;
+pub(crate) mod limits;
 pub(crate) mod subscriptions;
 
 use crate::judge::{Case, Explained};

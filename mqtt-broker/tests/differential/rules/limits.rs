@@ -1,0 +1,57 @@
+//! Known differences in what a client's limits mean: Receive Maximum, Maximum Packet Size.
+
+use super::{Side, differing, take_out};
+use crate::judge::{Case, Explained};
+use crate::trace::Step;
+use crate::view::Copy;
+
+pub(crate) fn too_large_is_as_good_as_sent(case: &mut Case<'_>) -> Explained {
+    let mut explained = Explained::No;
+    for client in 0..case.ours.len() {
+        let hello = case.past.clients[client].hello.as_ref();
+        let limited = hello.is_some_and(|hello| hello.maximum_packet_size.is_some());
+        if !limited || !case.past.large {
+            continue;
+        }
+        for (side, got) in differing(case, client) {
+            // What Mosquitto is late with, it may send later.
+            if got.qos > 0 {
+                take_out(case, client, side, &got);
+                explained = Explained::Ends;
+            }
+        }
+    }
+    explained
+}
+
+pub(crate) fn window_of_a_resumed_session(case: &mut Case<'_>) -> Explained {
+    let Step::Connect(client, hello) = case.step else {
+        return Explained::No;
+    };
+    if hello.receive_maximum.is_none() {
+        return Explained::No;
+    }
+    let mut explained = Explained::No;
+    for (side, got) in differing(case, *client) {
+        if side == Side::Theirs && got.qos > 0 && got.delivery == Copy::Again {
+            take_out(case, *client, side, &got);
+            explained = Explained::Ends;
+        }
+    }
+    explained
+}
+
+pub(crate) fn at_most_once_before_the_window_opens(case: &mut Case<'_>) -> Explained {
+    let mut explained = Explained::No;
+    for client in 0..case.ours.len() {
+        let hello = case.past.clients[client].hello.as_ref();
+        let limited = hello.is_some_and(|hello| hello.receive_maximum.is_some());
+        for (side, got) in differing(case, client) {
+            if limited && side == Side::Theirs && got.qos == 0 && got.retain {
+                take_out(case, client, side, &got);
+                explained = Explained::Ends;
+            }
+        }
+    }
+    explained
+}
