@@ -24,7 +24,7 @@ fn connack_waits() {
     let mut server = ServerScript::<Stored>::opened(Version::V311);
     server.answers = false;
     server.send(&Connect::new(Version::V311, "c"));
-    let kept = server.owner.keep(Note::Created);
+    let kept = server.owner.keep(Note::Created { kept: true });
     let accept = Accept {
         session_present: false,
         server_keep_alive: None,

@@ -1,79 +1,56 @@
 //! Clients and servers of every kind of owner, under cuts, fragments, late commits and crashes, keep the promises of the specification.
 
-use mqtt_codec::Version;
-use mqtt_testkit::owners::{Heaped, Kind, Small, Stored};
-use mqtt_testkit::rng::{one_seed, seeds};
-use mqtt_testkit::sim::{Counters, Sim};
+use mqtt_testkit::rng::{asked_seeds, one_seed, these_seeds};
+use mqtt_testkit::sim::Counters;
+use mqtt_testkit::sim::runs::{self, ALWAYS, LATE_CLIENT, LATE_SERVER, PAIRS, STEPS};
 
-/// Runs `count` seeds for each version.
-fn run<C: Kind, S: Kind>(count: u64, steps: u32) -> Counters {
+/// Seeds in all: 400 for each pair of owners and each version.
+const SEEDS: u64 = 10_800;
+
+/// Runs the seeds of a pair, prints the counters, and checks that everything has happened that this pair can show.
+fn check(pair: u64, more: &[&[&str]]) {
     let mut counters = Counters::default();
-    for version in [Version::V31, Version::V311, Version::V5] {
-        let name = format!("{} client, {} server, MQTT {version}", C::NAME, S::NAME);
-        seeds(&name, count, |seed| {
-            let mut sim = Sim::<C, S>::new(seed, version);
-            sim.run(steps);
-            counters.add(&sim.counters);
-        });
-    }
-    counters
-}
-
-/// Runs every version, prints the counters, and checks that every interesting thing has happened that this pair can show.
-fn check<C: Kind, S: Kind>(more: &[&str]) {
-    let counters = run::<C, S>(300, 1_000);
+    let count = asked_seeds().unwrap_or(SEEDS);
+    let seeds = one_seed().map_or(0..count, |seed| seed..seed + 1);
+    let mine = seeds.filter(|seed| seed % PAIRS == pair);
+    these_seeds(&runs::describe(pair), mine, |seed| {
+        counters.add(&runs::run(seed, STEPS));
+    });
+    eprintln!(
+        "{}, in every version: {} seeds, {} steps",
+        runs::describe(pair),
+        count / PAIRS,
+        counters.count("steps")
+    );
     eprint!("{}", counters.table());
-    if one_seed().is_some() {
+    if one_seed().is_some() || asked_seeds().is_some() {
         return;
     }
-    let always = [
-        "PINGREQ",
-        "PUBLISH replayed",
-        "PUBREL replayed",
-        "alias evicted",
-        "connected without a session",
-        "cut",
-        "cut inside a packet",
-        "cut inside a payload",
-        "dropped message released",
-        "expired",
-        "id wrapped",
-        "ids turned back",
-        "not reading",
-        "output full",
-        "payload in parts",
-        "refused",
-        "repetition not delivered",
-        "resumed with a session",
-        "timed out",
-        "too large",
-        "window full",
-    ];
-    for name in always.iter().chain(more) {
+    for name in [&ALWAYS[..]].iter().chain(more).copied().flatten() {
         assert!(counters.count(name) > 0, "it never happened: {name}");
     }
 }
 
 macro_rules! pairs {
-    ($($name:ident $client:ident $server:ident [$($more:literal)*];)+) => {$(
+    ($($name:ident $pair:literal [$($more:expr)*];)+) => {$(
         /// QoS 1 at least once, QoS 2 exactly once, order per topic and QoS, Receive Maximum, ids, commits, acknowledged is delivered,
         /// quiescence [MQTT-4.3.2-3], [MQTT-4.3.3-10], [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-4.6.0-2], [MQTT-4.6.0-3],
         /// [MQTT-3.3.4-7], [MQTT-3.3.4-9].
         #[test]
         fn $name() {
-            check::<$client, $server>(&[$($more),*]);
+            check($pair, &[$(&$more),*]);
         }
     )+};
 }
 
 pairs! {
-    fixed_client_and_fixed_server Small Small [];
-    fixed_client_and_heap_server Small Heaped [];
-    fixed_client_and_late_server Small Stored ["server crashed" "idle before a commit"];
-    heap_client_and_fixed_server Heaped Small [];
-    heap_client_and_heap_server Heaped Heaped [];
-    heap_client_and_late_server Heaped Stored ["server crashed" "idle before a commit"];
-    late_client_and_fixed_server Stored Small ["client crashed" "idle before a commit"];
-    late_client_and_heap_server Stored Heaped ["client crashed" "idle before a commit"];
-    late_client_and_late_server Stored Stored ["client crashed" "server crashed" "idle before a commit"];
+    fixed_client_and_fixed_server 0 [];
+    fixed_client_and_heap_server 1 [];
+    fixed_client_and_late_server 2 [LATE_SERVER];
+    heap_client_and_fixed_server 3 [];
+    heap_client_and_heap_server 4 [];
+    heap_client_and_late_server 5 [LATE_SERVER];
+    late_client_and_fixed_server 6 [LATE_CLIENT];
+    late_client_and_heap_server 7 [LATE_CLIENT];
+    late_client_and_late_server 8 [LATE_CLIENT LATE_SERVER];
 }

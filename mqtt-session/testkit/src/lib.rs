@@ -5,6 +5,7 @@
 //! * [`sim`]: two sessions joined by a link that delays, fragments, cuts and reconnects, under the eyes of [`watch`].
 //! * `broker` (feature `broker`): the whole broker core with several clients and workers, in the same style.
 //! * [`fuzz`]: the bodies of the fuzz targets.
+//! * [`runner`]: a simulation over many seeds on all cores.
 //! * [`rng`]: seeds; a failing one is printed and repeated with `MQTT_SEED=…`.
 
 #[cfg(feature = "broker")]
@@ -13,6 +14,7 @@ pub mod fuzz;
 pub mod owners;
 pub mod packets;
 pub mod rng;
+pub mod runner;
 pub mod script;
 pub mod sim;
 pub mod text;

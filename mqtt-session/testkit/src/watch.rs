@@ -2,7 +2,7 @@
 
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
-use mqtt_codec::{Delivery, Packet, PacketId, QoS, ReasonCode};
+use mqtt_codec::{Delivery, Packet, PacketId, Publish, QoS, ReasonCode};
 use mqtt_session::{Change, Gate, Profile, Seq, SessionState, Storage};
 
 use crate::owners::TestOwner;
@@ -41,6 +41,10 @@ pub struct Watch<G> {
     name: &'static str,
     /// What the peer announced.
     pub receive_maximum: u16,
+    /// The aliases that the peer announced that it takes.
+    pub alias_maximum: Option<u16>,
+    /// The window was full, and this ended a message in it: the next one may go.
+    refilled: Option<&'static str>,
     flights: BTreeMap<PacketId, Flight>,
     owed: VecDeque<Owed<G>>,
     /// Gates of the copies of QoS 2 messages whose handshake is open.
@@ -63,6 +67,8 @@ impl<G: Gate> Watch<G> {
         Self {
             name,
             receive_maximum: u16::MAX,
+            alias_maximum: None,
+            refilled: None,
             flights: BTreeMap::new(),
             owed: VecDeque::new(),
             copies: BTreeMap::new(),
@@ -86,6 +92,8 @@ impl<G: Gate> Watch<G> {
     pub fn cut(&mut self) {
         self.owed.clear();
         self.aliases.clear();
+        self.alias_maximum = None;
+        self.refilled = None;
         self.requests.clear();
         self.subacks.clear();
         self.last_replayed = 0;
@@ -142,6 +150,13 @@ impl<G: Gate> Watch<G> {
         for flight in self.flights.values_mut() {
             flight.lost |= flight.number == number;
         }
+    }
+
+    /// The id of a QoS 1 message that its owner dropped is free, unless it was sent again on this connection.
+    fn forget_lost(&mut self, id: PacketId) {
+        self.end_if(id, |flight| {
+            flight.lost && !flight.exactly_once && !flight.sent
+        });
     }
 
     /// The ids of messages in flight.
@@ -201,6 +216,7 @@ impl<G: Gate> Watch<G> {
 
     /// This end took an acknowledgement.
     pub fn took(&mut self, packet: &Packet<'_>) {
+        let full = self.unacknowledged() >= usize::from(self.receive_maximum);
         match packet {
             Packet::PubAck(packet) => self.end_if(packet.packet_id, |flight| flight.sent),
             Packet::PubRec(packet) if packet.reason.is_error() => {
@@ -217,6 +233,13 @@ impl<G: Gate> Watch<G> {
             }
             _ => {}
         }
+        if full && self.unacknowledged() < usize::from(self.receive_maximum) {
+            self.refilled = match packet {
+                Packet::PubComp(_) => Some("quota refilled by a PUBCOMP"),
+                Packet::PubRec(_) => Some("quota refilled by a refusal"),
+                _ => None,
+            };
+        }
     }
 
     /// This end wrote a packet.
@@ -232,14 +255,7 @@ impl<G: Gate> Watch<G> {
     ) {
         match packet {
             Packet::Publish(publish) => {
-                if let Some(alias) = publish.properties.topic_alias()
-                    && !publish.topic.is_empty()
-                {
-                    let before = self.aliases.insert(alias.get(), publish.topic.to_owned());
-                    if before.is_some() {
-                        counters.hit("alias evicted");
-                    }
-                }
+                self.topic(publish, counters);
                 if let Some(id) = publish.delivery.packet_id() {
                     let exactly_once = publish.delivery.qos() == QoS::ExactlyOnce;
                     self.publish(id, exactly_once, publish.dup, number, owner, counters);
@@ -269,8 +285,14 @@ impl<G: Gate> Watch<G> {
                 );
             }
             Packet::Subscribe(packet) => {
-                assert!(!self.flights.contains_key(&packet.packet_id));
-                assert!(self.requests.insert(packet.packet_id));
+                let id = packet.packet_id;
+                self.forget_lost(id);
+                assert!(
+                    !self.flights.contains_key(&id),
+                    "{}: SUBSCRIBE takes {id:?}, which is in flight",
+                    self.name
+                );
+                assert!(self.requests.insert(id));
             }
             Packet::ConnAck(packet) if packet.reason == ReasonCode::SUCCESS => assert!(
                 self.connack.is_open(owner.committed()),
@@ -289,6 +311,30 @@ impl<G: Gate> Watch<G> {
         }
     }
 
+    /// Aliases stand for a topic within one connection, and within what its other end announced.
+    fn topic(&mut self, publish: &Publish<'_>, counters: &mut Counters) {
+        let name = self.name;
+        let Some(alias) = publish.properties.topic_alias() else {
+            assert!(!publish.topic.is_empty(), "{name}: neither topic nor alias");
+            return;
+        };
+        assert!(
+            alias.get() <= self.alias_maximum.unwrap_or(0),
+            "{name}: alias {alias:?} where the peer takes {:?}",
+            self.alias_maximum
+        );
+        if publish.topic.is_empty() {
+            assert!(
+                self.aliases.contains_key(&alias.get()),
+                "{name}: alias {alias:?} stands for nothing on this connection"
+            );
+            counters.hit("alias used");
+        } else {
+            let before = self.aliases.insert(alias.get(), publish.topic.to_owned());
+            counters.hit_if(before.is_some(), "alias evicted");
+        }
+    }
+
     fn publish<O: TestOwner<Gate = G>>(
         &mut self,
         id: PacketId,
@@ -299,10 +345,7 @@ impl<G: Gate> Watch<G> {
         counters: &mut Counters,
     ) {
         let name = self.name;
-        let gone = |flight: &Flight| flight.lost && !flight.exactly_once && !flight.sent;
-        if self.flights.get(&id).is_some_and(gone) {
-            self.flights.remove(&id);
-        }
+        self.forget_lost(id);
         let other = |(&other, flight): (&PacketId, &Flight)| other != id && flight.number == number;
         assert!(
             !self.flights.iter().any(other),
@@ -328,6 +371,9 @@ impl<G: Gate> Watch<G> {
             flight.sent = true;
             counters.hit("PUBLISH replayed");
         } else {
+            if let Some(cause) = self.refilled.take() {
+                counters.hit(cause);
+            }
             assert!(!dup, "{name}: {id:?} is new and has DUP");
             self.sent += 1;
             self.flights.insert(

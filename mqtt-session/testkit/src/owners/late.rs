@@ -69,7 +69,10 @@ impl LateOwner {
                     self.live.remove(&seq);
                 }
                 Entry::Note(Note::Copy) => {}
-                Entry::Note(Note::Created) => memory.exists = true,
+                Entry::Note(Note::Created { kept }) => {
+                    memory.exists = true;
+                    memory.kept = kept;
+                }
                 Entry::Note(Note::Used) => memory.used = true,
                 Entry::Note(Note::Subscribed) => memory.subscribed = true,
                 Entry::Note(Note::Forgotten) => {

@@ -87,8 +87,11 @@ pub trait TestOwner: Owner + Default + Debug {
 pub enum Note {
     /// A copy of a received message.
     Copy,
-    /// The session was created.
-    Created,
+    /// The session was created; `kept` when it outlives its connection.
+    Created {
+        /// Whether it does.
+        kept: bool,
+    },
     /// The client has used the session: it knows of it.
     Used,
     /// The session was subscribed.
@@ -102,6 +105,8 @@ pub enum Note {
 pub struct Memory {
     /// There is a session.
     pub exists: bool,
+    /// It outlives its connection.
+    pub kept: bool,
     /// Its client has shown that it knows: whose CONNACK got lost believes in the session before it.
     pub used: bool,
     /// It is subscribed.

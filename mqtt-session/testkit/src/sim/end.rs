@@ -5,6 +5,7 @@ use mqtt_session::{
     DeliveryId, Gate, Instant, Limits, Output, Owner, Publication, Role, Session, Topic, Tx,
 };
 
+use super::dress::dressed;
 use super::{Counters, Flow};
 use crate::owners::{Kind, Note, TestOwner};
 use crate::rng::Rng;
@@ -52,6 +53,8 @@ pub(super) struct End<R: Role, K: Kind> {
     /// Which connection this is.
     pub(super) connection: u64,
     pub(super) closing: bool,
+    /// What the link adds to packets of this end.
+    rng: Rng,
 }
 
 /// A buffer that takes so many bytes.
@@ -71,7 +74,7 @@ impl Tx for Bounded<'_> {
 }
 
 impl<R: Role, K: Kind> End<R, K> {
-    pub(super) fn new(name: &'static str, limits: &Limits) -> Self {
+    pub(super) fn new(name: &'static str, limits: &Limits, seed: u64) -> Self {
         let mut owner = K::Owner::default();
         *owner.limits_mut() = limits.clone();
         Self {
@@ -84,6 +87,7 @@ impl<R: Role, K: Kind> End<R, K> {
             verdicts: vec![],
             connection: 0,
             closing: false,
+            rng: Rng::new(seed),
         }
     }
 
@@ -141,6 +145,10 @@ impl<R: Role, K: Kind> End<R, K> {
             counters.trace(|| format!("{now}: {} writes {}", self.watch.name(), describe(&packet)));
             counters.hit_if(packet == Packet::PingReq, "PINGREQ");
             self.watch.wrote(&packet, number, &self.owner, counters);
+            if let Some(bytes) = dressed(&packet, self.session.version(), &mut self.rng) {
+                self.tx.truncate(start);
+                self.tx.extend(bytes);
+            }
         }
     }
 
@@ -247,6 +255,8 @@ impl<R: Role, K: Kind> End<R, K> {
             wire: head.wire,
             reason: if declined {
                 ReasonCode::QUOTA_EXCEEDED
+            } else if self.watch.name() == "server" && rng.one_in(6) {
+                ReasonCode::NO_MATCHING_SUBSCRIBERS
             } else {
                 ReasonCode::SUCCESS
             },

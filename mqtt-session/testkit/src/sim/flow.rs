@@ -19,6 +19,8 @@ struct Item {
     ended: bool,
     /// It may stay undelivered: dropped, expired, refused, or its session was lost.
     excused: bool,
+    /// Its owner dropped it, or it expired; a crash may undo that, and it comes late.
+    dropped: bool,
     /// The receiving owner refused it.
     declined: bool,
     /// Deliveries beyond the first that lost sessions allow.
@@ -65,6 +67,7 @@ impl<G: Gate> Flow<G> {
             too_large: message.payload.len() > super::PACKET as usize - 10,
             ended: false,
             excused: false,
+            dropped: false,
             declined: false,
             extra: 0,
             presented: false,
@@ -88,11 +91,11 @@ impl<G: Gate> Flow<G> {
             item.presented = true;
             let last = self.last.entry((topic.to_owned(), qos as u8)).or_default();
             assert!(
-                number >= *last,
+                number >= *last || item.dropped,
                 "{name}: message {number} overtook {last} on {topic}, QoS {}",
                 qos as u8
             );
-            *last = number;
+            *last = number.max(*last);
         }
         if declined {
             item.declined = true;
@@ -151,6 +154,7 @@ impl<G: Gate> Flow<G> {
             Outcome::Expired => {
                 assert!(item.expires.is_some_and(|at| at <= now));
                 item.excused = true;
+                item.dropped = true;
                 counters.hit("expired");
             }
             Outcome::TooLarge => {
@@ -169,10 +173,11 @@ impl<G: Gate> Flow<G> {
         self.items[number].excused = true;
     }
 
-    /// The sender's owner dropped the message, or a crash lost it.
+    /// The sender's owner dropped the message.
     pub(super) fn lost(&mut self, seq: Seq) {
         let number = self.number(seq);
         self.items[number].excused = true;
+        self.items[number].dropped = true;
     }
 
     /// The receiver's end of the session is lost: what is under way may come twice.

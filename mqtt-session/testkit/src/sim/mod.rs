@@ -1,8 +1,10 @@
 //! A simulation: a client and a server session, joined by a link that delays, fragments, cuts and reconnects, as a seed says.
 
+mod dress;
 mod end;
 mod flow;
 mod read;
+pub mod runs;
 mod session;
 
 use std::collections::BTreeMap;
@@ -113,8 +115,6 @@ pub struct Sim<C: Kind, S: Kind> {
     subscribing: bool,
     memory: Memory,
     session_gate: GateOf<S>,
-    /// The server's session outlives its connection.
-    kept: bool,
     question: Option<Question>,
     draining: bool,
     /// What happened.
@@ -154,8 +154,8 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             rng,
             now: Instant::from_millis(1),
             version,
-            client: End::new("client", &ours),
-            server: End::new("server", &theirs),
+            client: End::new("client", &ours, seed),
+            server: End::new("server", &theirs, !seed),
             up: Flow::new("client to server"),
             down: Flow::new("server to client"),
             connected: false,
@@ -164,7 +164,6 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             subscribing: false,
             memory: Memory::default(),
             session_gate: Default::default(),
-            kept: true,
             question: None,
             draining: false,
             counters: Counters::default(),
@@ -230,6 +229,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             955..958 => self.crash_server(),
             958..966 => self.lose(),
             966..970 => {
+                self.counters.hit("trimmed");
                 self.client.session.trim();
                 self.server.session.trim();
             }
@@ -299,6 +299,8 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             if let Some(&seq) = waiting.get(self.rng.below(waiting.len())) {
                 self.client.owner.lose(seq);
                 self.up.lost(seq);
+                self.counters
+                    .trace(|| format!("the client drops message {}", self.up.number(seq)));
                 self.client.watch.lost(self.up.number(seq));
             }
         } else {
@@ -306,6 +308,8 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             if let Some(&seq) = waiting.get(self.rng.below(waiting.len())) {
                 self.server.owner.lose(seq);
                 self.down.lost(seq);
+                self.counters
+                    .trace(|| format!("the server drops message {}", self.down.number(seq)));
                 self.server.watch.lost(self.down.number(seq));
             }
         }
@@ -333,27 +337,44 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             self.client.owner.commit(usize::MAX);
             self.server.owner.commit(usize::MAX);
             self.answer();
-            if self.is_quiescent() {
+            if self.unrest().next().is_none() {
                 return;
             }
         }
-        panic!("not quiescent: {self:#?}");
+        let still: Vec<_> = self.unrest().collect();
+        panic!("no end: {} still there", still.join(", "));
     }
 
-    fn is_quiescent(&self) -> bool {
-        self.client.session.is_connected()
-            && self.server.session.is_connected()
-            && self.client.session.state().is_quiet()
-            && self.server.session.state().is_quiet()
-            && self.client.owner.waiting().is_empty()
-            && self.server.owner.waiting().is_empty()
-            && self.client.tx.is_empty()
-            && self.client.rx.is_empty()
-            && self.server.tx.is_empty()
-            && self.server.rx.is_empty()
-            && !self.client.has_verdicts()
-            && !self.server.has_verdicts()
-            && self.question.is_none()
+    /// What keeps the run from its end.
+    fn unrest(&self) -> impl Iterator<Item = &'static str> {
+        let (client, server) = (&self.client, &self.server);
+        let connected = client.session.is_connected() && server.session.is_connected();
+        [
+            (!connected, "a connection to come up"),
+            (
+                !client.session.state().is_quiet(),
+                "the client's handshakes",
+            ),
+            (
+                !server.session.state().is_quiet(),
+                "the server's handshakes",
+            ),
+            (!client.owner.waiting().is_empty(), "the client's messages"),
+            (!server.owner.waiting().is_empty(), "the server's messages"),
+            (
+                !client.tx.is_empty() || !server.rx.is_empty(),
+                "bytes to the server",
+            ),
+            (
+                !server.tx.is_empty() || !client.rx.is_empty(),
+                "bytes to the client",
+            ),
+            (client.has_verdicts(), "the client's verdicts"),
+            (server.has_verdicts(), "the server's verdicts"),
+            (self.question.is_some(), "a question"),
+        ]
+        .into_iter()
+        .filter_map(|(there, what)| there.then_some(what))
     }
 }
 

@@ -1,10 +1,11 @@
 //! What arrives: bytes are carried over in fragments, decoded and handled at the other end.
 
-use mqtt_codec::{Decoded, FromClient, FromServer, Packet};
+use mqtt_codec::{Decoded, Decoder, FromClient, FromServer, Packet, ReasonCode};
 use mqtt_session::{ClientEvent, Gate, ServerEvent, Violation};
 
-use super::{Question, Sim};
+use super::{Counters, Question, Sim};
 use crate::owners::{Kind, Note, TestOwner};
+use crate::text::describe;
 
 impl<C: Kind, S: Kind> Sim<C, S> {
     /// Carries a fragment, or all, to the server, which reads it.
@@ -59,6 +60,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             let bytes = core::mem::take(&mut self.server.rx);
             let limits = self.server.owner.limits_mut().clone();
             let decoder = self.server.session.decoder(&limits);
+            self.trace_next("server", &bytes);
             let taken = match decoder.from_client(&bytes).expect("well-formed packets") {
                 Decoded::Complete { packet, len } => {
                     self.server_takes(packet).expect("no rule is broken");
@@ -92,11 +94,20 @@ impl<C: Kind, S: Kind> Sim<C, S> {
         }
     }
 
+    /// Says what the next whole packet is.
+    fn trace_next(&self, who: &str, bytes: &[u8]) {
+        if let Ok(Decoded::Complete { packet, .. }) = Decoder::new(self.version).any(bytes) {
+            self.counters
+                .trace(|| format!("{}: {who} takes {}", self.now, describe(&packet)));
+        }
+    }
+
     fn server_takes(&mut self, packet: FromClient<'_>) -> Result<(), Violation> {
         let clean = matches!(&packet, FromClient::Connect(connect) if connect.clean_start());
         let acknowledgement = match packet {
             FromClient::PubAck(packet) => Some(Packet::PubAck(packet)),
             FromClient::PubRec(packet) => Some(Packet::PubRec(packet)),
+            FromClient::PubRel(packet) => Some(Packet::PubRel(packet)),
             FromClient::PubComp(packet) => Some(Packet::PubComp(packet)),
             _ => None,
         };
@@ -108,6 +119,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             let announced = connect.properties().receive_maximum();
             let most = self.server.owner.limits_mut().send_maximum;
             self.server.watch.receive_maximum = announced.map_or(most, |n| n.get().min(most));
+            self.server.watch.alias_maximum = connect.properties().topic_alias_maximum();
         }
         if !matches!(packet, FromClient::Connect(_)) && !self.memory.used {
             self.memory.used = true;
@@ -131,6 +143,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             _ => None,
         };
         if let Some(packet) = acknowledgement {
+            count(&packet, &mut self.counters);
             self.server.watch.took(&packet);
             let committed = self.client.committed();
             self.server
@@ -165,6 +178,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             let bytes = core::mem::take(&mut self.client.rx);
             let limits = self.client.owner.limits_mut().clone();
             let decoder = self.client.session.decoder(&limits);
+            self.trace_next("client", &bytes);
             let taken = match decoder.from_server(&bytes).expect("well-formed packets") {
                 Decoded::Complete { packet, len } => {
                     self.client_takes(packet).expect("no rule is broken");
@@ -202,6 +216,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
         let acknowledgement = match packet {
             FromServer::PubAck(packet) => Some(Packet::PubAck(packet)),
             FromServer::PubRec(packet) => Some(Packet::PubRec(packet)),
+            FromServer::PubRel(packet) => Some(Packet::PubRel(packet)),
             FromServer::PubComp(packet) => Some(Packet::PubComp(packet)),
             FromServer::SubAck(packet) => Some(Packet::SubAck(packet)),
             _ => None,
@@ -229,6 +244,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             _ => None,
         };
         if let Some(packet) = acknowledgement {
+            count(&packet, &mut self.counters);
             self.client.watch.took(&packet);
             let committed = self.server.committed();
             self.client
@@ -256,7 +272,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
                 self.memory.subscribed = true;
                 let kept = self.server.owner.keep(Note::Subscribed);
                 self.server.watch.subacks.push_back(kept);
-                let codes = core::iter::repeat_n(mqtt_codec::ReasonCode::SUCCESS, filters);
+                let codes = core::iter::repeat_n(ReasonCode::SUCCESS, filters);
                 self.server
                     .session
                     .answer_subscribe(codes, kept)
@@ -265,4 +281,37 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             }
         }
     }
+}
+
+/// Counts what is worth telling of an acknowledgement that arrived.
+fn count(packet: &Packet<'_>, counters: &mut Counters) {
+    let (reason, properties, [refuses, says]) = match packet {
+        Packet::PubAck(packet) => (
+            packet.reason,
+            packet.properties,
+            ["PUBACK refuses", "PUBACK with properties"],
+        ),
+        Packet::PubRec(packet) => (
+            packet.reason,
+            packet.properties,
+            ["PUBREC refuses", "PUBREC with properties"],
+        ),
+        Packet::PubRel(packet) => (
+            packet.reason,
+            packet.properties,
+            ["PUBREL for nothing", "PUBREL with properties"],
+        ),
+        Packet::PubComp(packet) => (
+            packet.reason,
+            packet.properties,
+            ["PUBCOMP for nothing", "PUBCOMP with properties"],
+        ),
+        _ => return,
+    };
+    counters.hit_if(reason.is_error(), refuses);
+    counters.hit_if(!properties.is_empty(), says);
+    counters.hit_if(
+        reason == ReasonCode::NO_MATCHING_SUBSCRIBERS,
+        "nobody subscribed",
+    );
 }

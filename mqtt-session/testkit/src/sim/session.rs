@@ -103,15 +103,16 @@ impl<C: Kind, S: Kind> Sim<C, S> {
         let present = self.memory.exists && self.memory.used && !clean && !expired;
         if !present {
             self.forget_session();
-            self.session_gate = self.server.owner.keep(Note::Created);
+            let kept = self.version.is_v5() || !clean;
+            self.session_gate = self.server.owner.keep(Note::Created { kept });
             self.memory.exists = true;
+            self.memory.kept = kept;
         }
         self.counters.hit(if present {
             "resumed with a session"
         } else {
             "connected without a session"
         });
-        self.kept = self.version.is_v5() || !clean;
         self.server.watch.connack = self.session_gate;
         self.server
             .session
@@ -141,6 +142,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
         let most = self.client.owner.limits_mut().send_maximum;
         let announced = connack.properties.receive_maximum();
         self.client.watch.receive_maximum = announced.map_or(most, |n| n.get().min(most));
+        self.client.watch.alias_maximum = connack.properties.topic_alias_maximum();
         if !connack.session_present && self.version != Version::V31 {
             self.client_lost();
         }
@@ -231,7 +233,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
         self.server.forget_received();
         self.server.session = Session::new();
         self.server.session.replace_state(state);
-        if !self.kept {
+        if !self.memory.kept {
             self.forget_session();
         }
     }

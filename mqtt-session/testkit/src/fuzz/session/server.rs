@@ -191,7 +191,7 @@ fn decide<K: Kind>(drive: &mut Drive<Server, K>, question: Question, input: &mut
     if !present {
         drive.forget_session();
     }
-    let kept = drive.owner.keep(Note::Created);
+    let kept = drive.owner.keep(Note::Created { kept: true });
     drive.exists = true;
     drive.ledger.greeting = Some(drive.position());
     let accept = Accept {
