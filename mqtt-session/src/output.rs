@@ -326,8 +326,13 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 self.write(tx, packet.encoded_len(self.link.version), |v, room| {
                     packet.encode(v, room)
                 })?;
+                if cfg!(mutation = "id-released-at-pubrec") {
+                    self.remove_received(packet_id);
+                }
             } else {
-                if owed.verdict == UNDECIDED || !owed.gate.is_open(owner.committed()) {
+                let durable = owed.gate.is_open(owner.committed())
+                    || cfg!(mutation = "acknowledged-before-commit");
+                if owed.verdict == UNDECIDED || !durable {
                     return Ok(false);
                 }
                 let reason = if v5 {

@@ -314,6 +314,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                     return Ok(());
                 };
                 if packet.reason.is_error() {
+                    if cfg!(mutation = "quota-refilled-twice") {
+                        self.link.send_maximum = self.link.send_maximum.saturating_add(1);
+                    }
                     self.state.record(owner, Change::Completed(id));
                     owner.done(entry.seq, Outcome::Refused(packet.reason));
                 } else {
@@ -356,6 +359,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     ) -> Result<(), Rule> {
         if P::MAX_QOS != QoS::ExactlyOnce {
             return Err(Rule::ReleaseTooEarly);
+        }
+        if cfg!(mutation = "pubrel-with-properties-ignored") && !packet.properties.is_empty() {
+            return Ok(());
         }
         let id = packet.packet_id;
         let known = self

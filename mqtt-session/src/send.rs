@@ -198,7 +198,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             Plan::Topic
         };
         let mut head = PublishHead {
-            dup,
+            dup: dup && !cfg!(mutation = "dup-missing"),
             retain: message.retain,
             delivery,
             topic: if matches!(plan, Plan::Known(_)) {

@@ -224,7 +224,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     /// QoS 1 deliveries that were not settled die; everything in flight is due again on the next connection.
     pub fn close(&mut self, now: Instant) -> Closed {
         let closed = self.forecast(now);
-        self.link = Link::default();
+        self.forget_connection();
         self.end_of_connection();
         closed
     }
@@ -241,6 +241,15 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         }
         self.link.unacknowledged = 0;
         (core::mem::take(&mut self.state), closed)
+    }
+
+    /// Everything of a connection ends with it, topic aliases among it [MQTT-3.3.2-7].
+    pub(crate) fn forget_connection(&mut self) {
+        self.link = Link {
+            #[cfg(mutation = "alias-kept")]
+            aliases: core::mem::take(&mut self.link.aliases),
+            ..Link::default()
+        };
     }
 
     fn forecast(&self, now: Instant) -> Closed {

@@ -8,6 +8,8 @@ use crate::ci::{self, CiOptions};
 use crate::conformance::ConformanceOptions;
 use crate::footprint::FootprintOptions;
 use crate::fuzz::{self, FuzzOptions};
+use crate::mutations::{self, MutationsOptions};
+use crate::sim;
 use crate::test::TestOptions;
 use crate::tidy::TidyOptions;
 
@@ -26,6 +28,10 @@ pub(crate) enum Command {
     Conformance(ConformanceOptions),
     /// Fuzzing.
     Fuzz(FuzzOptions),
+    /// The simulations, with these arguments.
+    Sim(Vec<String>),
+    /// Planted bugs.
+    Mutations(MutationsOptions),
     /// The footprint on a microcontroller.
     Size,
     /// What a connection and a message cost the broker.
@@ -43,6 +49,8 @@ Commands:
   tidy         The rules that no compiler checks: layers, allowed crates, licences, files
   conformance  Every statement of MQTT 3.1.1 and 5.0, and the tests that prove it; a suite for any broker
   fuzz         Fuzzes decoder, sessions, the broker's core and topics; keeps their corpora small
+  sim          The simulations over many seeds
+  mutations    Plants one bug after the other, and sees that the simulations find each
   size         Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
   footprint    Memory of an idle connection and system calls of a message, our broker beside Mosquitto
 
@@ -180,6 +188,8 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "tidy" => tidy(parser),
             "conformance" => conformance(parser),
             "fuzz" => fuzz(parser),
+            "sim" => simulations(parser),
+            "mutations" => mutated(parser),
             "size" => size(parser),
             "footprint" => footprint(parser),
             "help" => Ok(Command::Help(HELP.to_owned())),
@@ -301,6 +311,32 @@ fn fuzz(mut parser: Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Fuzz(options))
 }
 
+/// The program that is started reads the rest.
+fn simulations(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let arguments = parser.raw_args()?.map(|argument| argument.string());
+    let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
+    if arguments.iter().any(|it| it == "-h" || it == "--help") {
+        return Ok(Command::Help(sim::HELP.to_owned()));
+    }
+    Ok(Command::Sim(arguments))
+}
+
+fn mutated(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let mut options = MutationsOptions::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => {
+                return Ok(Command::Help(mutations::HELP.to_owned()));
+            }
+            Arg::Long("seeds") => options.seeds = parser.value()?.parse()?,
+            Arg::Long("list") => options.list = true,
+            Arg::Value(name) => options.names.push(name.string()?),
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Mutations(options))
+}
+
 fn size(mut parser: Parser) -> Result<Command, lexopt::Error> {
     match parser.next()? {
         None => Ok(Command::Size),
@@ -332,6 +368,8 @@ mod tests {
             "fuzz",
             "size",
             "footprint",
+            "sim",
+            "mutations",
         ] {
             for flag in ["-h", "--help"] {
                 let Ok(Command::Help(text)) = parsed(&format!("{command} {flag}")) else {
@@ -354,6 +392,28 @@ mod tests {
             Ok(Command::Test(expected))
         );
         assert_eq!(parsed("test"), Ok(Command::Test(TestOptions::default())));
+    }
+
+    #[test]
+    fn the_arguments_of_simulations_are_passed_on() {
+        let arguments = ["--seeds", "7", "--only=session"].map(str::to_owned);
+        assert_eq!(
+            parsed("sim --seeds 7 --only=session"),
+            Ok(Command::Sim(arguments.to_vec()))
+        );
+    }
+
+    #[test]
+    fn mutations_are_chosen_by_name() {
+        let expected = MutationsOptions {
+            names: vec!["a".into(), "b".into()],
+            seeds: 50,
+            list: false,
+        };
+        assert_eq!(
+            parsed("mutations a --seeds 50 b"),
+            Ok(Command::Mutations(expected))
+        );
     }
 
     #[test]

@@ -10,7 +10,9 @@ mod conformance;
 mod flags;
 mod footprint;
 mod fuzz;
+mod mutations;
 mod shell;
+mod sim;
 mod size;
 mod tally;
 mod test;
@@ -43,6 +45,10 @@ fn main() -> ExitCode {
             Workspace::find().and_then(|ws| conformance::main(&ws, &options))
         }
         Command::Fuzz(options) => Workspace::find().and_then(|ws| fuzz::main(&ws, &options)),
+        Command::Sim(arguments) => Workspace::find().and_then(|ws| sim::main(&ws, &arguments)),
+        Command::Mutations(options) => {
+            Workspace::find().and_then(|ws| mutations::main(&ws, &options))
+        }
         Command::Size => Workspace::find().and_then(|ws| size::main(&ws)),
         Command::Footprint(options) => {
             Workspace::find().and_then(|ws| footprint::main(&ws, &options))

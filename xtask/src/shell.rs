@@ -151,6 +151,21 @@ impl Program {
             .is_ok_and(|output| output.status.success())
     }
 
+    /// Runs without passing its outputs on: `on_line` sees each line of standard output. Returns whether the program succeeded.
+    ///
+    /// # Errors
+    /// If the program cannot be started.
+    pub(crate) fn watch_silently(mut self, on_line: impl FnMut(&str)) -> Result<bool> {
+        let output = self
+            .command
+            .output()
+            .map_err(|error| self.unstartable(&error))?;
+        String::from_utf8_lossy(&output.stdout)
+            .lines()
+            .for_each(on_line);
+        Ok(output.status.success())
+    }
+
     /// Runs, passing both outputs on line by line while `on_line` sees each line without its colours.
     /// Returns whether the program succeeded.
     ///

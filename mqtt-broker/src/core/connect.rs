@@ -263,6 +263,10 @@ impl Core {
             self.session_closed(key, state, closed, now);
         }
         if clean_start {
+            #[cfg(mutation = "delayed-will-lost-at-takeover")]
+            if let Some(session) = self.sessions.get_mut(key.slot, key.generation) {
+                session.will = None;
+            }
             // [MQTT-3.1.2-4]
             self.end_session(key, now);
             return None;

@@ -1,7 +1,7 @@
 //! Bytes of a connection: split into packets, decoded, handled.
 
 use mqtt_codec::{Decoded, FromClient, QoS, ReasonCode};
-use mqtt_session::{Instant, Publication, ServerEvent, Topic, Violation};
+use mqtt_session::{Commit, Instant, Publication, ServerEvent, Topic, Violation};
 
 use super::ids::{ConnId, SessionKey};
 use super::message::Incoming;
@@ -143,7 +143,11 @@ impl Core {
         let reason = self.accept_publication(key, &mut incoming, now);
         self.scratch = forwarded;
         if let Some(delivery) = publication.delivery {
-            let kept = self.store.latest();
+            let kept = if cfg!(mutation = "acknowledged-before-store") {
+                Commit::default()
+            } else {
+                self.store.latest()
+            };
             if let Some(conn) = self.conns.get_mut(id.slot, id.generation) {
                 conn.machine.settle(delivery, reason, kept);
             }

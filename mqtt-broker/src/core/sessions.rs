@@ -326,6 +326,7 @@ impl Core {
                 let begun = seq < cursor;
                 if let Some(group) = queued.group
                     && !(begun && queued.qos == QoS::ExactlyOnce)
+                    && !cfg!(mutation = "group-message-lost")
                 {
                     self.deliver_to_group(group, &mut Incoming::of(&queued.message), now);
                 }

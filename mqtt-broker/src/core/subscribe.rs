@@ -168,6 +168,11 @@ impl Core {
                 id: subscription_id,
             };
             joined.push(self.join_group(who, text, &parsed, grant));
+            #[cfg(mutation = "retained-to-group")]
+            if let Some(session) = self.sessions.get_mut(key.slot, key.generation) {
+                let walk = Walk::new(&parsed.filter, options.qos, subscription_id);
+                session.backlog.get_or_insert_default().push(walk);
+            }
         } else {
             self.shared.subscriptions_mut().insert(
                 &parsed.filter,

@@ -85,7 +85,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             limits.connect_timeout_ms,
         );
         put(tx, connect.encoded_len(), |room| connect.encode(room))?;
-        self.link = Default::default();
+        self.forget_connection();
         self.link.version = connect.version;
         self.link.clean_start = connect.clean_start;
         self.link.keep_alive = connect.keep_alive;

@@ -83,6 +83,9 @@ impl<G: Gate, S: Storage> Inbound<G, S> {
 
     /// The connection ended: messages that had not arrived in full were never received, and nothing was sent on the next one.
     pub(crate) fn rewind(&mut self) {
+        if cfg!(mutation = "received-ids-forgotten") {
+            self.0.clear();
+        }
         for at in 0..self.0.len() {
             if let Some(entry) = self.0.get_mut(at) {
                 entry.here = false;

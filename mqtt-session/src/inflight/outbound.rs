@@ -89,6 +89,17 @@ impl<G: Gate, S: Storage> Outbound<G, S> {
     pub(crate) fn rewind(&mut self) {
         self.sent = 0;
         self.released_sent = 0;
+        if cfg!(mutation = "pubrel-not-replayed") {
+            self.released_sent = self.released.len();
+        }
+        #[cfg(mutation = "replay-in-id-order")]
+        for rest in (1..=self.window.len()).rev() {
+            let id = |&at: &usize| self.window.get(at).map(|entry| entry.id);
+            let next = (0..rest)
+                .min_by_key(id)
+                .and_then(|at| self.window.remove(at));
+            next.map(|entry| self.window.push(entry));
+        }
     }
 
     pub(crate) fn find(&self, id: PacketId) -> Found {
@@ -114,6 +125,7 @@ impl<G: Gate, S: Storage> Outbound<G, S> {
     pub(crate) fn nearest(&self, from: u16) -> Option<u16> {
         let window = self.sending().map(|entry| entry.id);
         let released = self.releasing().map(|entry| entry.id);
+        let released = released.filter(|_| !cfg!(mutation = "id-reused-before-pubcomp"));
         window.chain(released).map(|id| distance(from, id)).min()
     }
 

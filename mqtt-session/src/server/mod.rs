@@ -72,7 +72,7 @@ impl sealed::Role for Server {
 impl<P: Profile, S: Storage> ServerSession<P, S> {
     /// A connection was opened: CONNECT must come within the time that `limits` gives.
     pub fn open(&mut self, now: Instant, limits: &Limits) {
-        self.link = Default::default();
+        self.forget_connection();
         self.link.phase = Phase::AwaitConnect;
         self.link.clock = now.plus_millis(u64::from(limits.connect_timeout_ms));
     }

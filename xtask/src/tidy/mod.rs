@@ -12,6 +12,7 @@ use std::collections::BTreeMap;
 use crate::tree::Tree;
 use table::Table;
 
+use crate::mutations;
 use crate::shell::{Error, Program, Result, bold, red};
 use crate::workspace::Workspace;
 
@@ -32,6 +33,8 @@ impl Finding {
         }
     }
 }
+
+const MUTATIONS: &str = "xtask/mutations.toml and the code name the same planted bugs: one that is only on one side is never looked for";
 
 /// What to do beside looking.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -99,6 +102,8 @@ fn check(tree: &Tree) -> Result<Vec<Finding>> {
     findings.extend(licences::check_lock_files(tree)?);
     findings.extend(map::check(tree));
     findings.extend(readme::check(tree)?);
+    let mutations = mutations::list::check(tree)?.into_iter();
+    findings.extend(mutations.map(|place| Finding::new(MUTATIONS, place)));
     Ok(findings)
 }
 

@@ -1,0 +1,201 @@
+//! `cargo xtask mutations`: plants one bug after the other, and sees that the simulations find each.
+
+pub(crate) mod list;
+
+use std::fs;
+use std::path::{Path, PathBuf};
+
+use crate::shell::{Error, Program, Result, bold, dim, red};
+use crate::sim;
+use crate::workspace::{Workspace, read};
+use list::Mutation;
+
+/// The help of the command.
+pub(crate) const HELP: &str = "\
+Plants one bug after the other, and sees that the simulations find each
+
+Usage: cargo xtask mutations [OPTIONS] [NAME]...
+
+Builds the simulations once as they are, which must find nothing, and once for each entry of xtask/mutations.toml with
+`--cfg mutation=\"name\"`; runs them until a seed fails, and prints which. A bug that no seed finds is a failure: the
+model of the simulation is too weak. Everything from outside is built once, below target/mutations.
+
+Arguments:
+  [NAME]...  Only these mutations [default: all]
+
+Options:
+      --seeds <N>  Seeds within which a bug must be found [default: 1000]
+      --list       Only print the list
+  -h, --help       Print this help
+";
+
+/// What the command is to do.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct MutationsOptions {
+    /// Names; all if empty.
+    pub(crate) names: Vec<String>,
+    /// Seeds within which each must be found.
+    pub(crate) seeds: u64,
+    /// Print the list, run nothing.
+    pub(crate) list: bool,
+}
+
+impl Default for MutationsOptions {
+    fn default() -> Self {
+        Self {
+            names: Vec::new(),
+            seeds: 1_000,
+            list: false,
+        }
+    }
+}
+
+/// Runs the control and the mutations, and prints a table.
+///
+/// # Errors
+/// If a name is unknown, something does not build, the control finds something, or a mutation is not found.
+pub(crate) fn main(ws: &Workspace, options: &MutationsOptions) -> Result<()> {
+    let all = list::read(&read(&ws.root.join(list::PATH))?)?;
+    for name in &options.names {
+        if !all.iter().any(|mutation| mutation.name == *name) {
+            return Err(format!("{} has no mutation `{name}`", list::PATH).into());
+        }
+    }
+    let wanted =
+        |mutation: &&Mutation| options.names.is_empty() || options.names.contains(&mutation.name);
+    let chosen: Vec<&Mutation> = all.iter().filter(wanted).collect();
+    if options.list {
+        for mutation in chosen {
+            println!("{:<32} {:<8} {}", mutation.name, mutation.by, mutation.bug);
+        }
+        return Ok(());
+    }
+    let mut survived = 0;
+    let mut table = format!(
+        "{:<32} {:<8} {:>6}  {}\n",
+        "mutation", "by", "seed", "message"
+    );
+    for by in SIMULATIONS {
+        let mine = chosen.iter().filter(|mutation| mutation.by == by);
+        if mine.clone().next().is_none() {
+            continue;
+        }
+        if let Some(found) = run(ws, None, by, options.seeds)? {
+            let place = format!("seed {}: {}", found.seed, found.message);
+            return Err(
+                format!("without any mutation the simulation {by} fails at {place}").into(),
+            );
+        }
+        table += &format!("{:<32} {by:<8} {:>6}  holds\n", "(none)", "");
+        for mutation in mine {
+            let found = run(ws, Some(&mutation.name), by, options.seeds)?;
+            table += &row(mutation, found.as_ref());
+            survived += usize::from(found.is_none());
+        }
+    }
+    print!("\n{}", bold("What found which planted bug\n\n"));
+    print!("{table}");
+    if survived > 0 {
+        return Err(format!("{survived} planted bugs were not found").into());
+    }
+    Ok(())
+}
+
+/// The simulations that `by` can name.
+const SIMULATIONS: [&str; 2] = ["session", "broker"];
+
+/// How a planted bug showed.
+#[derive(Debug, PartialEq, Eq)]
+struct Found {
+    seed: u64,
+    message: String,
+}
+
+fn row(mutation: &Mutation, found: Option<&Found>) -> String {
+    let (name, by) = (&mutation.name, &mutation.by);
+    match found {
+        Some(Found { seed, message }) => format!("{name:<32} {by:<8} {seed:>6}  {message}\n"),
+        None => red(&format!("{name:<32} {by:<8} {:>6}  NOT FOUND\n", "")),
+    }
+}
+
+/// Builds a simulation with a mutation, or as it is, and runs it.
+fn run(ws: &Workspace, mutation: Option<&str>, by: &str, seeds: u64) -> Result<Option<Found>> {
+    let target = ws.target.join("mutations");
+    let mut build = Program::cargo(&ws.root)
+        .args(["build", "--quiet", "--profile", sim::PROFILE])
+        .args(["-p", "mqtt-testkit", "--features", sim::FEATURES])
+        .args(["--bin", "mqtt-sim"])
+        .quiet_env("CARGO_TARGET_DIR", &target);
+    if let Some(name) = mutation {
+        println!("{}", dim(&format!("planting {name}")));
+        build = build.quiet_env("RUSTC_WORKSPACE_WRAPPER", wrapper(&target, name)?);
+    }
+    build.run()?;
+    let program = target.join(sim::PROFILE).join("mqtt-sim");
+    let mut found = None;
+    let succeeded = Program::new(program, &ws.root)
+        .args(["--only", by, "--seeds", &seeds.to_string()])
+        .watch_silently(|line| found = found.take().or_else(|| failure(line, by)))?;
+    match (succeeded, &found) {
+        (true, _) => Ok(None),
+        (false, Some(_)) => Ok(found),
+        (false, None) => Err(Error::from(format!(
+            "the simulation {by} ends without a verdict"
+        ))),
+    }
+}
+
+/// The line in which the simulation says what failed.
+fn failure(line: &str, by: &str) -> Option<Found> {
+    let rest = line.strip_prefix(by)?.strip_prefix(" fails at seed ")?;
+    let (seed, message) = rest.split_once(": ")?;
+    Some(Found {
+        seed: seed.parse().ok()?,
+        message: message.to_owned(),
+    })
+}
+
+/// A compiler that adds the cfg, for the crates of this workspace alone: what comes from outside is built once for all mutations,
+/// because cargo takes the path of such a compiler into account for members only.
+fn wrapper(target: &Path, name: &str) -> Result<PathBuf> {
+    let folder = target.join("compilers");
+    let path = folder.join(name);
+    let script = format!("#!/bin/sh\nexec \"$@\" --cfg 'mutation=\"{name}\"'\n");
+    fs::create_dir_all(&folder)
+        .and_then(|()| fs::write(&path, script))
+        .and_then(|()| make_executable(&path))
+        .map_err(|error| format!("{}: {error}", path.display()))?;
+    Ok(path)
+}
+
+#[cfg(unix)]
+fn make_executable(path: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::PermissionsExt;
+    fs::set_permissions(path, fs::Permissions::from_mode(0o755))
+}
+
+#[cfg(not(unix))]
+fn make_executable(_path: &Path) -> std::io::Result<()> {
+    Err(std::io::Error::other("planting a bug needs a POSIX shell"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_failing_seed_is_read() {
+        let found = failure(
+            "session fails at seed 17: client: message 3: 2 times",
+            "session",
+        );
+        let expected = Found {
+            seed: 17,
+            message: "client: message 3: 2 times".to_owned(),
+        };
+        assert_eq!(found, Some(expected));
+        assert_eq!(failure("session: 1,000 seeds", "session"), None);
+        assert_eq!(failure("broker fails at seed 1: x", "session"), None);
+    }
+}
