@@ -207,9 +207,14 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 message.topic
             },
             topic_alias: plan.alias(),
-            // What has waited is taken off [MQTT-3.3.2-6], in whole seconds: what is left is rounded up.
+            // What has waited is taken off [MQTT-3.3.2-6]. What is left is said in the nearest number of seconds, and so never as more than
+            // the publisher gave: the clock of the thread that took the message may be some milliseconds ahead.
             message_expiry: if self.link.v5() {
-                let left = |expires: Instant| expires.plus_millis(999).seconds_since(now);
+                let left = |expires: Instant| match expires.plus_millis(500).seconds_since(now) {
+                    // One that was sent before goes on although nothing is left of it.
+                    0 if expires > now => 1,
+                    seconds => seconds,
+                };
                 message.expires.map(left)
             } else {
                 None

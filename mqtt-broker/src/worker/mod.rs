@@ -264,6 +264,10 @@ impl Driver {
     fn take_items(&mut self) {
         let mut items = mem::take(&mut self.items);
         self.inbox.take(&mut items);
+        if !items.is_empty() {
+            // What other workers have sent is not from the future.
+            self.now = self.surroundings.clock.now();
+        }
         for item in items.drain(..) {
             match item {
                 Item::Batch(batch) => self.core.inbox(batch, self.now),

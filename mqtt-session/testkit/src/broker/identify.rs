@@ -17,7 +17,8 @@ pub(super) struct Seen {
     pub(super) qos: u8,
     pub(super) retain: bool,
     pub(super) ids: u32,
-    /// What is left of its life, in seconds, rounded up; the outer `None` is a version that has no word for it.
+    /// What is left of its life, in the nearest number of seconds, at least one unless it is over; the outer `None` is a version that
+    /// has no word for it.
     pub(super) left: Option<Option<u32>>,
     pub(super) now: Instant,
 }
@@ -25,7 +26,10 @@ pub(super) struct Seen {
 impl Seen {
     /// Whether it has the life of this copy.
     fn lives(&self, expires: Option<Instant>) -> bool {
-        let left = expires.map(|at| at.millis_since(self.now).div_ceil(1_000) as u32);
+        let left = expires.map(|at| match at.millis_since(self.now) {
+            0 => 0,
+            ms => ((ms + 500) / 1_000).max(1) as u32,
+        });
         self.left.is_none_or(|said| said == left)
     }
 }
