@@ -27,7 +27,7 @@ use crate::play::{Brokers, Tally};
 use crate::support::{foreign, need};
 
 /// Traces of the ordinary run: about 20 seconds.
-const SEEDS: u64 = 200;
+const SEEDS: u64 = 250;
 /// Traces of the long run.
 const MANY: u64 = 2_000;
 

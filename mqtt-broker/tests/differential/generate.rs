@@ -295,7 +295,7 @@ impl Maker {
         let mut filters: Vec<(String, SubscriptionOptions)> = Vec::new();
         for _ in 0..count {
             let known = &self.minds[client].filters;
-            let again = (!known.is_empty() && self.rng.one_in(4))
+            let again = (!known.is_empty() && self.rng.one_in(3))
                 .then(|| known[self.rng.below(known.len())].clone());
             let mut filter = match &again {
                 Some((filter, _)) => filter.clone(),
@@ -348,7 +348,7 @@ impl Maker {
 
     fn message(&mut self, v5: bool) -> Message {
         self.messages += 1;
-        let retain = self.features.retained && self.rng.one_in(3);
+        let retain = self.features.retained && self.rng.one_in(2);
         let mut payload = if retain && self.rng.one_in(4) {
             String::new()
         } else {

@@ -178,10 +178,10 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         explain: handshakes::between_publish_and_pubrel,
     },
     Difference {
-        name: "a group with a member that is absent, or takes no message so large",
+        name: "a group with a member that is absent, slow, or takes no message so large",
         right: Right::Both,
         statements: "4.8.2",
-        reason: "The choice is the server's: ours gives the message to a member that is connected, or to the first that comes; Mosquitto also to absent ones",
+        reason: "The choice is the server's: ours gives the message to the connected member that has least to do, or to the first that comes; Mosquitto to the next in turn, absent ones too",
         explain: groups::absent_members,
     },
     Difference {
@@ -223,7 +223,7 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         name: "a message that is too large for a client is as good as sent",
         right: Right::Ours,
         statements: "MQTT-3.1.2-25",
-        reason: "Mosquitto drops it too, but it goes on counting against Receive Maximum",
+        reason: "Mosquitto drops it too, but it goes on counting against Receive Maximum; sent again, ours ends its handshake with PUBREL",
         explain: limits::too_large_is_as_good_as_sent,
     },
     Difference {

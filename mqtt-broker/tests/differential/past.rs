@@ -24,6 +24,7 @@ pub(crate) type Subscriptions = BTreeMap<String, Subscription>;
 /// A will whose delay has begun.
 #[derive(Clone, Debug)]
 pub(crate) struct Delayed {
+    topic: String,
     payload: String,
     /// Seconds of the delay and of the session.
     delay: u32,
@@ -88,9 +89,9 @@ pub(crate) struct Past {
     pub(crate) clients: Vec<Known>,
     /// The messages of the trace with their publishers.
     messages: Vec<(usize, Message)>,
-    /// Wills that were due before their delay was over, since the session had ended.
-    pub(crate) early: BTreeSet<String>,
-    /// Retained wills of connections that were taken over.
+    /// Wills that were due before their delay was over, since the session had ended: topic and payload.
+    pub(crate) early: BTreeSet<(String, String)>,
+    /// Wills of connections that were taken over.
     pub(crate) wills_at_takeover: Vec<Message>,
     /// Whether a message was published that is too large for some.
     pub(crate) large: bool,
@@ -144,6 +145,7 @@ impl Past {
         let (will, delay) = hello.will.as_ref()?;
         let expiry = hello.expiry.unwrap_or(0);
         Some(Delayed {
+            topic: will.topic.clone(),
             payload: short(&will.payload).to_owned(),
             delay: (*delay)?,
             expiry: changed.filter(|_| expiry > 0).unwrap_or(expiry),
@@ -151,7 +153,7 @@ impl Past {
     }
 
     /// Delayed wills that are due by this step, since it ends the session [MQTT-3.1.3-9].
-    pub(crate) fn early_wills(&self, step: &Step) -> Vec<String> {
+    pub(crate) fn early_wills(&self, step: &Step) -> Vec<(String, String)> {
         let mut early = Vec::new();
         let begins = self.begins(step);
         early.extend(begins.iter().filter(|will| will.expiry == 0).cloned());
@@ -169,7 +171,10 @@ impl Past {
             }
             _ => {}
         }
-        early.into_iter().map(|will| will.payload).collect()
+        early
+            .into_iter()
+            .map(|will| (will.topic, will.payload))
+            .collect()
     }
 
     /// Adds a step and what our clients saw of it.
@@ -184,7 +189,6 @@ impl Past {
             && let known = &self.clients[*client]
             && known.connected
             && let Some((will, _)) = known.hello.as_ref().and_then(|hello| hello.will.clone())
-            && will.retain
         {
             self.wills_at_takeover.push(will);
         }

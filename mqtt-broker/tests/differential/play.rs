@@ -15,7 +15,7 @@ use crate::opinion::objection;
 use crate::past::Past;
 use crate::run::World;
 use crate::support::raw::let_pass;
-use crate::support::{Broker, Client};
+use crate::support::{Broker, Client, PATIENCE};
 use crate::trace::{SOON_S, Step, Trace};
 use crate::view::{Event, View};
 
@@ -175,7 +175,8 @@ impl Brokers {
         let mut best = unexplained;
         let mut played = 0;
         let mut size = trace.steps.len() / 2;
-        while size > 0 && played < SHRINKING {
+        let start = Instant::now();
+        while size > 0 && played < SHRINKING && start.elapsed() < PATIENCE {
             let last = trace.steps.len() - 1;
             let starts = (0..last).step_by(size).rev();
             let candidates: Vec<Trace> = starts

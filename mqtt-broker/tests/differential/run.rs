@@ -40,6 +40,8 @@ struct Device {
     in_flight: InFlight,
     /// Ids of QoS 2 messages whose PUBREC was sent and whose PUBCOMP was not, in order.
     received: Vec<u16>,
+    /// Its last connection had a session that ended with it.
+    was_clean: bool,
     seen: Seen,
 }
 
@@ -81,6 +83,7 @@ impl World {
             outgoing: Vec::new(),
             in_flight: InFlight::new(),
             received: Vec::new(),
+            was_clean: true,
             seen: Seen::new(),
         };
         Self {
@@ -250,7 +253,13 @@ impl Device {
             unanswered: Vec::new(),
         });
         // MQTT 3.1 does not tell.
-        let present = ack.session_present || (hello.version == Version::V31 && !hello.clean);
+        let silent = hello.version == Version::V31 && !hello.clean && !self.was_clean;
+        let present = ack.session_present || silent;
+        self.was_clean = if hello.version.is_v5() {
+            hello.expiry.is_none()
+        } else {
+            hello.clean
+        };
         if present {
             self.send_again(prefix);
         } else {

@@ -3,18 +3,21 @@
 use super::{differing, ends_if_unanswered, goes_on, only, take, take_message, take_out};
 use crate::judge::{Case, Explained};
 use crate::trace::{Message, SOON_S, Step, short};
-use crate::view::{Copy, Event};
+use crate::view::{Copy, Event, Got};
 
 pub(crate) fn will_at_takeover(case: &mut Case<'_>) -> Explained {
-    // One that was to be retained is missed later.
-    let retained = |topic: &str| {
+    // Who was away misses it later, and whoever subscribes if it was to be retained.
+    let missed = |got: &Got| {
         let mut wills = case.past.wills_at_takeover.iter();
-        wills.any(|will| will.topic == topic)
+        wills.any(|will| {
+            let retained = will.retain && got.retain;
+            will.topic == got.topic && (retained || short(&will.payload) == got.payload)
+        })
     };
     let mut later = Explained::No;
     for client in 0..case.ours.len() {
         for (side, got) in differing(case, client) {
-            if got.retain && retained(&got.topic) {
+            if missed(&got) {
                 take_out(case, client, side, &got);
                 later = Explained::Ends;
             }
@@ -77,10 +80,14 @@ pub(crate) fn last_words_to_the_old_connection(case: &mut Case<'_>) -> Explained
 pub(crate) fn delayed_will_of_an_ended_session(case: &mut Case<'_>) -> Explained {
     let mut explained = Explained::No;
     let now = case.past.early_wills(case.step);
-    let early = |payload: &String| now.contains(payload) || case.past.early.contains(payload);
+    // Where it was to be retained, Mosquitto still has an older message.
+    let early = |got: &Got| {
+        let mut wills = now.iter().chain(&case.past.early);
+        wills.any(|(topic, payload)| *topic == got.topic && (got.retain || *payload == got.payload))
+    };
     for client in 0..case.ours.len() {
         for (side, got) in differing(case, client) {
-            if early(&got.payload) {
+            if early(&got) {
                 take_out(case, client, side, &got);
                 explained = Explained::Ends;
             }

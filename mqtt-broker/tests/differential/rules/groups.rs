@@ -62,8 +62,8 @@ pub(crate) fn copies_of_groups_before_5(case: &mut Case<'_>) -> Explained {
     explained
 }
 
-/// A group with a member that is absent, or takes no message so large: Mosquitto may have given a message to it, ours gives it to whoever
-/// is there, or comes first.
+/// A group with a member that is absent, slow, or takes no message so large: Mosquitto may have given a message to it, ours gives it to
+/// whoever is there, or comes first.
 pub(crate) fn absent_members(case: &mut Case<'_>) -> Explained {
     let mut explained = Explained::No;
     let clients = &case.past.clients;
@@ -98,7 +98,7 @@ pub(crate) fn absent_members(case: &mut Case<'_>) -> Explained {
             let away = !known.connected || comes(number) || goes(number);
             let limited = |hello: &Hello| hello.maximum_packet_size.is_some();
             let refuses = large && known.hello.as_ref().is_some_and(limited);
-            known.subscriptions.contains_key(group) && (away || refuses)
+            known.subscriptions.contains_key(group) && (away || refuses || known.is_slow())
         })
     };
     for client in 0..case.ours.len() {

@@ -1,17 +1,26 @@
 //! Known differences in what a client's limits mean: Receive Maximum, Maximum Packet Size.
 
-use super::{Side, differing, take_out};
+use super::{Side, differing, take, take_out};
 use crate::judge::{Case, Explained};
 use crate::trace::Step;
-use crate::view::Copy;
+use crate::view::{Copy, Event};
 
 pub(crate) fn too_large_is_as_good_as_sent(case: &mut Case<'_>) -> Explained {
     let mut explained = Explained::No;
     for client in 0..case.ours.len() {
-        let hello = case.past.clients[client].hello.as_ref();
+        let hello = match case.step {
+            Step::Connect(of, hello) if *of == client => Some(hello),
+            _ => case.past.clients[client].hello.as_ref(),
+        };
         let limited = hello.is_some_and(|hello| hello.maximum_packet_size.is_some());
         if !limited || !case.past.large {
             continue;
+        }
+        // One that was sent, and is too large for the new connection.
+        let theirs = case.theirs[client].clone();
+        let of_ours = |event: &Event| matches!(event, Event::Release(_)) && !theirs.contains(event);
+        while take(&mut case.ours[client], of_ours).is_some() {
+            explained = Explained::Ends;
         }
         for (side, got) in differing(case, client) {
             // What Mosquitto is late with, it may send later.

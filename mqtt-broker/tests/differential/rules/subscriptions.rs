@@ -68,8 +68,11 @@ pub(crate) fn options_are_replaced(case: &mut Case<'_>) -> Explained {
             {
                 take_out(case, client, *side, got);
                 explained = Explained::Ends;
-            } else if own && local > 0 && changed(|options| options.no_local) {
-                local -= 1;
+            } else if own
+                && changed(|options| options.no_local)
+                && (local > 0 || known.matching(&got.topic).count() > 1)
+            {
+                local = local.saturating_sub(1);
                 take_out(case, client, *side, got);
                 explained = Explained::Ends;
             }
@@ -156,6 +159,11 @@ pub(crate) fn highest_qos_of_overlapping(case: &mut Case<'_>) -> Explained {
             .iter()
             .filter(|copy| **copy != merged)
             .find(|copy| theirs.iter().any(|event| event.got() == Some(copy)));
-        lower.is_some_and(|lower| take_message(ours, &merged) && take_message(theirs, lower))
+        // A copy of QoS 0 that was lost is not sent again.
+        let lost = merged.delivery == Copy::Again && copies.iter().any(|copy| copy.qos == 0);
+        match lower {
+            Some(lower) => take_message(ours, &merged) && take_message(theirs, lower),
+            None => lost && take_message(ours, &merged),
+        }
     })
 }
