@@ -149,6 +149,11 @@ impl Ledger {
         sent.map(|&(_, _, at)| at)
     }
 
+    /// Whether the delivery of a group's QoS 2 message to some client has begun.
+    pub(super) fn is_begun(&self, message: u32) -> bool {
+        self.known.begun.iter().any(|&(_, begun)| begun == message)
+    }
+
     /// How far everything is durable.
     pub(super) const fn committed(&self) -> u64 {
         self.committed

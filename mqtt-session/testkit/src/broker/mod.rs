@@ -50,6 +50,7 @@ pub const INTERESTING: &[&str] = &[
     "group member lost with messages in flight",
     "group message",
     "group message given to another member",
+    "group that is served",
     "group without any member online",
     "handed over to the home worker",
     "keep-alive or CONNECT timed out",
@@ -275,6 +276,7 @@ impl Sim {
             self.clients[c].prompt = true;
         }
         self.settle();
+        self.check_groups();
         for c in 0..self.clients.len() {
             for _ in 0..3 {
                 if self.clients[c].session.is_connected() {
@@ -297,6 +299,42 @@ impl Sim {
         }
         self.net.model.check_end(self.net.now);
         self.check_gauges();
+    }
+
+    /// A group with a member that reads has nothing left, whoever was to get it before; what somebody else has begun to get stays his,
+    /// which cannot be told when its PUBLISH was still waiting for a commit, and so does what a session has that has left the group.
+    fn check_groups(&mut self) {
+        if self.net.model.setup.late {
+            return;
+        }
+        let Net {
+            model,
+            ledgers,
+            now,
+            ..
+        } = &mut self.net;
+        let now = *now;
+        for group in &model.state.groups {
+            let members = self.clients.iter().filter(|client| {
+                let session = &model.state.sessions[client.index];
+                group.members & (1 << client.index) != 0 && session.link.is_some()
+            });
+            let reads = |client: &Client| {
+                let link = model.state.sessions[client.index].link;
+                client.session.is_connected() && client.link.map(|link| link as u32) == link
+            };
+            if group.left || members.clone().count() == 0 || !members.clone().all(reads) {
+                continue;
+            }
+            model.counters.hit("group that is served");
+            for copy in &group.copies {
+                let message = model.routings[copy.r as usize].message;
+                assert!(
+                    !identify::is_due(copy, now) || ledgers.lock().is_begun(message),
+                    "a group with a member that reads has not got {copy:?}"
+                );
+            }
+        }
     }
 
     /// The broker's own sums agree with the reference.

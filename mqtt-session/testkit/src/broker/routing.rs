@@ -206,6 +206,7 @@ impl State {
         if let Some(group) = filter.checked_sub(SHARED_FILTERS) {
             let group = &mut self.groups[group];
             group.members &= !(1 << client);
+            group.left = true;
             if group.members == 0 {
                 group.epoch += 1;
                 // What waited ends with the group; what its last member has already may still come.

@@ -120,6 +120,8 @@ pub(super) struct Session {
 pub(super) struct Group {
     /// Its members, as bits.
     pub(super) members: u8,
+    /// A member has left, and may still have what it was given before.
+    pub(super) left: bool,
     /// How many groups with this filter have ended.
     pub(super) epoch: u32,
     /// What no member was sent.
