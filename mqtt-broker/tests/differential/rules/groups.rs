@@ -87,9 +87,13 @@ pub(crate) fn absent_members(case: &mut Case<'_>) -> Explained {
         groups.extend(joined.map(|(filter, _)| filter.clone()));
         groups
     };
-    // What is given to a publisher whose connection breaks is lost.
-    let goes =
-        |client: usize| matches!(case.step, Step::Publish(of, _, After::Lose) if *of == client);
+    // What is given to a client whose connection ends is lost, or waits for it: its own message or will.
+    let goes = |client: usize| match case.step {
+        Step::Publish(of, _, After::Lose) | Step::Cut(of) | Step::Disconnect(of, ..) => {
+            *of == client
+        }
+        _ => false,
+    };
     let absent = |group: &String, got: &Got| {
         let mut messages = case.past.messages(got);
         let large = messages.any(|(_, message)| message.payload != short(&message.payload));
