@@ -1,10 +1,10 @@
 //! The whole broker core: several clients and workers, links that delay, fragment, cut and reconnect, a store that commits late, and a
 //! reference that judges every packet that the broker writes.
 //!
-//! The reference reads what the broker [took](model), in the order in which it took it, and keeps [what follows from that](state):
+//! The reference reads what the broker took (`model`), in the order in which it took it, and keeps what follows from that (`state`):
 //! sessions, queues, groups, retained messages, wills. So it needs to know nothing of workers, rounds and queues inside, and everything
-//! that the broker [writes](judge) can be judged at once: whose turn a message is, with which QoS, RETAIN flag and identifiers, whether a
-//! packet id is free, and whether the store has kept what an answer promises.
+//! that the broker writes can be judged at once (`judge`): whose turn a message is, with which QoS, RETAIN flag and identifiers, whether
+//! a packet id is free, and whether the store has kept what an answer promises.
 
 mod client;
 mod doing;
