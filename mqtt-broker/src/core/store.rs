@@ -43,7 +43,8 @@ pub enum Record<'a> {
         client_id: &'a str,
         /// The user that its client named.
         user_name: Option<&'a str>,
-        /// How long it outlives its connection, in seconds; `u32::MAX` is for ever, 0 not at all: nothing of it need be kept then.
+        /// How long it outlives its connection, in seconds; `u32::MAX` is for ever. 0 is not at all: after a restart
+        /// only its will is left of it, and what its groups had given it.
         expiry: u32,
         /// It is a bridge of 3.1.1.
         bridge: bool,

@@ -63,7 +63,8 @@ struct Placed {
 
 impl Restore {
     /// Puts everything back. `cores` are those of all workers, in the order of their numbers, new and of one new [`Shared`]; each records
-    /// what it has to, and commits. Then drive them as usual, beginning with a [`tick`](Core::tick).
+    /// the new names of what it has, and commits, then what the start changes, and commits again. Then drive them as usual, beginning with
+    /// a [`tick`](Core::tick).
     ///
     /// The clock of the records stands at `then`, that of the new broker at `now`.
     ///
@@ -122,7 +123,7 @@ impl Restore {
                 let core = cores.get_mut(home)?;
                 for (seq, begun, birth) in copies {
                     let group = group_of(&shared, birth);
-                    core.restore_choice(key, seq, group, begun);
+                    core.restore_choice(key, seq, group);
                     if group.is_some() && !begun {
                         give_back.push(seq);
                     }
@@ -320,16 +321,14 @@ impl Core {
     }
 
     /// A group gave this copy to this session.
-    fn restore_choice(&mut self, key: SessionKey, seq: Seq, group: Option<GroupId>, begun: bool) {
+    fn restore_choice(&mut self, key: SessionKey, seq: Seq, group: Option<GroupId>) {
         let who = self.subscriber(key);
         if let Some(group) = group
             && let Some(session) = self.sessions.get_mut(key.slot, key.generation)
             && let Some(queued) = session.queue().get_mut(seq)
         {
             queued.group = Some(group);
-            if begun {
-                self.shared.groups().chosen(group, who);
-            }
+            self.shared.groups().chosen(group, who);
         }
     }
 

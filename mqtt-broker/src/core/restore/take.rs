@@ -136,18 +136,20 @@ impl Restore {
             Record::WillGone(session) => self.session(session)?.will = None,
             Record::Restarted => {
                 self.names.clear();
-                for group in self.groups.values_mut() {
-                    group.named = false;
-                }
+                // No batch of before comes after this: these are not waited for.
+                self.early.clear();
+                self.retained.retain(|_, (_, message)| message.is_some());
+                self.unname_groups();
             }
             Record::Renamed { session, client_id } => {
                 if !matches!(session.receiver(), Some(Receiver::Session { .. })) {
                     return Err("its name is not one of a session");
                 }
-                let birth = self.by_client.get(client_id).ok_or(NO_SESSION)?;
-                if self.names.insert(session, *birth).is_some() {
+                let birth = *self.by_client.get(client_id).ok_or(NO_SESSION)?;
+                if self.names.contains_key(&session) {
                     return Err("two sessions have the same name");
                 }
+                self.names.insert(session, birth);
             }
         }
         Ok(())
@@ -167,6 +169,9 @@ impl Restore {
             (Some(named), Some(known)) if named == known => *named,
             (Some(_), _) => return Err("two clients have the same session"),
             (None, Some(_)) => return Err("one client has two sessions"),
+            (None, None) if self.sessions.contains_key(&number) => {
+                return Err("its number was given before");
+            }
             (None, None) => {
                 self.names.insert(who, number);
                 self.by_client.insert(client_id.into(), number);
@@ -183,13 +188,18 @@ impl Restore {
         if !ParsedFilter::parse(filter).is_ok_and(|parsed| parsed.share.is_some()) {
             return Err("its filter is not one of a group");
         }
-        let birth = self.by_filter.get(filter).copied().unwrap_or(number);
-        if self.groups.get(&birth).is_some_and(|group| group.named) {
+        let named = |birth: &u64| self.groups.get(birth).is_some_and(|group| group.named);
+        let known = self.by_filter.get(filter).copied();
+        // One of this filter that has a name has ended: another worker says so in a batch that comes later, if it was not lost.
+        let birth = known.filter(|birth| !named(birth)).unwrap_or(number);
+        if named(&birth) {
             return Err("a group began twice");
         }
-        if self.names.insert(Subscriber::group(id), birth).is_some() {
+        let who = Subscriber::group(id);
+        if self.names.contains_key(&who) {
             return Err("two groups have the same name");
         }
+        self.names.insert(who, birth);
         self.by_filter.insert(filter.into(), birth);
         let group = self.groups.entry(birth).or_insert_with(|| Group {
             filter: filter.into(),
@@ -198,6 +208,24 @@ impl Restore {
         });
         group.named = true;
         Ok(())
+    }
+
+    /// After a restart there is one group of each filter: an earlier one whose end was lost has become part of it.
+    fn unname_groups(&mut self) {
+        let mut waiting = Vec::new();
+        for (birth, group) in &mut self.groups {
+            group.named = false;
+            if let Some(&latest) = self.by_filter.get(&group.filter)
+                && latest != *birth
+            {
+                waiting.push((latest, core::mem::take(&mut group.waiting)));
+            }
+        }
+        for (birth, mut copies) in waiting {
+            if let Some(group) = self.groups.get_mut(&birth) {
+                group.waiting.append(&mut copies);
+            }
+        }
     }
 
     fn ended(&mut self, who: Subscriber) -> Taken {
@@ -209,7 +237,9 @@ impl Restore {
             self.strays
                 .extend(underway.filter(|(_, copy)| copy.group.is_some()));
         }
-        if let Some(group) = self.groups.remove(&birth) {
+        if let Some(group) = self.groups.remove(&birth)
+            && self.by_filter.get(&group.filter) == Some(&birth)
+        {
             self.by_filter.remove(&group.filter);
         }
         Ok(())
@@ -273,7 +303,6 @@ fn one(ids: &[mqtt_codec::SubscriptionId]) -> Option<Option<mqtt_codec::Subscrip
 
 fn handshake(session: &mut Session, change: Change, copy: u64) -> Taken {
     let forget = |list: &mut Vec<PacketId>, id| list.retain(|known| *known != id);
-    session.used = true;
     match change {
         Change::Received(id) => {
             forget(&mut session.received, id);
@@ -303,5 +332,6 @@ fn handshake(session: &mut Session, change: Change, copy: u64) -> Taken {
         }
         _ => return Err("it changes a handshake in an unknown way"),
     }
+    session.used = true;
     Ok(())
 }

@@ -58,6 +58,9 @@ pub(super) struct Ledger {
     committed: u64,
     late: bool,
     log: Vec<(u64, OwnedRecord)>,
+    /// In which commit a record became durable, by its number.
+    batches: BTreeMap<u64, u64>,
+    commits: u64,
     pub(super) sessions: BTreeMap<Subscriber, Kept>,
     pub(super) groups: BTreeMap<Subscriber, String>,
     pub(super) queues: BTreeMap<Subscriber, Queue>,
@@ -291,13 +294,20 @@ impl Ledgers {
         };
         let mut log = core::mem::take(&mut ledger.log);
         log.retain(|(number, _)| *number <= durable);
+        let (batches, commits) = (core::mem::take(&mut ledger.batches), ledger.commits);
         *ledger = Ledger::default();
-        let mut restore = Restore::new();
         for (number, record) in &log {
             ledger.take(&record.record(), *number);
+        }
+        // As a store has them: batch by batch, while this ledger has seen them in the order of their making.
+        let mut stored: Vec<&(u64, OwnedRecord)> = log.iter().collect();
+        stored.sort_by_key(|(number, _)| batches.get(number).copied().unwrap_or(u64::MAX));
+        let mut restore = Restore::new();
+        for (number, record) in stored {
             let taken = restore.take(&record.record(), Commit(*number));
             taken.unwrap_or_else(|error| panic!("{record:?}: {error}"));
         }
+        (ledger.batches, ledger.commits) = (batches, commits);
         ledger.recorded = durable;
         ledger.flushed = durable;
         ledger.committed = durable;
@@ -315,6 +325,7 @@ impl Ledgers {
         Box::new(Handle {
             ledgers: self.clone(),
             latest: Commit(self.lock().recorded),
+            batch: Vec::new(),
         })
     }
 }
@@ -323,6 +334,8 @@ impl Ledgers {
 struct Handle {
     ledgers: Ledgers,
     latest: Commit,
+    /// Numbers of what it has recorded since its latest commit.
+    batch: Vec<u64>,
 }
 
 impl Store for Handle {
@@ -332,6 +345,7 @@ impl Store for Handle {
         let number = ledger.recorded;
         ledger.take(record, number);
         ledger.log.push((number, OwnedRecord::from(record)));
+        self.batch.push(number);
         self.latest = Commit(number);
         self.latest
     }
@@ -343,6 +357,11 @@ impl Store for Handle {
     fn commit(&mut self) {
         let mut ledger = self.ledgers.lock();
         ledger.flushed = ledger.flushed.max(self.latest.0);
+        ledger.commits += 1;
+        let commit = ledger.commits;
+        ledger
+            .batches
+            .extend(self.batch.drain(..).map(|number| (number, commit)));
     }
 
     fn committed(&self) -> Commit {

@@ -131,3 +131,37 @@ fn a_message_for_a_member_that_has_just_ended_is_not_lost() {
         net.agrees_with_the_store();
     }
 }
+
+/// After a restart the group of a slow member counted what it took back from it as done, although it had not counted it as given: the
+/// member looked idle and got the next messages, which then waited behind those that it did not acknowledge.
+#[test]
+fn a_member_is_as_busy_after_a_restart_as_before() {
+    let mut net = Net::new(1);
+    let publisher = net.connect("pub");
+    let two = mqtt_codec::Connect {
+        properties: mqtt_codec::Properties::List(&[
+            mqtt_codec::Property::SessionExpiryInterval(86_400),
+            mqtt_codec::Property::ReceiveMaximum(mqtt_codec::ReceiveMaximum::new(2).unwrap()),
+        ]),
+        ..resume("slow")
+    };
+    let slow = net.connect_with(&two);
+    net.set_manner(slow, Manner::Silent);
+    net.subscribe(slow, GROUP, QoS::ExactlyOnce);
+    for text in ["1", "2", "3", "4"] {
+        net.publish(publisher, "t", text, QoS::ExactlyOnce);
+    }
+    let quick = net.persistent("quick");
+    net.subscribe(quick, GROUP, QoS::ExactlyOnce);
+    net.restart(1);
+    let quick = net.reconnect(quick, &resume("quick"));
+    assert_eq!(net.texts(quick), ["3", "4"]);
+    let slow = net.reconnect(slow, &two);
+    net.set_manner(slow, Manner::Silent);
+    net.seen(slow);
+    let publisher = net.connect("pub");
+    for text in ["5", "6"] {
+        net.publish(publisher, "t", text, QoS::ExactlyOnce);
+    }
+    assert_eq!(net.texts(quick), ["5", "6"]);
+}

@@ -412,3 +412,39 @@ fn a_delayed_will_waits_on() {
     net.advance(100_000);
     assert_eq!(net.gauges()[3], 0);
 }
+
+/// A will that a crash made due, and what a session that the crash ended gives back to its group, wait for sessions of all workers: when
+/// the broker dies again at once, they are still there.
+#[test]
+fn what_a_start_does_for_sessions_of_other_workers_outlives_the_next_crash() {
+    for seed in 0..8_u16 {
+        let mut net = Net::new(1 + seed % 3);
+        let mut watchers = Vec::new();
+        for number in 0..6 {
+            let name = format!("watcher{seed}-{number}");
+            let watcher = net.persistent(&name);
+            net.subscribe(watcher, "w", QoS::ExactlyOnce);
+            net.cut(watcher);
+            watchers.push((watcher, name));
+        }
+        let member = format!("member{seed}");
+        let stays = net.persistent(&member);
+        net.subscribe(stays, "$share/g/t", QoS::AtLeastOnce);
+        net.cut(stays);
+        let leaves = net.connect_with(&willing(&[], &[]));
+        net.set_manner(leaves, Manner::Silent);
+        net.subscribe(leaves, "$share/g/t", QoS::AtLeastOnce);
+        let publisher = net.connect("pub");
+        net.publish(publisher, "t", "given back", QoS::AtLeastOnce);
+        assert_eq!(net.texts(leaves), ["given back"]);
+        net.restart(3);
+        net.restart(3);
+        net.agrees_with_the_store();
+        for (watcher, name) in watchers {
+            let watcher = net.reconnect(watcher, &resume(&name));
+            assert_eq!(net.texts(watcher), ["gone"], "{name}");
+        }
+        let stays = net.reconnect(stays, &resume(&member));
+        assert_eq!(net.texts(stays), ["given back"]);
+    }
+}
