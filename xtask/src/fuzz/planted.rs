@@ -67,27 +67,33 @@ const PLANTED: [Planted; 10] = [
     },
 ];
 
-/// Builds each planted bug of these targets and fuzzes, from no corpus at all, until it is found.
+/// The target whose code stands on that of all the others: their bugs would be found there too.
+const TOP: &str = "core";
+
+/// Builds the planted bugs of these targets and fuzzes, from no corpus at all, until each is found.
+///
+/// A build has one bug for each target; those of the core have builds of their own.
 ///
 /// # Errors
 /// If one is not found in time.
 pub(super) fn main(ws: &Workspace, targets: &[&'static Target], seconds: u32) -> Result<()> {
     let mut table = format!(
-        "{:<24} {:<8} {:>8} {:>11}  {:<6}  {}\n",
-        "planted bug", "target", "seconds", "executions", "corpus", "what is wrong"
+        "{:<20} {:<8} {:>8} {:>11}  {:<6}  what is wrong\n",
+        "planted bug", "target", "seconds", "executions", "corpus"
     );
     let mut missed = Vec::new();
-    for target in targets {
-        for planted in PLANTED
+    for build in builds(targets) {
+        let flags: Vec<String> = build
             .iter()
-            .filter(|planted| planted.target == target.name)
-        {
+            .map(|(_, planted)| format!("--cfg mutation=\"{}\"", planted.name))
+            .collect();
+        for (target, planted) in build {
             println!(
                 "\n{}",
                 bold(&format!("== {}: {}", planted.name, planted.about))
             );
             let mut fuzzer = Fuzzer::new(ws, target);
-            fuzzer.flags = format!("--cfg mutation=\"{}\"", planted.name);
+            fuzzer.flags = flags.join(" ");
             fuzzer.build = ws.target.join("fuzz/planted");
             fuzzer.build()?;
             let by_corpus = caught_by_corpus(ws, &fuzzer)?;
@@ -96,19 +102,19 @@ pub(super) fn main(ws: &Workspace, targets: &[&'static Target], seconds: u32) ->
             std::fs::create_dir_all(&folder)
                 .map_err(|error| format!("{}: {error}", folder.display()))?;
             let figures = fuzzer.fuzz_in(&folder, seconds)?;
-            let found = match &figures.finding {
-                Some(finding) => format!("{:.1}", finding.after.as_secs_f32()),
-                None => {
-                    missed.push(planted.name);
-                    "-".to_owned()
-                }
+            let found = if let Some(finding) = &figures.finding {
+                println!("{}", finding.what);
+                format!("{:.1}", finding.after.as_secs_f32())
+            } else {
+                missed.push(planted.name);
+                "-".to_owned()
             };
             table += &format!(
-                "{:<24} {:<8} {found:>8} {:>11}  {:<6}  {}\n",
+                "{:<20} {:<8} {found:>8} {:>11}  {:<6}  {}\n",
                 planted.name,
                 target.name,
                 figures.runs,
-                if by_corpus { "yes" } else { "no" },
+                if by_corpus { "finds" } else { "-" },
                 planted.about
             );
         }
@@ -122,6 +128,28 @@ pub(super) fn main(ws: &Workspace, targets: &[&'static Target], seconds: u32) ->
         println!("{} {} in {seconds} s", red("not found:"), missed.join(", "));
         Err(Error::Told)
     }
+}
+
+/// Which bugs stand in one build, each with the target that is to find it.
+fn builds(targets: &[&'static Target]) -> Vec<Vec<(&'static Target, &'static Planted)>> {
+    let mut shared: Vec<Vec<_>> = Vec::new();
+    let mut alone = Vec::new();
+    for &target in targets {
+        let bugs = PLANTED
+            .iter()
+            .filter(|planted| planted.target == target.name);
+        for (at, planted) in bugs.enumerate() {
+            if target.name == TOP {
+                alone.push(vec![(target, planted)]);
+            } else if let Some(build) = shared.get_mut(at) {
+                build.push((target, planted));
+            } else {
+                shared.push(vec![(target, planted)]);
+            }
+        }
+    }
+    shared.append(&mut alone);
+    shared
 }
 
 /// Whether the committed inputs find it when they are run once each.
@@ -142,4 +170,27 @@ fn caught_by_corpus(ws: &Workspace, fuzzer: &Fuzzer<'_>) -> Result<bool> {
 
 fn is_empty(folder: &Path) -> bool {
     std::fs::read_dir(folder).map_or(true, |mut entries| entries.next().is_none())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::fuzz::TARGETS;
+
+    #[test]
+    fn a_build_has_one_bug_for_each_target_and_the_core_its_own() {
+        let all: Vec<&'static Target> = TARGETS.iter().collect();
+        let builds = builds(&all);
+        assert_eq!(builds.iter().map(Vec::len).sum::<usize>(), PLANTED.len());
+        for build in builds {
+            let mut names: Vec<&str> = build.iter().map(|(target, _)| target.name).collect();
+            let all = names.len();
+            names.dedup();
+            assert_eq!(names.len(), all);
+            assert!(all == 1 || !names.contains(&TOP));
+        }
+        for target in &TARGETS {
+            assert!(PLANTED.iter().any(|planted| planted.target == target.name));
+        }
+    }
 }
