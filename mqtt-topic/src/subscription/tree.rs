@@ -221,11 +221,9 @@ impl<K: Copy + Ord, V> WildcardTree<K, V> {
                 return;
             }
             if level == PLUS {
-                #[cfg(mutation = "fuzz-plus-edge")]
-                if self.nodes[parent].named > 1 {
-                    return;
+                if !cfg!(mutation = "fuzz-plus-edge") || self.nodes[parent].named < 2 {
+                    self.nodes[parent].plus = NONE;
                 }
-                self.nodes[parent].plus = NONE;
             } else {
                 let (key, nodes) = (self.key, &self.nodes);
                 self.edges.remove(key.edge(parent, level), at, |id| {
