@@ -22,6 +22,8 @@ pub struct Restore {
     pub(super) names: HashMap<Subscriber, u64>,
     pub(super) by_client: HashMap<Box<str>, u64>,
     pub(super) by_filter: HashMap<Box<str>, u64>,
+    /// Groups that ended in a batch that stands before that of their beginning.
+    pub(super) over: HashSet<Subscriber>,
     /// By topic; with the number of the latest record about it, which may be that it was removed.
     pub(super) retained: BTreeMap<Box<str>, (u64, Option<Arc<Message>>)>,
     /// Copies that a group gave to a session that has ended, and that nobody has taken back yet.

@@ -138,6 +138,7 @@ impl Restore {
                 self.names.clear();
                 // No batch of before comes after this: these are not waited for.
                 self.early.clear();
+                self.over.clear();
                 self.retained.retain(|_, (_, message)| message.is_some());
                 self.unname_groups();
             }
@@ -196,11 +197,16 @@ impl Restore {
             return Err("a group began twice");
         }
         let who = Subscriber::group(id);
+        if self.over.remove(&who) {
+            return Ok(());
+        }
         if self.names.contains_key(&who) {
             return Err("two groups have the same name");
         }
         self.names.insert(who, birth);
-        self.by_filter.insert(filter.into(), birth);
+        if known.is_none_or(|latest| latest <= birth) {
+            self.by_filter.insert(filter.into(), birth);
+        }
         let group = self.groups.entry(birth).or_insert_with(|| Group {
             filter: filter.into(),
             named: false,
@@ -229,7 +235,13 @@ impl Restore {
     }
 
     fn ended(&mut self, who: Subscriber) -> Taken {
-        let birth = self.names.remove(&who).ok_or("what it ends is not there")?;
+        let Some(birth) = self.names.remove(&who) else {
+            if !matches!(who.receiver(), Some(Receiver::Group(_))) {
+                return Err("what it ends is not there");
+            }
+            self.over.insert(who);
+            return Ok(());
+        };
         if let Some(session) = self.sessions.remove(&birth) {
             self.by_client.remove(&session.client_id);
             // What it had got itself it has given back, and said so: these come from other workers, and are still on their way to it.

@@ -6,8 +6,8 @@ use mqtt_codec::{QoS, SubscriptionOptions};
 use mqtt_session::{Commit, Instant};
 
 use crate::core::{
-    AllowAll, Core, Message, OwnedRecord, Record, Restore, SessionKey, Settings, Shared, Store,
-    Subscriber,
+    AllowAll, Core, GroupId, Message, OwnedRecord, Record, Restore, SessionKey, Settings, Shared,
+    Store, Subscriber,
 };
 
 type Numbered = (u64, OwnedRecord);
@@ -123,5 +123,92 @@ fn what_a_restart_publishes_survives_the_next() {
         // The will is on its way from one worker to the other.
         assert_eq!(start(&log, &shared()), 0);
         assert_eq!(start(&log, &shared()), 1, "the will waits");
+    }
+}
+
+/// The last member of a group left at a worker whose batch was committed before that in which another one had begun the group: the restart
+/// refused the log, since the end named nothing. Thought of when the fuzz target of the core had found the like: a new group of the same
+/// filter before the end of the old one.
+#[test]
+fn the_end_of_a_group_may_stand_before_its_beginning() {
+    let filter = "$share/g/a";
+    let id = |generation| GroupId {
+        slot: 0,
+        generation,
+    };
+    let message = Arc::new(Message::new("a", &[], b"m", QoS::AtLeastOnce, false));
+    let began = |generation| Record::Group {
+        group: id(generation),
+        filter,
+    };
+    let ended = |generation| Record::Ended(Subscriber::group(id(generation)));
+    let waits = |generation| Record::Queued {
+        receiver: Subscriber::group(id(generation)),
+        message: &message,
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        ids: &[],
+        group: None,
+    };
+    let session = Subscriber::session(
+        0,
+        SessionKey {
+            slot: 0,
+            generation: 0,
+        },
+    );
+    let member = [
+        Record::Session {
+            session,
+            client_id: "c",
+            user_name: None,
+            expiry: u32::MAX,
+            bridge: false,
+        },
+        Record::Subscribed {
+            session,
+            filter,
+            options: SubscriptionOptions::new(QoS::AtLeastOnce),
+            id: None,
+            retained: false,
+        },
+    ];
+    let shared = || Shared::new(Settings::default(), 1, 7);
+    // Records with their numbers, in the order of the log; and how many messages wait for the group then.
+    let cases: [(&[(u64, Record<'_>)], u64); 4] = [
+        (
+            &[(3, began(0)), (4, waits(0)), (6, began(1)), (7, waits(1))],
+            2,
+        ),
+        (
+            &[
+                (3, began(0)),
+                (4, waits(0)),
+                (6, began(1)),
+                (7, waits(1)),
+                (5, ended(0)),
+            ],
+            1,
+        ),
+        (
+            &[(5, ended(0)), (6, began(1)), (7, waits(1)), (3, began(0))],
+            1,
+        ),
+        (
+            &[(6, began(1)), (7, waits(1)), (3, began(0)), (5, ended(0))],
+            1,
+        ),
+    ];
+    for (records, waiting) in cases {
+        let log = Log::default();
+        let mut entries: Vec<Numbered> = Vec::new();
+        for (number, record) in (1..).zip(&member) {
+            entries.push((number, OwnedRecord::from(record)));
+        }
+        for (number, record) in records {
+            entries.push((*number, OwnedRecord::from(record)));
+        }
+        *log.lock().unwrap() = (entries, 9);
+        assert_eq!(start(&log, &shared()), waiting, "{records:?}");
     }
 }
