@@ -221,7 +221,7 @@ impl<T> RetainedIndex<T> {
             }
             removed = Some(place.born);
             #[cfg(mutation = "fuzz-walk-resumed")]
-            if path.len() > 2 {
+            if path.len() > 1 {
                 removed = None;
             }
             path.pop();

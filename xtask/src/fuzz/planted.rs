@@ -63,7 +63,7 @@ const PLANTED: [Planted; 10] = [
     Planted {
         name: "fuzz-walk-resumed",
         target: "topics",
-        about: "a walk whose place three levels down was removed begins its level anew",
+        about: "a walk whose place was removed below the first level begins that level anew",
     },
 ];
 

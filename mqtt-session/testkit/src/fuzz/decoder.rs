@@ -92,7 +92,9 @@ fn frames(input: &mut Input<'_>) -> Vec<u8> {
     while !input.is_empty() && stream.len() < 1 << 17 {
         stream.push(input.byte());
         let len = input.byte();
-        let padding = len.checked_sub(0xf0).map_or(0, |power| 1_usize << power);
+        let padding = len
+            .checked_sub(0xf0)
+            .map_or(0, |power| 1_usize << power.min(14));
         let body = input.take(usize::from(len));
         push_varint(&mut stream, body.len() + padding);
         stream.extend_from_slice(body);

@@ -333,7 +333,13 @@ impl Grammar<'_> {
         let of_server = [&PUBLISH, &PUBLISH_OF_SERVER][usize::from(!self.client)];
         draft.properties(input, of_server);
         let len = input.byte();
-        let padding = usize::from(len.saturating_sub(0xf0)) * 64;
+        let padding = match len {
+            0..0xf0 => 0,
+            0xf0..0xfc => usize::from(len - 0xef) * 64,
+            0xfc => 9_000,
+            // From here on the remaining length takes three bytes.
+            0xfd.. => 16_400,
+        };
         draft
             .body
             .extend_from_slice(input.take(usize::from(len & 0x0f)));

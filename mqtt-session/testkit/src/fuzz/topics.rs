@@ -282,7 +282,7 @@ fn generation(index: &SubscriptionIndex<u8, u32>, name: &str) -> Option<u64> {
 /// A topic of up to 8 levels.
 fn topic(input: &mut Input<'_>, levels: &[&'static str]) -> String {
     let shape = input.byte();
-    let count = 1 + usize::from(shape & 7);
+    let count = [2, 1, 2, 3, 2, 3, 4, 7][usize::from(shape & 7)];
     let mut chosen: Vec<&str> = (0..count).map(|_| input.pick(levels)).collect();
     if let Some(at) = chosen.iter().position(|level| *level == "#") {
         chosen.truncate(at + 1);

@@ -52,6 +52,30 @@ struct Unsettled {
     received: Position,
 }
 
+/// What happens at once.
+#[derive(Clone, Copy, Debug)]
+struct Eager {
+    /// Questions are answered.
+    answers: bool,
+    /// Messages are settled with success.
+    settles: bool,
+    /// Changes become durable.
+    commits: bool,
+    /// Output is written.
+    polls: bool,
+}
+
+impl Eager {
+    const fn new(choice: u8) -> Self {
+        Self {
+            answers: choice & 1 == 0,
+            settles: choice & 2 == 0,
+            commits: choice & 4 == 0,
+            polls: choice & 8 == 0,
+        }
+    }
+}
+
 /// A role under test.
 pub(super) trait Side: Role + Debug + Sized {
     /// Whether it is a client.
@@ -89,8 +113,8 @@ pub(super) struct Drive<R: Role, K: Kind> {
     pub(super) question: Option<Question>,
     /// A server has a session to resume.
     pub(super) exists: bool,
-    /// The owner answers and settles at once.
-    eager: bool,
+    /// What happens at once, without an operation of its own.
+    eager: Eager,
     rx: Vec<u8>,
     unsettled: Vec<Unsettled>,
     /// The rest of a payload, and the message that it belongs to.
@@ -109,7 +133,7 @@ impl<R: Side, K: Kind> Drive<R, K> {
             ledger: Ledger::default(),
             question: None,
             exists: false,
-            eager: input.flag(),
+            eager: Eager::new(input.byte()),
             rx: Vec::new(),
             unsettled: Vec::new(),
             arriving: None,
@@ -227,9 +251,14 @@ impl<R: Side, K: Kind> Drive<R, K> {
             }
             _ => R::command(self, input),
         }
-        if self.eager {
+        if self.eager.answers {
             self.answer(input);
+        }
+        if self.eager.commits {
             self.commit(usize::MAX);
+        }
+        if self.eager.polls {
+            self.poll(usize::MAX);
         }
         self.end_messages();
     }
@@ -324,7 +353,7 @@ impl<R: Side, K: Kind> Drive<R, K> {
                 }
                 if part {
                     self.arriving = Some((1, delivery));
-                } else if self.eager {
+                } else if self.eager.settles {
                     self.settle(input, 0);
                 }
             }
@@ -348,7 +377,7 @@ impl<R: Side, K: Kind> Drive<R, K> {
         if self.session.is_closing() {
             self.ledger.ending();
         }
-        if self.eager {
+        if self.eager.answers {
             self.answer(input);
         }
     }
@@ -399,7 +428,7 @@ impl<R: Side, K: Kind> Drive<R, K> {
             return;
         }
         let unsettled = self.unsettled[at % self.unsettled.len()];
-        let reason = if self.eager {
+        let reason = if self.eager.settles {
             ReasonCode::SUCCESS
         } else {
             input.pick(&[
