@@ -113,6 +113,7 @@ const fn bit(alias: u16) -> u64 {
 mod tests {
     use super::*;
     use crate::storage::Fixed;
+    extern crate std;
 
     type Table = Aliases<Fixed<1, 1, 1, 2, 8>>;
 
@@ -130,6 +131,9 @@ mod tests {
     #[test]
     fn a_topic_gets_an_alias_and_then_only_that_is_sent() {
         let mut table = Table::default();
+        for too in ["abc", "longer than the slot"] {
+            assert_eq!(table.plan(too, 2), Plan::Topic, "short or long: {too}");
+        }
         assert_eq!(send(&mut table, "one/t"), Plan::New(alias(1)));
         assert_eq!(send(&mut table, "one/t"), Plan::Known(alias(1)));
         assert_eq!(send(&mut table, "two/t"), Plan::New(alias(2)));
@@ -166,6 +170,29 @@ mod tests {
             "cold/t was not used since"
         );
         assert_eq!(send(&mut table, "hot/t"), Plan::Known(alias(1)));
+    }
+
+    /// Each alias has a mark of its own: one that is used again and again stays, whatever comes and goes beside it.
+    #[test]
+    fn the_marks_of_aliases_do_not_mix() {
+        type Wide = Aliases<Fixed<1, 1, 1, 4, 8>>;
+        let send = |table: &mut Wide, topic: &str| {
+            let plan = table.plan(topic, 4);
+            table.written(plan, topic);
+            plan
+        };
+        let mut table = Wide::default();
+        for topic in ["hot/t", "b/top", "c/top", "d/top"] {
+            send(&mut table, topic);
+        }
+        let mut evicted = 0;
+        for n in 0..32 {
+            assert_eq!(send(&mut table, "hot/t"), Plan::Known(alias(1)), "{n}");
+            let plan = send(&mut table, &std::format!("new/{n}"));
+            evicted += usize::from(matches!(plan, Plan::New(_)));
+        }
+        // A new topic is not used again: every second look at its alias gives it up.
+        assert_eq!(evicted, 12);
     }
 
     #[test]

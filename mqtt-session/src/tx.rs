@@ -91,3 +91,23 @@ impl<T: Tx + ?Sized> Tx for &mut T {
         (**self).retract(len);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_slice_takes_what_fits_and_gives_back_what_was_not_used() {
+        let mut buffer = [0; 4];
+        let mut tx = SliceTx::new(&mut buffer);
+        assert!(tx.is_empty());
+        tx.claim(3).expect("three of four").copy_from_slice(b"abc");
+        assert_eq!(tx.claim(2), None);
+        assert_eq!((tx.written(), tx.len()), (&b"abc"[..], 3));
+        tx.retract(2);
+        tx.claim(3).expect("one is left, and three are free");
+        assert_eq!((tx.written()[0], tx.len()), (b'a', 4));
+        tx.clear();
+        assert!(tx.is_empty());
+    }
+}

@@ -387,3 +387,26 @@ fn a_server_without_qos_takes_subscriptions_with_qos() {
         }
     }
 }
+
+/// A client may leave its id to the server where that can name it a session [3.1.1:MQTT-3.1.3-7]; 3.1 has no such thing.
+#[test]
+fn a_client_without_an_id_connects_where_it_may() {
+    for (version, clean_start, may) in [
+        (Version::V31, true, false),
+        (Version::V311, true, true),
+        (Version::V311, false, false),
+        (Version::V5, true, true),
+        (Version::V5, false, true),
+    ] {
+        let mut client = ClientScript::<Heaped>::offline(version);
+        let connect = Connect {
+            clean_start,
+            ..Connect::new(version, "")
+        };
+        let (now, mut tx) = (client.now, vec![]);
+        let outcome = client
+            .session
+            .connect(&connect, &mut tx, now, &mut client.owner);
+        assert_eq!(outcome.is_ok(), may, "{version} {clean_start}");
+    }
+}

@@ -185,3 +185,53 @@ fn a_flood_of_pings_is_read_as_fast_as_it_is_answered() {
     }
     assert!(server.session.wants_input());
 }
+
+/// A program may ask for a PINGREQ at any time once the connection is up; none goes out while PINGRESP is awaited.
+#[test]
+fn a_program_may_ask_for_a_ping() {
+    let mut client = ClientScript::<Heaped>::offline(Version::V5);
+    let limits = client.owner.limits.clone();
+    client.session.ping(client.now, &limits);
+    client.connect(&Connect::new(Version::V5, "c"));
+    client.sent();
+    client.session.ping(client.now, &limits);
+    assert!(client.sent().is_empty(), "there is no connection yet");
+    client.send(&connack(false));
+    for _ in 0..2 {
+        client.session.ping(client.now, &limits);
+        client.session.ping(client.now, &limits);
+        assert_eq!(client.sent(), ["PINGREQ"]);
+        client.session.ping(client.now, &limits);
+        assert!(client.sent().is_empty(), "its answer is awaited");
+        client.send(&pingresp());
+    }
+}
+
+/// What the server sends does not make a silent client live longer [MQTT-3.1.2-22].
+#[test]
+fn talking_to_a_silent_client_does_not_keep_it() {
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    for n in 0..9 {
+        assert!(!server.session.is_closing(), "{n}");
+        server
+            .owner
+            .publish(&Message::new("t", QoS::AtMostOnce, b"x"));
+        assert_eq!(server.sent(), ["PUBLISH t x"]);
+        server.after(10_000);
+    }
+    assert_eq!(server.happened(), ["violation Rule(KeepAliveTimeout)"]);
+}
+
+/// A clock that looks in too early makes no PINGREQ, and one that comes late makes it then.
+#[test]
+fn pingreq_is_made_in_time_or_late_and_not_before() {
+    let mut client = ClientScript::<Heaped>::connected(Version::V5);
+    let due = client.deadline().expect("a keep-alive");
+    let limits = client.owner.limits.clone();
+    let at = |ms| client.now.plus_millis(ms);
+    let (early, late) = (at(due - 1), at(due + 5));
+    assert_eq!(client.session.timeout(early, &limits), Ok(()));
+    assert!(client.sent().is_empty());
+    assert_eq!(client.session.timeout(late, &limits), Ok(()));
+    assert_eq!(client.sent(), ["PINGREQ"]);
+}

@@ -272,3 +272,15 @@ fn a_qos_0_message_is_sent_once() {
         assert!(client.sent().is_empty());
     }
 }
+
+/// The first verdict counts: a later one, which comes before PUBACK was written, changes nothing.
+#[test]
+fn a_second_verdict_changes_nothing() {
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    server.answers = false;
+    server.send(&publish1(7, "a"));
+    let delivery = server.unsettled[0];
+    assert!(server.settle(ReasonCode::NOT_AUTHORIZED, ()));
+    assert!(!server.session.settle(delivery, ReasonCode::SUCCESS, ()));
+    assert_eq!(server.sent(), ["PUBACK 7 0x87"]);
+}

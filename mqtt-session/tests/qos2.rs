@@ -281,3 +281,28 @@ fn pubrecs_leave_in_the_order_of_arrival() {
         assert_eq!(client.sent(), ["PUBREC 3", "PUBREC 1", "PUBREC 2"]);
     }
 }
+
+/// A verdict on a message whose id was released, and is that of another message by now, does not settle the other one.
+#[test]
+fn a_verdict_settles_only_its_own_message() {
+    let mut server = ServerScript::<Heaped>::connected(Version::V311);
+    server.answers = false;
+    server.send(&publish2(7, "a"));
+    let first = server.unsettled.remove(0);
+    server.cut();
+    server.open();
+    server.session_present = true;
+    server.send(&mqtt_codec::Connect {
+        clean_start: false,
+        ..mqtt_codec::Connect::new(Version::V311, "c")
+    });
+    server.accept();
+    server.sent();
+    server.send(&pubrel(7));
+    server.send(&publish2(7, "b"));
+    server.sent();
+    assert!(!server.session.settle(first, ReasonCode::SUCCESS, ()));
+    assert!(server.sent().is_empty());
+    assert!(server.settle(ReasonCode::SUCCESS, ()));
+    assert_eq!(server.sent(), ["PUBREC 7"]);
+}

@@ -263,3 +263,18 @@ fn the_session_lasts_as_long_as_the_connection() {
         assert_eq!(client.sent(), ["PUBREL 1", "PUBREC 7"]);
     }
 }
+
+/// A state that is restored from a store outlives its connections, unless it says how long it does.
+#[test]
+fn a_restored_state_is_kept() {
+    let id = mqtt_codec::PacketId::new(7).expect("not 0");
+    let received = Change::Received(id);
+    let mut state =
+        SessionState::<mqtt_session::profile::Full, mqtt_session::storage::Heap>::default();
+    state.restore(received).expect("there is room");
+    assert_eq!(state.session_expiry(), u32::MAX);
+    state.set_session_expiry(60);
+    let released = Change::Released(id);
+    state.restore(released).expect("there is room");
+    assert_eq!(state.session_expiry(), 60);
+}

@@ -233,3 +233,42 @@ fn a_client_does_not_ask_for_what_is_not_there() {
         assert_eq!(refused, Err(Misuse::NotSupported), "{text}");
     }
 }
+
+/// A message does not get the id of a request that is not answered, also after the ring of ids has come round [MQTT-2.2.1-3].
+#[test]
+fn a_message_passes_over_the_id_of_a_request() {
+    let mut client = ClientScript::<Heaped>::connected(Version::V5);
+    let filters = [filter("a", QoS::AtMostOnce)];
+    let (properties, now) = (Properties::EMPTY, client.now);
+    let id = client
+        .session
+        .subscribe(&filters, properties, &mut vec![], now);
+    assert_eq!(id.map(|id| id.get()), Ok(1));
+    // As if all the other ids had been given and were free again.
+    let last = mqtt_codec::PacketId::new(u16::MAX).expect("not 0");
+    let mut state = mqtt_session::SessionState::default();
+    for change in [
+        mqtt_session::Change::Sent(mqtt_session::Seq(0), last),
+        mqtt_session::Change::Completed(last),
+    ] {
+        state.restore(change).expect("there is room");
+    }
+    client.session.replace_state(state);
+    client
+        .owner
+        .publish(&Message::new("t", QoS::AtLeastOnce, b"x"));
+    assert_eq!(client.sent(), ["PUBLISH 2 q1 t x"]);
+}
+
+/// What is long and has few levels is no topic of too many levels.
+#[test]
+fn a_long_topic_of_few_levels_is_taken() {
+    let long = "long".repeat(100);
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    server.send(&subscribe(5, &[filter(&long, QoS::AtMostOnce)]));
+    server.send(&mqtt_codec::Publish {
+        topic: &long,
+        ..publish("x")
+    });
+    assert!(!server.session.is_closing(), "{:?}", server.happened());
+}

@@ -123,3 +123,19 @@ fn without_a_will_none_is_due() {
         assert_eq!(server.cut().will_due, None);
     }
 }
+
+/// A will may have every QoS that the server has [MQTT-3.1.2-12].
+#[test]
+fn a_will_of_qos_2_is_taken() {
+    for qos in [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce] {
+        let mut server = ServerScript::<Heaped>::opened(Version::V5);
+        let mut connect = connect(Version::V5, &[], &[]);
+        if let Some(will) = &mut connect.will {
+            will.qos = qos;
+        }
+        server.send(&connect);
+        assert!(server.session.is_connected() || !server.sent().is_empty());
+        assert!(!server.session.is_closing(), "{qos:?}");
+        assert!(server.cut().will_due.is_some(), "{qos:?}");
+    }
+}

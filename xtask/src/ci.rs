@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::bare_metal::BareMetal;
 use crate::conformance::ConformanceOptions;
+use crate::mutations::{self, MutationsOptions};
 use crate::shell::{Error, Program, Result, bold, dim, red, yellow};
 use crate::tally::Tally;
 use crate::test::{TestOptions, in_ci};
@@ -38,7 +39,7 @@ enum Outcome {
 }
 
 /// Quick ones first, so that a slip shows soon.
-const STEPS: [Step; 10] = [
+const STEPS: [Step; 11] = [
     Step {
         name: "fmt",
         about: "rustfmt would change nothing",
@@ -78,6 +79,11 @@ const STEPS: [Step; 10] = [
         name: "test",
         about: "all tests",
         run: run_tests,
+    },
+    Step {
+        name: "mutations",
+        about: "two planted bugs are found (`cargo xtask mutations` plants all)",
+        run: run_mutations,
     },
     Step {
         name: "no-std",
@@ -287,6 +293,18 @@ fn doc(ws: &Workspace) -> Result<Outcome> {
 
 fn run_tests(ws: &Workspace) -> Result<Outcome> {
     test::run(ws, &TestOptions::default()).map(Outcome::Counted)
+}
+
+/// That the machinery works; that each bug is found needs no judging at every change.
+fn run_mutations(ws: &Workspace) -> Result<Outcome> {
+    let options = MutationsOptions {
+        names: ["received-ids-forgotten", "alias-kept"]
+            .map(str::to_owned)
+            .to_vec(),
+        seeds: 200,
+        list: false,
+    };
+    mutations::main(ws, &options).map(|()| Outcome::Held)
 }
 
 /// The Cortex-M0 has no compare-and-swap: what builds for it builds for the others.
