@@ -171,10 +171,9 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 return false;
             }
             entry.status = Status::Settled(reason);
-            #[cfg(not(mutation = "fuzz-copy-gate"))]
-            {
-                entry.gate = entry.gate.and(kept);
-            }
+            #[cfg(mutation = "fuzz-copy-gate")]
+            let kept = P::Gate::default();
+            entry.gate = entry.gate.and(kept);
             return true;
         }
         let Some(owing) = self.link.owing.get_mut() else {

@@ -68,7 +68,8 @@ fn sessions_and_subscriptions_come_back() {
     }
 }
 
-/// A session without subscriptions is there for a client that has used it, and only for such a one.
+/// A session without subscriptions is there for a client that has used it, and only for such a one. That it was used had not been
+/// recorded: after a restart its client would have been told that there was no session.
 #[test]
 fn a_session_is_present_when_its_client_knows_of_it() {
     let mut net = Net::new(2);
@@ -327,7 +328,8 @@ fn willing<'a>(expiry: &'a [Property<'a>], will: &'a [Property<'a>]) -> Connect<
 }
 
 /// The will of a client that was connected is published at the start, after its delay or when its session ends, whichever comes first;
-/// that of a client that had said goodbye is not, nor one of before [MQTT-3.1.2-8], [MQTT-3.1.2-10], [MQTT-3.1.3-9].
+/// that of a client that had said goodbye is not, nor one of before [MQTT-3.1.2-8], [MQTT-3.1.2-10], [MQTT-3.1.3-9]. The delay had not
+/// been recorded: a restart could not have known it.
 #[test]
 fn wills_are_published_after_a_crash() {
     const DAY: &[Property<'static>] = &[Property::SessionExpiryInterval(86_400)];
