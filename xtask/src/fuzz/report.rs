@@ -53,6 +53,9 @@ impl Figures {
     }
 }
 
+/// Characters of a panic's message that are shown; the rest is there when it is repeated.
+const MOST_TEXT: usize = 300;
+
 /// Reads lines.
 pub(super) struct Reader {
     figures: Figures,
@@ -76,7 +79,7 @@ impl Reader {
         let figures = &mut self.figures;
         if core::mem::take(&mut self.panicked) {
             if let Some(finding) = &mut figures.finding {
-                finding.what.push_str(line.trim());
+                finding.what.extend(line.trim().chars().take(MOST_TEXT));
             }
         } else if line.starts_with('#') {
             let words: Vec<&str> = line.split_whitespace().collect();

@@ -322,7 +322,7 @@ impl Grammar<'_> {
     fn publish(&self, input: &mut Input<'_>, out: &mut Vec<u8>) {
         let mut draft = self.draft();
         let choice = input.byte();
-        let qos = [0, 1, 2, 1][usize::from(choice & 3)];
+        let qos = [2, 1, 0, 2][usize::from(choice & 3)];
         let topic = TOPICS[usize::from(choice >> 4) % TOPICS.len()];
         let (retain, dup) = (choice >> 2 & 1, choice >> 3 & u8::from(qos > 0));
         draft.string(topic);

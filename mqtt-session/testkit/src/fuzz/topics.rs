@@ -38,6 +38,8 @@ struct Walk {
     filter: String,
     /// Names that were there from the beginning and matched, and whether they have been shown.
     owed: BTreeMap<String, bool>,
+    /// The last one shown.
+    last: Option<String>,
 }
 
 /// Reads the input as a seed and operations on both indexes.
@@ -174,10 +176,19 @@ impl World {
                 Some(text) if byte & 0x80 == 0 => text.clone(),
                 Some(_) | None => name(input),
             };
-            let name = TopicName::new(&text).expect("made of levels");
-            assert_eq!(self.retained.remove(&name), self.kept.remove(&text));
-            assert_eq!(self.retained.get(&name), None);
+            self.remove_kept(&text);
         }
+        self.no_longer_owed();
+    }
+
+    fn remove_kept(&mut self, text: &str) {
+        let name = TopicName::new(text).expect("made of levels");
+        assert_eq!(self.retained.remove(&name), self.kept.remove(text));
+        assert_eq!(self.retained.get(&name), None);
+        self.no_longer_owed();
+    }
+
+    fn no_longer_owed(&mut self) {
         assert_eq!(self.retained.len(), self.kept.len());
         for walk in &mut self.walks {
             walk.owed.retain(|name, _| self.kept.contains_key(name));
@@ -224,11 +235,13 @@ impl World {
                 owed: owed.map(|name| (name.clone(), false)).collect(),
                 walk: RetainedWalk::new(&TopicFilter::new(&text).expect("made of levels")),
                 filter: text,
+                last: None,
             });
             return;
         }
-        let at = input.below(self.walks.len());
-        let Some(walk) = self.walks.get_mut(at) else {
+        let choice = input.byte();
+        let at = usize::from(choice).checked_rem(self.walks.len());
+        let Some(walk) = at.and_then(|at| self.walks.get_mut(at)) else {
             return;
         };
         let (owed, filter, kept) = (&mut walk.owed, &walk.filter, &self.kept);
@@ -239,6 +252,7 @@ impl World {
                 let name = name.as_str();
                 assert!(matches(filter, name), "{filter} shows {name}");
                 assert_eq!(kept.get(name), Some(value), "{name} as it is now");
+                walk.last = Some(name.to_owned());
                 if let Some(shown) = owed.get_mut(name) {
                     assert!(!*shown, "{filter} shows {name} twice");
                     *shown = true;
@@ -248,7 +262,12 @@ impl World {
         if done {
             let missed = owed.iter().find(|(_, shown)| !**shown);
             assert_eq!(missed, None, "{filter} missed a name that was always there");
-            self.walks.remove(at);
+            self.walks.retain(|walk| !walk.walk.is_done());
+        } else if choice & 0x80 != 0
+            && let Some(text) = walk.last.take()
+        {
+            // The place where it stands goes.
+            self.remove_kept(&text);
         }
     }
 

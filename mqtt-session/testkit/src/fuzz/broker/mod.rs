@@ -66,7 +66,7 @@ fn settings(input: &mut Input<'_>) -> Settings {
     settings.limits = limits;
     settings.queue_messages = [50, 3, 1, 10][pick(6)];
     settings.queue_bytes = [100_000, 10_000, 300, 100_000][pick(6)];
-    settings.unread_output_bytes = [10_000, 2_000, 300, 10_000][pick(6)];
+    settings.unread_output_bytes = [30_000, 2_000, 300, 10_000][pick(6)];
     settings.subscriptions_per_client = [50, 50, 2, 4][pick(2)];
     settings.user_properties = 2;
     settings.retained_messages = [50, 2, 3, 50][pick(0)];
@@ -115,9 +115,7 @@ impl Run {
         let client = usize::from(operation >> 5) % CLIENTS;
         match operation % 32 {
             0..=10 => self.send(client, input),
-            11..=13 => {
-                self.open(client, input);
-            }
+            11 | 12 => self.open(client, input),
             14 => self.world.cut(client),
             15 => {
                 let _ = self.world.round();
@@ -127,16 +125,25 @@ impl Run {
                 let ms = [1, 100, 1_500, 5_000, 10_000, 20_000, 60_000, 110_000];
                 self.world.advance(ms[usize::from(operation >> 5)]);
             }
-            18 | 19 => {
+            18 => {
                 self.world.log.commit(1 + usize::from(operation >> 5));
             }
-            20 => self.world.peers[client].deaf ^= true,
-            21 => {
-                let most = usize::from(input.byte());
+            19 | 20 => {
+                self.world.peers[client].deaf ^= true;
+                if !self.world.peers[client].deaf {
+                    self.world.drain(client, usize::MAX);
+                }
+            }
+            13 | 21 => {
+                let most = usize::from(input.byte()) * 37;
                 self.world.drain(client, most);
             }
-            22 | 23 => self.answer(input),
-            24 => self.publish(input),
+            22 => self.answer(input),
+            23 | 24 => {
+                for _ in 0..=operation >> 6 {
+                    self.publish(input);
+                }
+            }
             25 => self.local(operation),
             26 => {
                 let len = input.below(64);
@@ -170,7 +177,8 @@ impl Run {
 
     fn open(&mut self, client: usize, input: &mut Input<'_>) {
         let choice = input.byte();
-        self.world.open(client, usize::from(choice >> 4));
+        self.world.open(client, usize::from(choice >> 4 & 3));
+        self.world.peers[client].sips = [0, 0, 997, 5_000][usize::from(choice >> 6)];
         let mut hello = Vec::new();
         self.grammar(client, choice & 3, &[])
             .hello(input, &mut hello);
@@ -231,12 +239,12 @@ impl Run {
         let choice = input.byte();
         let topic = ["a", "a/b", "$SYS/a", "b"][usize::from(choice & 3)];
         let qos = [
-            QoS::AtMostOnce,
             QoS::AtLeastOnce,
-            QoS::ExactlyOnce,
             QoS::AtMostOnce,
+            QoS::ExactlyOnce,
+            QoS::AtLeastOnce,
         ];
-        let payload = vec![choice; [0, 3, 100, 9_000][usize::from(choice >> 4 & 3)]];
+        let payload = vec![choice; [3, 0, 9_000, 9_000][usize::from(choice >> 4 & 3)]];
         let retain = choice & 0x40 != 0;
         let qos = qos[usize::from(choice >> 2 & 3)];
         let message = Message::new(topic, &[], &payload, qos, retain);

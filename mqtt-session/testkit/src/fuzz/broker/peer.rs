@@ -16,6 +16,8 @@ pub(super) struct Peer {
     pub(super) paused: bool,
     /// It does not read.
     pub(super) deaf: bool,
+    /// How much it reads at once; 0 is all that there is.
+    pub(super) sips: usize,
     read: Vec<u8>,
     /// CONNACK came.
     pub(super) greeted: bool,

@@ -188,6 +188,17 @@ impl World {
                 busy = true;
                 self.flush(worker, conn);
             }
+            for index in 0..self.peers.len() {
+                let peer = &self.peers[index];
+                if let Some((at, conn)) = peer.at
+                    && at == worker
+                    && !peer.deaf
+                    && self.cores[worker].output(conn).is_some()
+                {
+                    busy = true;
+                    self.sip(index);
+                }
+            }
         }
         busy
     }
@@ -245,13 +256,21 @@ impl World {
                 self.hand_in(index, worker, conn);
             }
         }
-        if !self.peers[index].deaf || polled.close {
+        if polled.close {
             self.drain(index, usize::MAX);
+        } else if !self.peers[index].deaf {
+            self.sip(index);
         }
         if polled.close && self.peers[index].at == at {
             self.cores[worker].closed(conn, self.now);
             self.peers[index].connected(None);
         }
+    }
+
+    /// The client reads as it does.
+    fn sip(&mut self, index: usize) {
+        let sips = self.peers[index].sips;
+        self.drain(index, if sips == 0 { usize::MAX } else { sips });
     }
 
     /// The client reads up to `most` bytes of what there is.

@@ -215,12 +215,17 @@ impl<R: Side, K: Kind> Drive<R, K> {
                 self.rx.extend(packet);
                 self.read(input);
             }
-            9..=11 => self.poll(usize::MAX),
-            12 => self.poll(usize::from(operation >> 5) * 8),
-            13..=15 => self.settle(input, usize::from(operation >> 5)),
-            16 | 17 => self.answer(input),
-            18..=20 => self.publish(input),
-            21 | 22 => self.commit(usize::from(operation >> 5)),
+            9 | 10 => self.poll(usize::MAX),
+            11 => self.poll(usize::from(operation >> 5) * 8),
+            12..=14 => self.settle(input, usize::from(operation >> 5)),
+            15 | 16 => self.answer(input),
+            17 => self.publish(input),
+            18 => {
+                for _ in 0..=operation >> 5 {
+                    self.publish(input);
+                }
+            }
+            19..=22 => self.commit([usize::MAX, 1, 2, 3][usize::from(operation >> 6)]),
             23 => self.pass(operation),
             24 => {
                 self.cut();
