@@ -1,6 +1,6 @@
 //! What one end of a connection may write, whatever its peer sends: judged from the packets that it took and wrote.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use mqtt_codec::{Delivery, Packet, PacketId, QoS, ReasonCode, Version};
 
@@ -62,6 +62,8 @@ pub(super) struct Ledger {
     once: Vec<Verdict>,
     /// QoS 2: stands until the id is released.
     exactly: BTreeMap<PacketId, Position>,
+    /// Those of them that were refused in a version that cannot say so: a connection of 5.0 still may.
+    untold: BTreeSet<PacketId>,
     /// Refused at QoS 2: one PUBREC, and the id is free.
     refused: Vec<Verdict>,
     /// PUBREL packets taken; where their records stand.
@@ -82,6 +84,7 @@ impl Ledger {
         *self = Self {
             durable: self.durable,
             exactly: core::mem::take(&mut self.exactly),
+            untold: core::mem::take(&mut self.untold),
             refused: core::mem::take(&mut self.refused),
             ..Self::default()
         };
@@ -90,6 +93,7 @@ impl Ledger {
     /// The session ended, or went back to what a restart found.
     pub(super) fn forget(&mut self) {
         self.exactly.clear();
+        self.untold.clear();
         self.refused.clear();
         self.once.clear();
         self.ours.clear();
@@ -199,6 +203,7 @@ impl Ledger {
             },
             Packet::PubRel(packet) => {
                 self.exactly.remove(&packet.packet_id);
+                self.untold.remove(&packet.packet_id);
                 let queue = self.releases.entry(packet.packet_id).or_default();
                 queue.push_back(position);
             }
@@ -369,13 +374,17 @@ impl Ledger {
         count_down(&mut self.owed_pubrecs, id, "PUBREC");
         let open = |verdict: &Verdict| verdict.id == id && verdict.kept <= self.durable;
         if reason.is_error() {
-            let at = self.refused.iter().position(open);
-            self.refused
-                .remove(at.expect("a refusal that is not yet durable"));
+            if let Some(at) = self.refused.iter().position(open) {
+                self.refused.remove(at);
+            } else {
+                assert!(self.untold.remove(&id), "a refusal that is not yet durable");
+                self.exactly.remove(&id);
+            }
         } else if let Some(at) = self.refused.iter().position(open) {
             // Before 5.0 a refusal cannot be told.
             let verdict = self.refused.remove(at);
             self.exactly.insert(id, verdict.kept);
+            self.untold.insert(id);
         } else {
             self.open(self.exactly.get(&id).copied(), "PUBREC");
         }
