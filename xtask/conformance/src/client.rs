@@ -67,11 +67,6 @@ impl Client {
         }
     }
 
-    /// The version it speaks.
-    pub(crate) fn version(&self) -> Version {
-        self.version
-    }
-
     /// What the topics of the case begin with.
     pub(crate) fn prefix(&self) -> &str {
         &self.prefix

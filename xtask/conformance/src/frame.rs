@@ -213,7 +213,7 @@ impl Frame {
 
     frame_as! {
         conn_ack ConnAck publish Publish pub_ack PubAck pub_rec PubRec pub_rel PubRel pub_comp PubComp
-        sub_ack SubAck unsub_ack UnsubAck disconnect Disconnect auth Auth
+        sub_ack SubAck unsub_ack UnsubAck disconnect Disconnect
     }
 
     /// The packet identifier of a PUBLISH of QoS 1 or 2.

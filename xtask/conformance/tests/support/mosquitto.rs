@@ -2,13 +2,18 @@
 
 use core::net::{Ipv4Addr, SocketAddr};
 use core::time::Duration;
-use std::net::{TcpListener, TcpStream};
+use std::io::{BufRead as _, BufReader};
+use std::net::TcpListener;
 use std::path::PathBuf;
-use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+use std::process::{Child, ChildStderr, Command, Stdio};
+use std::sync::mpsc;
+use std::thread;
 
 /// The version whose failures are listed.
 pub(crate) const VERSION: &str = "2.0.11";
+
+/// Beside the listener; its log says when it is there.
+const CONFIGURATION: &str = "allow_anonymous true\nuser root\nlog_dest stderr\nlog_type notice\nlog_type information\nconnection_messages false\n";
 
 /// A running Mosquitto, which ends with this.
 #[derive(Debug)]
@@ -40,28 +45,22 @@ impl Mosquitto {
             .expect("the loopback interface has a free port")
             .port();
         let file = folder.path().join("mosquitto.conf");
-        let config = format!("listener {port} 127.0.0.1\nallow_anonymous true\nuser root\n");
+        let config = format!("listener {port} 127.0.0.1\n{CONFIGURATION}");
         std::fs::write(&file, config).expect("the temporary folder is writable");
-        let process = Command::new(program)
+        let mut process = Command::new(program)
             .arg("-c")
             .arg(&file)
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .expect("mosquitto starts");
+        let log = process.stderr.take().expect("it was asked for");
         let mosquitto = Self {
             process,
             address: SocketAddr::from((Ipv4Addr::LOCALHOST, port)),
             _folder: folder,
         };
-        let start = Instant::now();
-        while TcpStream::connect(mosquitto.address).is_err() {
-            assert!(
-                start.elapsed() < Duration::from_secs(10),
-                "mosquitto does not listen"
-            );
-            std::thread::sleep(Duration::from_millis(5));
-        }
+        wait_until_running(log);
         Ok(mosquitto)
     }
 
@@ -77,6 +76,25 @@ impl Drop for Mosquitto {
         self.process.kill().ok();
         self.process.wait().ok();
     }
+}
+
+/// Waits for the line with which it says that it listens, and reads on: a log that nobody reads would stop it in the end.
+fn wait_until_running(log: ChildStderr) {
+    let (sender, lines) = mpsc::channel();
+    thread::spawn(move || {
+        for line in BufReader::new(log).lines().map_while(Result::ok) {
+            // Nobody listens any more once it runs.
+            sender.send(line).ok();
+        }
+    });
+    let mut said = Vec::new();
+    while let Ok(line) = lines.recv_timeout(Duration::from_secs(10)) {
+        if line.ends_with(" running") {
+            return;
+        }
+        said.push(line);
+    }
+    panic!("mosquitto does not run; it said:\n{}", said.join("\n"));
 }
 
 fn program() -> Option<PathBuf> {
