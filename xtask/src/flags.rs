@@ -1,5 +1,6 @@
 //! The command line: commands, their options and their help.
 
+use core::str::FromStr;
 use std::ffi::OsString;
 
 use lexopt::{Arg, Parser, ValueExt};
@@ -294,7 +295,7 @@ fn fuzz(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Short('h') | Arg::Long("help") => {
                 return Ok(Command::Help(format!("{FUZZ}{}", fuzz::list_targets())));
             }
-            Arg::Long("seconds") => options.seconds = Some(parser.value()?.parse()?),
+            Arg::Long("seconds") => options.seconds = Some(count(&mut parser, "--seconds")?),
             Arg::Long("minimise") => options.minimise = true,
             Arg::Long("planted") => options.planted = true,
             Arg::Long("input") => options.input = Some(parser.value()?.into()),
@@ -309,6 +310,16 @@ fn fuzz(mut parser: Parser) -> Result<Command, lexopt::Error> {
         }
     }
     Ok(Command::Fuzz(options))
+}
+
+/// The value of an option that takes a number; 0 would run nothing, or without an end.
+fn count<T: FromStr + PartialEq + From<u8>>(
+    parser: &mut Parser,
+    option: &str,
+) -> Result<T, lexopt::Error> {
+    let text = parser.value()?.string()?;
+    let number = text.parse().ok().filter(|number| *number != T::from(0));
+    number.ok_or_else(|| format!("{option} takes a number of at least 1, not `{text}`").into())
 }
 
 /// The program that is started reads the rest.
@@ -328,7 +339,7 @@ fn mutated(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Short('h') | Arg::Long("help") => {
                 return Ok(Command::Help(mutations::HELP.to_owned()));
             }
-            Arg::Long("seeds") => options.seeds = parser.value()?.parse()?,
+            Arg::Long("seeds") => options.seeds = count(&mut parser, "--seeds")?,
             Arg::Long("list") => options.list = true,
             Arg::Value(name) => options.names.push(name.string()?),
             other => return Err(other.unexpected()),
@@ -469,7 +480,12 @@ mod tests {
             ("test a b", "b"),
             ("size x", "x"),
             ("fuzz nobody", "nobody"),
-            ("fuzz --seconds soon", "soon"),
+            (
+                "fuzz --seconds soon",
+                "--seconds takes a number of at least 1, not `soon`",
+            ),
+            ("fuzz --seconds 0", "--seconds"),
+            ("mutations --seeds 0", "--seeds"),
             ("conformance x", "x"),
             ("conformance --against", "--against"),
             ("--loud", "--loud"),

@@ -54,16 +54,24 @@ const fn mixed(mut z: u64) -> u64 {
 
 /// The number that the environment gives to `name`.
 fn named(name: &str) -> Option<u64> {
-    std::env::var(name).ok()?.parse().ok()
+    let text = std::env::var(name).ok()?;
+    let number = text.parse();
+    Some(number.unwrap_or_else(|_| panic!("{name} is to be a number, not `{text}`")))
 }
 
 /// The seed that the environment names in `MQTT_SEED`: only that is run.
+///
+/// # Panics
+/// When it is no number: everything would run, and the seed that was meant might not.
 #[must_use]
 pub fn one_seed() -> Option<u64> {
     named("MQTT_SEED")
 }
 
 /// The seeds that the environment asks for with `MQTT_SEEDS`, instead of so many as the test would run.
+///
+/// # Panics
+/// When it is no number.
 #[must_use]
 pub fn asked_seeds() -> Option<u64> {
     named("MQTT_SEEDS")

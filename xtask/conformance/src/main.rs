@@ -40,8 +40,8 @@ struct Arguments {
     #[arg(long, value_name = "N", default_value_t = 32)]
     jobs: usize,
     /// Seconds to wait for a packet
-    #[arg(long, value_name = "SECONDS", default_value_t = 5.0)]
-    patience: f64,
+    #[arg(long, value_name = "SECONDS", default_value = "5", value_parser = seconds)]
+    patience: Duration,
     /// Write the outcome of each case to this file too
     #[arg(long, value_name = "FILE")]
     json: Option<PathBuf>,
@@ -93,7 +93,7 @@ fn check(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     };
     let options = Options {
         jobs: arguments.jobs,
-        patience: Duration::try_from_secs_f64(arguments.patience)?,
+        patience: arguments.patience,
         ..Options::default()
     };
     let address = reach(against, options.patience)?;
@@ -122,6 +122,14 @@ fn check(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     Ok(totals.failed == 0)
 }
 
+/// A time that passes.
+fn seconds(text: &str) -> Result<Duration, String> {
+    let seconds = text.parse().ok();
+    let time = seconds.and_then(|seconds| Duration::try_from_secs_f64(seconds).ok());
+    time.filter(|time| !time.is_zero())
+        .ok_or_else(|| "a number above 0 is needed".to_owned())
+}
+
 fn wanted(case: &Case, arguments: &Arguments) -> bool {
     let of_version = arguments
         .version
@@ -138,12 +146,12 @@ fn wanted(case: &Case, arguments: &Arguments) -> bool {
 fn reach(against: &str, patience: Duration) -> Result<SocketAddr, Box<dyn Error>> {
     let addresses = against
         .to_socket_addrs()
-        .map_err(|error| format!("{against}: {error}"))?;
-    let mut error = format!("{against}: no address").into();
+        .map_err(|error| format!("`{against}` is no HOST:PORT, as in localhost:1883: {error}"))?;
+    let mut error = format!("`{against}` has no address").into();
     for address in addresses {
         match TcpStream::connect_timeout(&address, patience) {
             Ok(_) => return Ok(address),
-            Err(refusal) => error = format!("{address}: {refusal}").into(),
+            Err(refusal) => error = format!("no broker at {address}: {refusal}").into(),
         }
     }
     Err(error)

@@ -87,13 +87,13 @@ fn row(
             "{spelt} lists `{test}`, which is no test: run `cargo xtask conformance --fix`"
         ));
     }
-    let listed: Vec<&str> = statement.tests.iter().map(String::as_str).collect();
-    if listed != named && !statement.tests.iter().any(|test| gone(&test)) {
-        report(format!(
-            "{spelt} lists [{}], but [{}] name it: run `cargo xtask conformance --fix`",
-            listed.join(" "),
-            named.join(" ")
-        ));
+    if !statement.tests.iter().any(|test| gone(&test)) {
+        let listed: Vec<&str> = statement.tests.iter().map(String::as_str).collect();
+        if let Some(difference) = difference(&listed, named) {
+            report(format!(
+                "{spelt} {difference}: run `cargo xtask conformance --fix`"
+            ));
+        }
     }
     match (&statement.otherwise, named.is_empty()) {
         (Otherwise::No, true) => report(format!(
@@ -120,6 +120,30 @@ fn row(
         }
         (Otherwise::Exception(_) | Otherwise::Gap(_), true) => {}
     }
+}
+
+/// How the tests that a row lists differ from those that name its statement.
+fn difference(listed: &[&str], named: &[&str]) -> Option<String> {
+    let without = |all: &[&str], known: &[&str]| {
+        let new = all.iter().filter(|test| !known.contains(test));
+        new.map(|test| format!("`{test}`")).collect::<Vec<_>>()
+    };
+    let (lacking, left_over) = (without(named, listed), without(listed, named));
+    let mut parts = Vec::new();
+    if !lacking.is_empty() {
+        parts.push(format!("does not list {}", lacking.join(", ")));
+    }
+    if !left_over.is_empty() {
+        let name = if left_over.len() == 1 { "does" } else { "do" };
+        parts.push(format!(
+            "lists {}, which {name} not name it",
+            left_over.join(", ")
+        ));
+    }
+    if parts.is_empty() && listed != named {
+        parts.push("lists its tests twice or out of order".to_owned());
+    }
+    (!parts.is_empty()).then(|| parts.join(" and "))
 }
 
 /// The table as a whole.
@@ -294,26 +318,27 @@ mod tests {
         );
     }
 
+    /// Only what differs is said: a statement may have thirty tests.
     #[test]
     fn a_stale_column_is_found() {
-        let more = [(
-            "mqtt-session/tests/b.rs",
-            "// [MQTT-2.2.1-3]\n#[test] fn b() {}",
-        )];
+        let (row, other) = (format!("{TABLE}:2 "), "mqtt-session/tests/b.rs");
+        let more = [(other, "// [MQTT-2.2.1-3]\n#[test] fn b() {}")];
+        let less = [(other, "#[test] fn b() {}")];
+        let both = [("::free", "::free mqtt-session/tests/b.rs::b")];
+        let twice = [("::free", "::free mqtt-session/tests/a.rs::free")];
         one(
             &more,
             &[],
-            &format!("{TABLE}:2 "),
-            "a.rs::free mqtt-session/tests/b.rs::b] name it: run",
+            &row,
+            "[MQTT-2.2.1-3] does not list `mqtt-session/tests/b.rs::b`: run",
         );
-        let less = [("mqtt-session/tests/b.rs", "#[test] fn b() {}")];
-        let table = [("::free", "::free mqtt-session/tests/b.rs::b")];
         one(
             &less,
-            &table,
-            &format!("{TABLE}:2 "),
-            "but [mqtt-session/tests/a.rs::free] name it",
+            &both,
+            &row,
+            "[MQTT-2.2.1-3] lists `mqtt-session/tests/b.rs::b`, which does not name it: run",
         );
+        one(&[], &twice, &row, "twice or out of order: run");
     }
 
     #[test]

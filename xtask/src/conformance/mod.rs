@@ -76,8 +76,10 @@ fn suite(ws: &Workspace, arguments: &[String]) -> Result<()> {
             format!("the socket suite, package `{SUITE}`, is not in this workspace").into(),
         );
     }
-    Program::cargo(&ws.root)
+    let run = Program::cargo(&ws.root)
         .args(["run", "--quiet", "--package", SUITE, "--"])
         .args(arguments)
-        .run()
+        .run();
+    // It has said itself what is wrong.
+    run.map_err(|_| Error::Told)
 }

@@ -1,7 +1,8 @@
 //! Finds the tests of the workspace and the statements that each names.
 //!
 //! A test is a function under an attribute whose last word is `test`, a row in the call of a macro that makes such
-//! functions, a file of vectors beside the test that reads it, or a documented function of the socket suite.
+//! functions, a file of vectors beside the test that reads it, or a documented function of the socket suite. What an ordinary run
+//! leaves out (`#[ignore]`) proves nothing.
 
 use super::lexer::{Placed, Token, lex};
 use super::statement::Spec;
@@ -107,6 +108,7 @@ pub(super) fn cites(text: &str, first_line: usize) -> Vec<Cite> {
 struct Head {
     cites: Vec<Cite>,
     is_test: bool,
+    is_ignored: bool,
 }
 
 /// A macro of the file that makes tests, and what its own documentation of them names.
@@ -155,6 +157,7 @@ impl<'t> File<'t> {
                     let start = if is_sign(rest, 1, '!') { 2 } else { 1 };
                     len = start + group(&rest[start..]);
                     head.is_test |= is_test_attribute(&rest[..len]);
+                    head.is_ignored |= attribute(&rest[..len]) == Some("ignore");
                 }
                 Token::Word("macro_rules") => {
                     len = self.rules(rest);
@@ -165,8 +168,11 @@ impl<'t> File<'t> {
                     let body = body(rest);
                     if let (Some(Token::Word(name)), true) = (token(rest, 1), head.is_test) {
                         len = body;
-                        let inside = all_cites(&rest[..len]);
-                        self.add(name, [head.cites, inside].concat());
+                        let mut cites = [head.cites, all_cites(&rest[..len])].concat();
+                        if head.is_ignored {
+                            cites.clear();
+                        }
+                        self.add(name, cites);
                     } else if let (Some(Token::Word(name)), false, true) = (
                         token(rest, 1),
                         head.cites.is_empty(),
@@ -288,6 +294,11 @@ fn body(tokens: &[Placed<'_>]) -> usize {
 
 /// `#[test]`, `#[tokio::test(…)]`.
 fn is_test_attribute(tokens: &[Placed<'_>]) -> bool {
+    attribute(tokens) == Some("test")
+}
+
+/// The last word of an attribute's path.
+fn attribute<'t>(tokens: &[Placed<'t>]) -> Option<&'t str> {
     let path = tokens
         .iter()
         .skip(2)
@@ -296,7 +307,7 @@ fn is_test_attribute(tokens: &[Placed<'_>]) -> bool {
             Token::Sign(':') => Some(":"),
             Token::Comment(_) | Token::Text(_) | Token::Sign(_) => None,
         });
-    path.last() == Some("test")
+    path.last()
 }
 
 #[cfg(test)]
@@ -346,6 +357,13 @@ mod tests {
             "::one 5:3.1.1:2.2.2-2 4:5.0:1.1-1 9:5.0:1.1-3 10:5.0:1.1-4"
         );
         assert_eq!(found[1..], ["::two", "::three"]);
+    }
+
+    /// A test that no ordinary run reaches counted as proof.
+    #[test]
+    fn an_ignored_test_names_nothing() {
+        let text = "/// [MQTT-1.1-1]\n#[test]\n#[ignore = \"long\"]\nfn a() { /* [MQTT-1.1-2] */ }\n/// [MQTT-1.1-1]\n#[test]\nfn b() {}";
+        assert_eq!(found("a/tests/x.rs", text), ["::a", "::b 5:5.0:1.1-1"]);
     }
 
     #[test]

@@ -14,6 +14,9 @@ pub(crate) const PATH: &str = "xtask/mutations.toml";
 /// The list of those that fuzzing has to find.
 const FUZZ_PATH: &str = "xtask/src/fuzz/planted.rs";
 
+/// What can find one.
+pub(crate) const SIMULATIONS: [&str; 2] = ["session", "broker"];
+
 /// A planted bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct Mutation {
@@ -28,7 +31,7 @@ pub(crate) struct Mutation {
 /// The mutations in the order of the list.
 ///
 /// # Errors
-/// If the text is no TOML, or an entry is incomplete.
+/// If the text is no TOML, an entry is incomplete, or nothing is called what is to find it.
 pub(crate) fn read(text: &str) -> Result<Vec<Mutation>> {
     let table = parse(text)?;
     let rows = table
@@ -37,11 +40,19 @@ pub(crate) fn read(text: &str) -> Result<Vec<Mutation>> {
     let rows = rows.into_iter().flat_map(|array| array.iter());
     rows.filter_map(|row| row.get_ref().as_table())
         .map(|row| {
-            Ok(Mutation {
+            let mutation = Mutation {
                 name: field(row, "name")?,
                 bug: field(row, "bug")?,
                 by: field(row, "by")?,
-            })
+            };
+            if !SIMULATIONS.contains(&mutation.by.as_str()) {
+                let Mutation { name, by, .. } = mutation;
+                let known = SIMULATIONS.join(" or ");
+                return Err(
+                    format!("{PATH}: `{name}` is to be found by `{by}`, not by {known}").into(),
+                );
+            }
+            Ok(mutation)
         })
         .collect()
 }
@@ -163,5 +174,15 @@ mod tests {
     fn an_incomplete_entry_is_refused() {
         let error = read("[[mutation]]\nname = 'a'\nby = 'x'").expect_err("no bug");
         assert!(error.to_string().contains("`bug`"), "{error}");
+    }
+
+    /// Such a bug was never planted, and the run held.
+    #[test]
+    fn a_bug_that_nothing_is_to_find_is_refused() {
+        let error = read(&entry("a").replace("'session'", "'sesion'")).expect_err("no such");
+        assert!(
+            error.to_string().contains("`a` is to be found by `sesion`"),
+            "{error}"
+        );
     }
 }

@@ -8,7 +8,7 @@ use std::path::{Path, PathBuf};
 use crate::shell::{Error, Program, Result, bold, dim, red};
 use crate::sim;
 use crate::workspace::{Workspace, read};
-use list::Mutation;
+use list::{Mutation, SIMULATIONS};
 
 /// The help of the command.
 pub(crate) const HELP: &str = "\
@@ -102,9 +102,6 @@ pub(crate) fn main(ws: &Workspace, options: &MutationsOptions) -> Result<()> {
     }
     Ok(())
 }
-
-/// The simulations that `by` can name.
-const SIMULATIONS: [&str; 2] = ["session", "broker"];
 
 /// How a planted bug showed.
 #[derive(Debug, PartialEq, Eq)]

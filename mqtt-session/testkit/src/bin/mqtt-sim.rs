@@ -52,15 +52,26 @@ fn parse(mut parser: Parser) -> Result<Options, Box<dyn Error>> {
     };
     while let Some(arg) = parser.next()? {
         match arg {
-            Arg::Long("first") => options.first = parser.value()?.parse()?,
-            Arg::Long("seeds") => options.seeds = parser.value()?.parse()?,
-            Arg::Long("seed") => options.seed = Some(parser.value()?.parse()?),
-            Arg::Long("steps") => options.steps = Some(parser.value()?.parse()?),
+            Arg::Long("first") => options.first = number(&mut parser, "--first", 0)?,
+            Arg::Long("seeds") => options.seeds = number(&mut parser, "--seeds", 1)?,
+            Arg::Long("seed") => options.seed = Some(number(&mut parser, "--seed", 0)?),
+            Arg::Long("steps") => {
+                let steps = number(&mut parser, "--steps", 1)?;
+                options.steps = Some(u32::try_from(steps)?);
+            }
             Arg::Long("only") => options.only = Some(parser.value()?.string()?),
             other => return Err(other.unexpected().into()),
         }
     }
     Ok(options)
+}
+
+/// The value of an option that takes a number; of nothing at all no promise would be broken.
+fn number(parser: &mut Parser, option: &str, least: u64) -> Result<u64, Box<dyn Error>> {
+    let text = parser.value()?.string()?;
+    let number = text.parse().ok().filter(|&number| number >= least);
+    number
+        .ok_or_else(|| format!("{option} takes a number of at least {least}, not `{text}`").into())
 }
 
 /// Runs what was asked for; gives whether all promises were kept.
@@ -73,7 +84,8 @@ fn check(options: &Options) -> Result<bool, Box<dyn Error>> {
     };
     let chosen: Vec<&Simulation> = all.iter().filter(wanted).collect();
     if chosen.is_empty() {
-        return Err(format!("there are the simulations {}", names.join(", ")).into());
+        let name = options.only.as_deref().unwrap_or_default();
+        return Err(format!("there is no simulation `{name}`, but {}", names.join(", ")).into());
     }
     let mut kept = true;
     for simulation in chosen {
