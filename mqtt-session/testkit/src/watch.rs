@@ -159,9 +159,12 @@ impl<G: Gate> Watch<G> {
         });
     }
 
-    /// The ids of messages in flight.
-    pub fn ids(&self) -> impl Iterator<Item = u16> + '_ {
-        self.flights.keys().map(|id| id.get())
+    /// The ids of messages in flight; `None` while the id of a QoS 1 message that its owner dropped may be free already.
+    pub fn ids(&self) -> Option<Vec<u16>> {
+        self.flights
+            .iter()
+            .map(|(id, flight)| (flight.exactly_once || !flight.lost).then_some(id.get()))
+            .collect()
     }
 
     /// Messages that the peer counts against its Receive Maximum.

@@ -342,7 +342,12 @@ impl<C: Kind, S: Kind> Sim<C, S> {
             }
         }
         let still: Vec<_> = self.unrest().collect();
-        panic!("no end: {} still there", still.join(", "));
+        panic!(
+            "no end: {} still there; waiting: the client's {:?}, the server's {:?}",
+            still.join(", "),
+            self.client.owner.waiting(),
+            self.server.owner.waiting()
+        );
     }
 
     /// What keeps the run from its end.

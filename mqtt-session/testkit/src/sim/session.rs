@@ -71,9 +71,11 @@ impl<C: Kind, S: Kind> Sim<C, S> {
 
     /// Between connections the ring of the client's ids is turned back, to just before one that is in use.
     pub(super) fn turn_ids_back(&mut self) {
+        let Some(used) = self.client.watch.ids() else {
+            return;
+        };
         let mut state = self.client.session.replace_state(SessionState::default());
         let expiry = state.session_expiry();
-        let used: Vec<u16> = self.client.watch.ids().collect();
         let before = used
             .iter()
             .map(|&id| if id == 1 { u16::MAX } else { id - 1 })
