@@ -35,7 +35,7 @@ macro_rules! pairs {
     ($($name:ident $pair:literal [$($more:expr)*];)+) => {$(
         /// QoS 1 at least once, QoS 2 exactly once, order per topic and QoS, Receive Maximum, ids, commits, acknowledged is delivered,
         /// quiescence [MQTT-4.3.2-3], [MQTT-4.3.3-10], [MQTT-4.4.0-1], [MQTT-4.6.0-1], [MQTT-4.6.0-2], [MQTT-4.6.0-3],
-        /// [MQTT-3.3.4-7], [MQTT-3.3.4-9].
+        /// [MQTT-4.6.0-4], [MQTT-3.3.4-7], [MQTT-3.3.4-9].
         #[test]
         fn $name() {
             check($pair, &[$(&$more),*]);

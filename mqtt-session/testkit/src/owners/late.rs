@@ -207,4 +207,21 @@ impl TestOwner for LateOwner {
             .rposition(concerns)
             .is_none_or(|at| at < self.durable)
     }
+
+    fn is_recorded(&self, received: bool, id: PacketId) -> bool {
+        let says = |entry: &Entry| match *entry {
+            Entry::Change(Change::Received(other)) if other == id => received.then_some(true),
+            Entry::Change(Change::Released(other)) if other == id => received.then_some(false),
+            Entry::Change(Change::Sent(_, other) | Change::PeerReceived(_, other))
+                if other == id =>
+            {
+                (!received).then_some(true)
+            }
+            Entry::Change(Change::Completed(other)) if other == id => (!received).then_some(false),
+            Entry::Change(Change::Reset) | Entry::Note(Note::Forgotten) => Some(false),
+            _ => None,
+        };
+        let durable = self.log.iter().take(self.durable);
+        durable.rev().find_map(says).unwrap_or(false)
+    }
 }

@@ -80,6 +80,10 @@ pub trait TestOwner: Owner + Default + Debug {
     fn is_durable(&self, _received: bool, _id: PacketId) -> bool {
         true
     }
+    /// Whether a restart would find this packet id in use.
+    fn is_recorded(&self, _received: bool, _id: PacketId) -> bool {
+        true
+    }
 }
 
 /// Something of the owner's own that a restart must find again.

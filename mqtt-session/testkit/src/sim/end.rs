@@ -6,6 +6,7 @@ use mqtt_session::{
 };
 
 use super::dress::dressed;
+use super::flow::Shown;
 use super::{Counters, Flow};
 use crate::owners::{Kind, Note, TestOwner};
 use crate::rng::Rng;
@@ -28,6 +29,7 @@ struct Head {
     delivery: Option<DeliveryId>,
     wire: Delivery,
     topic: String,
+    retain: bool,
 }
 
 /// A verdict that comes later.
@@ -145,6 +147,12 @@ impl<R: Role, K: Kind> End<R, K> {
             counters.trace(|| format!("{now}: {} writes {}", self.watch.name(), describe(&packet)));
             counters.hit_if(packet == Packet::PingReq, "PINGREQ");
             self.watch.wrote(&packet, number, &self.owner, counters);
+            if let Packet::Publish(publish) = packet
+                && !publish.dup
+            {
+                let left = publish.properties.message_expiry_interval();
+                flow.sent(number, left, self.session.version().is_v5(), now);
+            }
             if let Some(bytes) = dressed(&packet, self.session.version(), &mut self.rng) {
                 self.tx.truncate(start);
                 self.tx.extend(bytes);
@@ -218,6 +226,7 @@ impl<R: Role, K: Kind> End<R, K> {
                 Topic::Name(name) => name.as_str().to_owned(),
                 Topic::Alias(alias) => self.topic(alias),
             },
+            retain: part.publish.retain,
         });
         if missing > 0 {
             self.arriving = Some(Arriving {
@@ -244,9 +253,13 @@ impl<R: Role, K: Kind> End<R, K> {
             .expect("every payload begins with its number");
         let declined = head.delivery.is_some() && rng.one_in(20);
         let owner = &mut self.owner;
-        let kept = flow.presented(number, &head.topic, head.wire.qos(), declined, || {
-            owner.keep(Note::Copy)
-        });
+        let shown = Shown {
+            topic: head.topic.clone(),
+            qos: head.wire.qos(),
+            retain: head.retain,
+            payload: payload.to_vec(),
+        };
+        let kept = flow.presented(number, &shown, declined, || owner.keep(Note::Copy));
         let Some(delivery) = head.delivery else {
             return;
         };

@@ -11,9 +11,7 @@ use crate::owners::Message;
 /// A published message.
 #[derive(Clone, Debug)]
 struct Item {
-    topic: String,
-    qos: QoS,
-    expires: Option<Instant>,
+    message: Message,
     too_large: bool,
     /// Its sender needs it no longer.
     ended: bool,
@@ -25,7 +23,19 @@ struct Item {
     declined: bool,
     /// Deliveries beyond the first that lost sessions allow.
     extra: u32,
+    /// Sessions that were lost since it ended: if a crash brings it back, it is new to the receiver.
+    lost_since: u32,
     presented: bool,
+}
+
+/// What a receiver was shown of a message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct Shown {
+    /// The topic name, whatever alias stood for it.
+    pub(super) topic: String,
+    pub(super) qos: QoS,
+    pub(super) retain: bool,
+    pub(super) payload: Vec<u8>,
 }
 
 /// One direction; `G` is the receiver's gate.
@@ -61,35 +71,63 @@ impl<G: Gate> Flow<G> {
     pub(super) fn published(&mut self, seq: Seq, message: &Message) {
         self.by_seq.insert(seq, self.items.len());
         self.items.push(Item {
-            topic: message.topic.clone(),
-            qos: message.qos,
-            expires: message.expires,
+            message: message.clone(),
             too_large: message.payload.len() > super::PACKET as usize - 10,
             ended: false,
             excused: false,
             dropped: false,
             declined: false,
             extra: 0,
+            lost_since: 0,
             presented: false,
         });
+    }
+
+    /// The sender's session wrote the message for the first time: its life is not over, and rightly told.
+    pub(super) fn sent(&self, number: usize, left: Option<u32>, v5: bool, now: Instant) {
+        let name = self.name;
+        let item = &self.items[number];
+        let Some(expires) = item.message.expires else {
+            assert_eq!(left, None, "{name}: message {number} does not expire");
+            return;
+        };
+        // With a store, a QoS 2 message begins with the record of its id, and then expires no more.
+        assert!(
+            expires > now || item.message.qos == QoS::ExactlyOnce,
+            "{name}: message {number} is sent after its life"
+        );
+        if v5 {
+            let ms = expires.millis_since(now);
+            let told = u64::from(left.unwrap_or(u32::MAX)) * 1_000;
+            assert!(
+                told.abs_diff(ms) < 1_000,
+                "{name}: message {number} has {ms} ms to live, and is told {left:?} s"
+            );
+        }
     }
 
     /// The receiver's session handed the message to its owner, which declines it or keeps a copy.
     pub(super) fn presented(
         &mut self,
         number: usize,
-        topic: &str,
-        qos: QoS,
+        shown: &Shown,
         declined: bool,
         copy: impl FnOnce() -> G,
     ) -> G {
         let name = self.name;
         let item = &mut self.items[number];
-        assert_eq!(item.topic, topic, "{name}: topic of message {number}");
-        assert_eq!(item.qos, qos, "{name}: QoS of message {number}");
+        let Shown { topic, qos, .. } = shown;
+        let sent = Shown {
+            topic: item.message.topic.clone(),
+            qos: item.message.qos,
+            retain: item.message.retain,
+            payload: item.message.payload.clone(),
+        };
+        assert_eq!(*shown, sent, "{name}: message {number} arrives changed");
+        let qos = *qos;
         if !item.presented {
             item.presented = true;
-            let last = self.last.entry((topic.to_owned(), qos as u8)).or_default();
+            let last = self.last.entry((topic.clone(), qos as u8)).or_default();
             assert!(
                 number >= *last || item.dropped,
                 "{name}: message {number} overtook {last} on {topic}, QoS {}",
@@ -134,7 +172,7 @@ impl<G: Gate> Flow<G> {
             .any(|&(n, gate)| n == number && gate.is_open(committed));
         let item = &mut self.items[number];
         assert!(
-            !item.ended || item.extra > 0 || item.excused,
+            !item.ended,
             "{name}: message {number} ended twice: {outcome:?}"
         );
         item.ended = true;
@@ -152,7 +190,7 @@ impl<G: Gate> Flow<G> {
                 counters.hit("refused");
             }
             Outcome::Expired => {
-                assert!(item.expires.is_some_and(|at| at <= now));
+                assert!(item.message.expires.is_some_and(|at| at <= now));
                 item.excused = true;
                 item.dropped = true;
                 counters.hit("expired");
@@ -180,10 +218,15 @@ impl<G: Gate> Flow<G> {
         self.items[number].dropped = true;
     }
 
-    /// The receiver's end of the session is lost: what is under way may come twice.
+    /// The receiver's end of the session is lost: what is under way may come twice. What has come to its end may not, unless its sender
+    /// crashes and does not know of the end.
     pub(super) fn may_repeat(&mut self) {
-        for item in self.items.iter_mut() {
-            item.extra += 1;
+        for item in &mut self.items {
+            if item.ended {
+                item.lost_since += 1;
+            } else {
+                item.extra += 1;
+            }
         }
     }
 
@@ -205,6 +248,7 @@ impl<G: Gate> Flow<G> {
             let item = &mut self.items[number];
             if waiting.contains(seq) {
                 item.ended = false;
+                item.extra += core::mem::take(&mut item.lost_since);
             } else if !item.ended {
                 // It was not durable that it was published at all.
                 item.excused = true;
@@ -217,13 +261,13 @@ impl<G: Gate> Flow<G> {
         let name = self.name;
         for (number, item) in self.items.iter().enumerate() {
             let times = self.times(number);
-            if item.qos != QoS::AtLeastOnce {
+            if item.message.qos != QoS::AtLeastOnce {
                 assert!(
                     times <= 1 + item.extra,
                     "{name}: message {number}: {times} times"
                 );
             }
-            if item.qos != QoS::AtMostOnce && !item.excused && !item.declined {
+            if item.message.qos != QoS::AtMostOnce && !item.excused && !item.declined {
                 assert!(times >= 1, "{name}: message {number} never came: {item:?}");
             }
         }

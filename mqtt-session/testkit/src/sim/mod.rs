@@ -383,7 +383,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
     }
 }
 
-/// The next message of a direction: its payload begins with its number.
+/// The next message of a direction: its payload begins with its number, and no two go on alike.
 fn message(rng: &mut Rng, now: Instant, version: Version, number: usize) -> Message {
     let topic = format!("topic/{}", rng.below(TOPICS));
     let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][rng.below(3)];
@@ -394,7 +394,7 @@ fn message(rng: &mut Rng, now: Instant, version: Version, number: usize) -> Mess
     } else {
         4 + rng.below(60)
     };
-    payload.resize(len, b'.');
+    payload.extend((4..len).map(|at| (at + 7 * number) as u8));
     let expires = rng
         .one_in(10)
         .then(|| now.plus_millis(rng.below(4_000) as u64));
