@@ -18,7 +18,15 @@
 //! sequence of batches; and instants are handed to the restart as readings of one clock, whatever process recorded them.
 //!
 //! Workers see each other's messages before those are durable in two places, what waits for a shared group and what is retained: so
-//! [`committed`](Store::committed) must not pass a number below which another worker's record is still missing.
+//! [`committed`](Store::committed) must not pass a number below which another worker's record is still missing. Then nothing is promised,
+//! and no QoS 2 message is sent, that follows from what a crash may still take away.
+//!
+//! One thing remains. A worker has queued such a message for a session, its batch is durable, and the crash takes the batch of the worker
+//! that had the message from its publisher: the session has its copy, and the publisher, who was told nothing, sends the message again.
+//! So of a message that was published in the last moment before a crash, and that waited for a group of which nobody was connected, the
+//! group may get two copies, at QoS 2 too; and a session that subscribed in that moment may get a message as a retained one, and again when
+//! it is sent again. What comes to a session by an ordinary subscription comes once: its copies stand in one batch with the publisher's
+//! packet id. Nothing that was acknowledged is lost either way.
 
 use std::sync::Arc;
 

@@ -95,12 +95,28 @@ pub(super) struct Copy {
 /// A shared group.
 #[derive(Debug)]
 pub(super) struct Group {
-    /// `$share/group/filter`.
+    /// `$share/group/filter`; empty as long as only messages for it came, and its beginning stands in a later batch.
     pub(super) filter: Box<str>,
     /// It has its name of this run.
     pub(super) named: bool,
     /// By number.
     pub(super) waiting: BTreeMap<u64, Copy>,
+}
+
+impl Group {
+    /// A group by its name of this run.
+    pub(super) fn named(filter: &str) -> Self {
+        Self {
+            filter: filter.into(),
+            named: true,
+            waiting: BTreeMap::new(),
+        }
+    }
+
+    /// Whether its beginning is known.
+    pub(super) const fn has_begun(&self) -> bool {
+        !self.filter.is_empty()
+    }
 }
 
 impl Session {

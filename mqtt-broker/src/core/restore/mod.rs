@@ -6,8 +6,9 @@
 //!
 //! A [`Restore`] holds what is live: taking a record that ends something frees it. Of a retained message that was removed the topic
 //! stays until the next [`Restarted`](super::Record::Restarted), and of a copy that was done before it came the number: batches of
-//! several workers may bring what belongs together in either order. What it needs of the order is that a batch (what one worker records
-//! from one [commit](super::Store::commit) to the next) is taken as a whole or not at all, and batches in the order of their commits.
+//! several workers may bring what belongs together in either order, so a group is there from the first record that names it. What it
+//! needs of the order is that a batch (what one worker records from one [commit](super::Store::commit) to the next) is taken as a whole
+//! or not at all, and batches in the order of their commits.
 //!
 //! # What comes back
 //!

@@ -17,7 +17,7 @@ use super::super::queue::Queued;
 use super::super::sessions::{Offline, Will};
 use super::super::store::Record;
 use super::super::{Core, Shared};
-use super::image::{Copy, Presence, Restore, Session};
+use super::image::{Copy, Group, Presence, Restore, Session};
 
 /// The clock of the records and that of the new broker.
 struct Clock {
@@ -151,7 +151,8 @@ impl Restore {
                     copy: Commit(copy),
                 });
             }
-            for (_, group) in self.groups {
+            let begun = |group: &Group| group.has_begun();
+            for group in self.groups.into_values().filter(begun) {
                 first.restore_waiting(&group.filter, group.waiting, &mut clock);
             }
         }

@@ -1,11 +1,14 @@
 //! Records in the order of their batches: each adds to what is live, or ends it.
 
+use std::sync::Arc;
+
 use mqtt_codec::{PacketId, QoS};
 use mqtt_session::{Change, Commit};
 use mqtt_topic::{ParsedFilter, TopicName};
 
 use super::super::fanout::Grant;
 use super::super::ids::{GroupId, Receiver, Subscriber};
+use super::super::message::Message;
 use super::super::store::Record;
 use super::image::{Copy, Group, Presence, Restore, Session, Walk, Will};
 
@@ -94,8 +97,11 @@ impl Restore {
                 if qos == QoS::AtMostOnce {
                     return Err("QoS 0 is not kept");
                 }
-                let group =
-                    group.and_then(|group| self.names.get(&Subscriber::group(group)).copied());
+                check_topic(message)?;
+                if let Some(Receiver::Group(_)) = receiver.receiver() {
+                    self.known_group(receiver, number);
+                }
+                let group = group.map(|group| self.known_group(Subscriber::group(group), number));
                 let copy = Copy {
                     message: message.clone(),
                     qos,
@@ -114,11 +120,8 @@ impl Restore {
                 copy,
             } => handshake(self.session(session)?, change, copy.0)?,
             Record::Retained(message) => {
-                let topic = message.topic();
-                if TopicName::new(topic).is_err() {
-                    return Err("it names a topic that is none");
-                }
-                self.retain(topic, number, Some(message.clone()));
+                check_topic(message)?;
+                self.retain(message.topic(), number, Some(message.clone()));
             }
             Record::Unretained(topic) => self.retain(topic, number, None),
             Record::Will {
@@ -127,6 +130,7 @@ impl Restore {
                 delay,
                 due,
             } => {
+                check_topic(message)?;
                 self.session(session)?.will = Some(Will {
                     message: message.clone(),
                     delay,
@@ -185,33 +189,48 @@ impl Restore {
             .or_insert_with(|| Session::new(client_id)))
     }
 
+    /// The number with which a group began: it is there from the first record that names it, since the batch with its beginning may be another
+    /// worker's and stand behind this one.
+    fn known_group(&mut self, who: Subscriber, number: u64) -> u64 {
+        *self.names.entry(who).or_insert_with(|| {
+            self.groups.insert(number, Group::named(""));
+            number
+        })
+    }
+
     fn group(&mut self, id: GroupId, filter: &str, number: u64) -> Taken {
         if !ParsedFilter::parse(filter).is_ok_and(|parsed| parsed.share.is_some()) {
             return Err("its filter is not one of a group");
         }
-        let named = |birth: &u64| self.groups.get(birth).is_some_and(|group| group.named);
-        let known = self.by_filter.get(filter).copied();
-        // One of this filter that has a name has ended: another worker says so in a batch that comes later, if it was not lost.
-        let birth = known.filter(|birth| !named(birth)).unwrap_or(number);
-        if named(&birth) {
-            return Err("a group began twice");
-        }
         let who = Subscriber::group(id);
         if self.over.remove(&who) {
+            self.forget_group(who);
             return Ok(());
         }
-        if self.names.contains_key(&who) {
-            return Err("two groups have the same name");
+        let named = |birth: &u64| self.groups.get(birth).is_some_and(|group| group.named);
+        let known = self.by_filter.get(filter).copied();
+        let birth = match self.names.get(&who) {
+            // Messages for it have come.
+            Some(birth) => *birth,
+            // One of this filter that has a name has ended: another worker says so in a batch that comes later, if it was not lost.
+            None => known.filter(|birth| !named(birth)).unwrap_or(number),
+        };
+        if self
+            .groups
+            .get(&birth)
+            .is_some_and(|group| group.named && group.has_begun())
+        {
+            return Err("a group began twice");
         }
         self.names.insert(who, birth);
         if known.is_none_or(|latest| latest <= birth) {
             self.by_filter.insert(filter.into(), birth);
         }
-        let group = self.groups.entry(birth).or_insert_with(|| Group {
-            filter: filter.into(),
-            named: false,
-            waiting: Default::default(),
-        });
+        let group = self
+            .groups
+            .entry(birth)
+            .or_insert_with(|| Group::named(filter));
+        group.filter = filter.into();
         group.named = true;
         Ok(())
     }
@@ -219,6 +238,8 @@ impl Restore {
     /// After a restart there is one group of each filter: an earlier one whose end was lost has become part of it.
     fn unname_groups(&mut self) {
         let mut waiting = Vec::new();
+        // Their beginning was lost with its batch.
+        self.groups.retain(|_, group| group.has_begun());
         for (birth, group) in &mut self.groups {
             group.named = false;
             if let Some(&latest) = self.by_filter.get(&group.filter)
@@ -235,13 +256,13 @@ impl Restore {
     }
 
     fn ended(&mut self, who: Subscriber) -> Taken {
-        let Some(birth) = self.names.remove(&who) else {
-            if !matches!(who.receiver(), Some(Receiver::Group(_))) {
-                return Err("what it ends is not there");
+        if let Some(Receiver::Group(_)) = who.receiver() {
+            if !self.forget_group(who) {
+                self.over.insert(who);
             }
-            self.over.insert(who);
             return Ok(());
-        };
+        }
+        let birth = self.names.remove(&who).ok_or("what it ends is not there")?;
         if let Some(session) = self.sessions.remove(&birth) {
             self.by_client.remove(&session.client_id);
             // What it had got itself it has given back, and said so: these come from other workers, and are still on their way to it.
@@ -249,12 +270,19 @@ impl Restore {
             self.strays
                 .extend(underway.filter(|(_, copy)| copy.group.is_some()));
         }
-        if let Some(group) = self.groups.remove(&birth)
-            && self.by_filter.get(&group.filter) == Some(&birth)
-        {
+        Ok(())
+    }
+
+    /// Forgets a group and what waits for it; says whether it had begun.
+    fn forget_group(&mut self, who: Subscriber) -> bool {
+        let birth = self.names.remove(&who);
+        let Some((birth, group)) = birth.and_then(|birth| self.groups.remove_entry(&birth)) else {
+            return false;
+        };
+        if self.by_filter.get(&group.filter) == Some(&birth) {
             self.by_filter.remove(&group.filter);
         }
-        Ok(())
+        group.has_begun()
     }
 
     fn queue(&mut self, receiver: Subscriber, copy: Copy, number: u64) {
@@ -282,26 +310,29 @@ impl Restore {
         } else if let Some(group) = birth.and_then(|birth| self.groups.get_mut(birth)) {
             group.waiting.remove(&copy)
         } else {
-            // Whoever has ended may have left it behind, or not.
-            self.strays.remove(&copy);
-            return;
+            self.strays.remove(&copy)
         };
-        if known.is_none() {
+        // A session that is not there has ended, and what it left behind with it; a group may still have to begin.
+        let may_come = birth.is_some() || matches!(receiver.receiver(), Some(Receiver::Group(_)));
+        if known.is_none() && may_come {
             self.early.insert(copy);
         }
     }
 
-    fn retain(
-        &mut self,
-        topic: &str,
-        number: u64,
-        message: Option<std::sync::Arc<super::super::message::Message>>,
-    ) {
+    fn retain(&mut self, topic: &str, number: u64, message: Option<Arc<Message>>) {
         let entry = self.retained.entry(topic.into()).or_default();
         if entry.0 <= number {
             *entry = (number, message);
         }
     }
+}
+
+/// What is to be sent must be fit for it, however damaged the store is.
+fn check_topic(message: &Message) -> Taken {
+    let checked = TopicName::new(message.topic());
+    checked
+        .map(drop)
+        .map_err(|_| "it names a topic that is none")
 }
 
 /// The identifier of a copy that came by one subscription.

@@ -32,7 +32,8 @@ const fn session(slot: u32, client_id: &str) -> Record<'_> {
     }
 }
 
-/// A record that does not fit is told apart, with a sentence.
+/// A record that does not fit is told apart, with a sentence. The topics of messages that wait and of wills were taken as they came: damaged
+/// ones would have gone to clients.
 #[test]
 fn what_does_not_fit_is_an_error() {
     let message = Arc::new(Message::new("t", &[], b"", QoS::AtLeastOnce, false));
@@ -41,6 +42,27 @@ fn what_does_not_fit_is_an_error() {
         generation: 0,
     };
     let id = PacketId::new(1).unwrap();
+    let damaged = ["", "a/#", "+", "a\0b"];
+    let damaged =
+        damaged.map(|topic| Arc::new(Message::new(topic, &[], b"", QoS::AtLeastOnce, false)));
+    let no_topic = "it names a topic that is none";
+    let of_no_topic = damaged.iter().flat_map(|message| {
+        let queued = Record::Queued {
+            receiver: who(1),
+            message,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            ids: &[],
+            group: None,
+        };
+        let will = Record::Will {
+            session: who(1),
+            message,
+            delay: 0,
+            due: None,
+        };
+        [queued, will, Record::Retained(message)].map(|record| (record, no_topic))
+    });
     let subscribed = |filter| Record::Subscribed {
         session: who(1),
         filter,
@@ -98,7 +120,10 @@ fn what_does_not_fit_is_an_error() {
             },
             "it names a session that is not there",
         ),
-    ] {
+    ]
+    .into_iter()
+    .chain(of_no_topic)
+    {
         let mut restore = Restore::new();
         restore.take(&session(1, "a"), Commit(1)).unwrap();
         let error = restore.take(&record, Commit(2)).unwrap_err();
