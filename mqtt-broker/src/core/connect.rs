@@ -323,6 +323,7 @@ impl Core {
         let peer = handshake.request.peer.clone();
         conn.session = Some(key);
         conn.trim = true;
+        conn.noted = state.is_used();
         conn.machine.replace_state(state);
         let mut kept = self.store.record(&Record::Session {
             session: who,

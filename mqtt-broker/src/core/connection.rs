@@ -47,6 +47,8 @@ pub(super) struct Conn {
     pub(super) trim: bool,
     /// It stands in the list of those to be looked at when the store has come further.
     pub(super) withheld: bool,
+    /// The store knows that the client has used the session.
+    pub(super) noted: bool,
 }
 
 /// What most connections never have.
@@ -142,6 +144,7 @@ impl Conn {
             more: false,
             trim: false,
             withheld: false,
+            noted: false,
         }
     }
 

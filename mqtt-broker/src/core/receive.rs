@@ -93,14 +93,14 @@ impl Core {
 
     /// Tells the store, once, that the client of a session has used it: whether the next connection finds it there hangs on that.
     fn note_use(&mut self, id: ConnId) {
-        if let Some(conn) = self.conns.get(id.slot, id.generation)
+        if let Some(conn) = self.conns.get_mut(id.slot, id.generation)
+            && !conn.noted
             && conn.machine.state().is_used()
             // One that ends with its connection is not found by any other.
             && conn.machine.state().session_expiry() != 0
             && let Some(key) = conn.session
-            && let Some(session) = self.sessions.get_mut(key.slot, key.generation)
-            && !core::mem::replace(&mut session.used, true)
         {
+            conn.noted = true;
             self.store.record(&Record::Used(self.subscriber(key)));
         }
     }

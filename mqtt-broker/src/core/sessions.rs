@@ -35,8 +35,6 @@ pub(super) struct Session {
     pub(super) offline: Option<Box<Offline>>,
     /// It is a bridge: its subscriptions behave as No Local and Retain As Published [3.1.1].
     pub(super) bridge: bool,
-    /// The store knows that its client has used it.
-    pub(super) used: bool,
     /// Its queue was full when the latest message came.
     pub(super) overflowed: bool,
 }
@@ -120,7 +118,6 @@ impl Core {
             will: None,
             offline: None,
             bridge: false,
-            used: false,
             overflowed: false,
         };
         let (slot, generation) = self.sessions.insert(session);

@@ -221,7 +221,6 @@ impl Core {
         session.queue_start = seq;
         session.user_name = kept.user_name;
         session.bridge = kept.bridge;
-        session.used = kept.used;
         let mut queue = kept.queue;
         let mut push = |number: u64, copy: Copy, begun: bool| {
             let seq = session.queue().push(Queued {
