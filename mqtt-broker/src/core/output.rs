@@ -92,8 +92,6 @@ impl Output {
                 break;
             }
             let left = message.payload().len() - self.spliced_start;
-            #[cfg(mutation = "fuzz-spliced-twice")]
-            let left = left + usize::from(self.spliced.len() > 1 && self.spliced_start > 0);
             let shared = n.min(left);
             self.spliced_start += shared;
             self.spliced_len -= shared;
@@ -101,6 +99,8 @@ impl Output {
             if shared == left {
                 self.spliced.pop_front();
                 self.spliced_start = 0;
+                #[cfg(mutation = "fuzz-spliced-twice")]
+                let _ = core::mem::replace(&mut self.spliced_start, usize::from(left < SHARE_FROM));
             }
         }
         if self.is_empty() {

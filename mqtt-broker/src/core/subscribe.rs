@@ -161,37 +161,27 @@ impl Core {
             self.tally.subscriptions += 1;
             self.tally.shared_subscriptions += i64::from(parsed.share.is_some());
         }
-        let mut wants_retained = false;
+        let grant = Grant {
+            options,
+            id: subscription_id,
+        };
+        let mut wants_retained = match options.retain_handling {
+            RetainHandling::SendAtSubscribe => true,
+            RetainHandling::SendIfNew => place.is_err(),
+            RetainHandling::DoNotSend => false,
+        };
         if parsed.share.is_some() {
-            let grant = Grant {
-                options,
-                id: subscription_id,
-            };
             joined.push(self.join_group(who, text, &parsed, grant));
-            #[cfg(mutation = "retained-to-group")]
-            if let Some(session) = self.sessions.get_mut(key.slot, key.generation) {
-                let walk = Walk::new(&parsed.filter, options.qos, subscription_id);
-                session.backlog.get_or_insert_default().push(walk);
-            }
+            wants_retained &= cfg!(mutation = "retained-to-group");
         } else {
-            self.shared.subscriptions_mut().insert(
-                &parsed.filter,
-                who,
-                Grant {
-                    options,
-                    id: subscription_id,
-                },
-            );
-            wants_retained = match options.retain_handling {
-                RetainHandling::SendAtSubscribe => true,
-                RetainHandling::SendIfNew => place.is_err(),
-                RetainHandling::DoNotSend => false,
-            } && !self.shared.retained().is_empty();
-            // After the index, so that nothing falls between the two; none for shared subscriptions.
-            if wants_retained {
-                let walk = Walk::new(&parsed.filter, options.qos, subscription_id);
-                session.backlog.get_or_insert_default().push(walk);
-            }
+            let mut index = self.shared.subscriptions_mut();
+            index.insert(&parsed.filter, who, grant);
+        }
+        // After the index, so that nothing falls between the two.
+        wants_retained = wants_retained && !self.shared.retained().is_empty();
+        if wants_retained && let Some(session) = self.sessions.get_mut(key.slot, key.generation) {
+            let walk = Walk::new(&parsed.filter, options.qos, subscription_id);
+            session.backlog.get_or_insert_default().push(walk);
         }
         self.store.record(&Record::Subscribed {
             session: who,

@@ -93,12 +93,8 @@ impl<G: Gate, S: Storage> Outbound<G, S> {
             self.released_sent = self.released.len();
         }
         #[cfg(mutation = "replay-in-id-order")]
-        for rest in (1..=self.window.len()).rev() {
-            let id = |&at: &usize| self.window.get(at).map(|entry| entry.id);
-            let next = (0..rest)
-                .min_by_key(id)
-                .and_then(|at| self.window.remove(at));
-            next.map(|entry| self.window.push(entry));
+        while self.sending().next().map(|it| it.id) > self.sending().last().map(|it| it.id) {
+            self.window.remove(0).map(|it| self.window.push(it));
         }
     }
 
