@@ -33,6 +33,10 @@ pub(super) struct Waiting {
 #[derive(Debug, Default)]
 struct Group {
     members: Vec<Member>,
+    /// Where each stands in `members`.
+    places: HashMap<Subscriber, usize>,
+    /// How many of them are connected.
+    connected: usize,
     /// QoS 1 and 2 messages that came while nobody was connected.
     waiting: VecDeque<Waiting>,
     waiting_bytes: u64,
@@ -89,6 +93,12 @@ pub(super) struct Left {
     pub(super) ended: Option<VecDeque<Waiting>>,
 }
 
+impl Group {
+    fn member(&mut self, who: Subscriber) -> Option<&mut Member> {
+        self.members.get_mut(*self.places.get(&who)?)
+    }
+}
+
 impl Groups {
     /// Makes `who` a member, or changes its terms.
     pub(super) fn join(
@@ -112,15 +122,19 @@ impl Groups {
         let Some(group) = self.group(group_id) else {
             return joined;
         };
-        match group.members.iter_mut().find(|member| member.who == who) {
+        match group.member(who) {
             Some(member) => (member.options, member.id) = (options, id),
-            None => group.members.push(Member {
-                who,
-                options,
-                id,
-                connected: true,
-                outstanding: 0,
-            }),
+            None => {
+                group.places.insert(who, group.members.len());
+                group.connected += 1;
+                group.members.push(Member {
+                    who,
+                    options,
+                    id,
+                    connected: true,
+                    outstanding: 0,
+                });
+            }
         }
         joined
     }
@@ -129,8 +143,12 @@ impl Groups {
     pub(super) fn leave(&mut self, filter: &str, who: Subscriber) -> Option<Left> {
         let id = self.find(filter)?;
         let group = self.group(id)?;
-        let at = group.members.iter().position(|member| member.who == who)?;
-        group.members.remove(at);
+        let at = group.places.remove(&who)?;
+        let gone = group.members.swap_remove(at);
+        group.connected -= usize::from(gone.connected);
+        if let Some(moved) = group.members.get(at) {
+            group.places.insert(moved.who, at);
+        }
         let mut ended = None;
         if group.members.is_empty() {
             self.by_filter.remove(filter);
@@ -147,8 +165,7 @@ impl Groups {
     }
 
     fn member(&mut self, id: GroupId, who: Subscriber) -> Option<&mut Member> {
-        let group = self.group(id)?;
-        group.members.iter_mut().find(|member| member.who == who)
+        self.group(id)?.member(who)
     }
 
     /// The group of a filter with its share name.
@@ -158,8 +175,15 @@ impl Groups {
 
     /// Tells a group that a member has come or gone.
     pub(super) fn set_connected(&mut self, id: GroupId, who: Subscriber, connected: bool) {
-        if let Some(member) = self.member(id, who) {
-            member.connected = connected;
+        if let Some(group) = self.group(id)
+            && let Some(member) = group.member(who)
+            && core::mem::replace(&mut member.connected, connected) != connected
+        {
+            if connected {
+                group.connected += 1;
+            } else {
+                group.connected -= 1;
+            }
         }
     }
 
@@ -168,6 +192,9 @@ impl Groups {
         let Some(group) = self.group(id) else {
             return Choice::Ended;
         };
+        if group.connected == 0 {
+            return Choice::Nobody;
+        }
         let count = group.members.len();
         let best = (0..count)
             .map(|step| (group.turn + step) % count)
@@ -335,6 +362,33 @@ mod tests {
         assert!(!groups.has_room(id, size, most, NOW, |_| unreachable!()));
         assert_eq!(groups.take_waiting(id).len(), 2);
         assert!(groups.has_room(id, size, most, NOW, |_| unreachable!()));
+    }
+
+    /// Members are found by their places, whoever has left before them; each was searched for among all others.
+    #[test]
+    fn a_member_is_found_whoever_has_left() {
+        let mut groups = Groups::default();
+        let id = join(&mut groups, "$share/g/t", 0).group;
+        for slot in 1..100 {
+            join(&mut groups, "$share/g/t", slot);
+        }
+        let stays = |slot: u32| slot % 3 == 1;
+        for slot in (0..100).filter(|slot| !stays(*slot)) {
+            let left = groups.leave("$share/g/t", who(slot));
+            assert!(left.is_some_and(|left| left.ended.is_none()));
+            assert!(groups.leave("$share/g/t", who(slot)).is_none());
+        }
+        for slot in 0..100 {
+            let member = groups.member(id, who(slot)).map(|member| member.who);
+            assert_eq!(member, stays(slot).then_some(who(slot)));
+            groups.set_connected(id, who(slot), slot == 49);
+        }
+        assert_eq!(chosen(&mut groups, id), Some(who(49)));
+        groups.set_connected(id, who(49), false);
+        assert_eq!(chosen(&mut groups, id), None);
+        assert!(groups.leave("$share/g/t", who(49)).is_some());
+        groups.set_connected(id, who(52), true);
+        assert_eq!(chosen(&mut groups, id), Some(who(52)));
     }
 
     /// A message that was meant for an ended group must not reach the next one that has its place.

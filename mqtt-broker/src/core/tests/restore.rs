@@ -225,6 +225,60 @@ fn a_group_may_begin_again_before_its_end_comes() {
     }
 }
 
+/// Ten thousand members of one group, each with a message in flight and one that it had not begun: every member was searched for among all
+/// others, and so was somebody who could take what was given back.
+#[test]
+fn a_large_group_starts_quickly() {
+    const MEMBERS: u32 = 10_000;
+    let message = Arc::new(Message::new("t", &[], b"", QoS::ExactlyOnce, false));
+    let (filter, id) = ("$share/g/t", PacketId::new(1).unwrap());
+    let group = GroupId {
+        slot: 0,
+        generation: 0,
+    };
+    let mut restore = Restore::new();
+    let mut number = 0;
+    let mut take = |record: Record<'_>| {
+        number += 1;
+        restore.take(&record, Commit(number)).unwrap();
+        Commit(number)
+    };
+    take(Record::Group { group, filter });
+    for slot in 0..MEMBERS {
+        take(session(slot, &slot.to_string()));
+        take(Record::Subscribed {
+            session: who(slot),
+            filter,
+            options: SubscriptionOptions::new(QoS::ExactlyOnce),
+            id: None,
+            retained: false,
+        });
+        let mut queued = || {
+            take(Record::Queued {
+                receiver: who(slot),
+                message: &message,
+                qos: QoS::ExactlyOnce,
+                retain: false,
+                ids: &[],
+                group: Some(group),
+            })
+        };
+        let copy = queued();
+        queued();
+        take(Record::Handshake {
+            session: who(slot),
+            change: Change::Sent(Seq(0), id),
+            copy,
+        });
+    }
+    let shared = start(restore, 3);
+    assert_eq!(shared.counters().queued.get(), 2 * u64::from(MEMBERS));
+    assert_eq!(
+        shared.counters().shared_subscriptions.get(),
+        u64::from(MEMBERS)
+    );
+}
+
 /// Starts a broker that nobody connects to, and lets a long time pass.
 fn start(restore: Restore, workers: u16) -> Arc<Shared> {
     let settings = Settings {
