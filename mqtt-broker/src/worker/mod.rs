@@ -265,7 +265,7 @@ impl Driver {
         let mut items = mem::take(&mut self.items);
         self.inbox.take(&mut items);
         if !items.is_empty() {
-            // What other workers have sent is not from the future.
+            // What other workers have sent is not from the future; an expiry, told to the nearest second, forgives less than 500 ms.
             self.now = self.surroundings.clock.now();
         }
         for item in items.drain(..) {
