@@ -84,7 +84,7 @@ impl Core {
                 ServerEvent::Connect(connect) => self.connect(id, &connect, now),
                 ServerEvent::Auth(auth) => self.auth(id, &auth, now),
                 ServerEvent::Subscribe(subscribe) => self.subscribe(id, &subscribe, now),
-                ServerEvent::Unsubscribe(unsubscribe) => self.unsubscribe(id, &unsubscribe),
+                ServerEvent::Unsubscribe(unsubscribe) => self.unsubscribe(id, &unsubscribe, now),
                 // The session knows how it closes; nothing of this connection is left to do.
                 ServerEvent::Disconnect(_) | ServerEvent::Nothing => {}
             },

@@ -278,16 +278,9 @@ impl Core {
     /// Makes room in a full queue.
     fn drop_expired(&mut self, key: SessionKey, now: Instant) {
         let who = self.subscriber(key);
+        let cursor = self.cursor(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return;
-        };
-        let conn = session
-            .conn
-            .and_then(|id| self.conns.get(id.slot, id.generation));
-        let cursor = match (conn, &session.offline) {
-            (Some(conn), _) => conn.machine.state().cursor(),
-            (None, Some(offline)) => offline.state.cursor(),
-            (None, None) => return,
         };
         let mut expired = Vec::new();
         session

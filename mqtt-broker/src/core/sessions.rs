@@ -177,9 +177,7 @@ impl Core {
             return;
         }
         self.drop_at_most_once(key);
-        if !groups.is_empty() {
-            self.give_back_waiting(key, now);
-        }
+        self.give_back_waiting(key, groups, now);
         if will_due.is_none() {
             self.publish_will(key, now);
         }
@@ -215,6 +213,20 @@ impl Core {
                 |queued| queued.qos == QoS::AtMostOnce,
                 |_| tally.queued -= 1,
             );
+        }
+    }
+
+    /// The first place in a session's queue whose delivery has not begun.
+    pub(super) fn cursor(&self, key: SessionKey) -> Seq {
+        let Some(session) = self.sessions.get(key.slot, key.generation) else {
+            return Seq::default();
+        };
+        let conn = session.conn;
+        let conn = conn.and_then(|id| self.conns.get(id.slot, id.generation));
+        match (conn, &session.offline) {
+            (Some(conn), _) => conn.machine.state().cursor(),
+            (None, Some(offline)) => offline.state.cursor(),
+            (None, None) => Seq::default(),
         }
     }
 
@@ -359,20 +371,27 @@ impl Core {
         shared.filter_map(|filter| groups.find(filter)).collect()
     }
 
-    /// A member without a connection gets no more; what it had not begun to deliver goes to others.
-    fn give_back_waiting(&mut self, key: SessionKey, now: Instant) {
+    /// The session gets no more of these groups; what they gave it and what it had not begun to deliver goes to others.
+    pub(super) fn give_back_waiting(
+        &mut self,
+        key: SessionKey,
+        mut groups: Vec<GroupId>,
+        now: Instant,
+    ) {
+        if groups.is_empty() {
+            return;
+        }
+        groups.sort_unstable();
+        let of_these = |group| groups.binary_search(&group).is_ok();
         let who = self.subscriber(key);
         let mut back: Vec<Queued> = Vec::new();
+        let cursor = self.cursor(key);
         if let Some(session) = self.sessions.get_mut(key.slot, key.generation)
             && let Some(queue) = &mut session.queue
         {
-            let cursor = session
-                .offline
-                .as_ref()
-                .map_or(Seq(0), |offline| offline.state.cursor());
             queue.take_if(
                 cursor,
-                |queued| queued.group.is_some(),
+                |queued| queued.group.is_some_and(of_these),
                 |queued| back.push(queued),
             );
         }

@@ -223,7 +223,7 @@ impl Core {
         group
     }
 
-    pub(super) fn unsubscribe(&mut self, id: ConnId, packet: &Unsubscribe<'_>) {
+    pub(super) fn unsubscribe(&mut self, id: ConnId, packet: &Unsubscribe<'_>, now: Instant) {
         let Some(key) = self
             .conns
             .get(id.slot, id.generation)
@@ -234,6 +234,7 @@ impl Core {
         let who = Subscriber::session(self.worker, key);
         let mut codes = Vec::with_capacity(packet.filters.len());
         let mut gone = Vec::new();
+        let mut left = Vec::new();
         for filter in packet.filters.iter() {
             let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
                 return;
@@ -246,7 +247,7 @@ impl Core {
                 Ok(at) => {
                     session.subscriptions.remove(at);
                     gone.push(filter);
-                    self.drop_subscription(who, filter);
+                    left.extend(self.drop_subscription(who, filter));
                     self.store.record(&Record::Unsubscribed {
                         session: who,
                         filter,
@@ -258,21 +259,20 @@ impl Core {
         }
         gone.sort_unstable();
         self.forget_walks(key, &gone);
+        self.give_back_waiting(key, left, now);
         let kept = self.store.latest();
         self.with_machine(id, |machine, _| machine.answer_unsubscribe(codes, kept));
         self.trim_soon(id);
         self.touch(id);
     }
 
-    /// Takes one subscription out of the index, or out of its group.
-    pub(super) fn drop_subscription(&mut self, who: Subscriber, text: &str) {
-        let Ok(parsed) = ParsedFilter::parse(text) else {
-            return;
-        };
+    /// Takes one subscription out of the index, or out of its group: gives the group, if that goes on with others.
+    pub(super) fn drop_subscription(&mut self, who: Subscriber, text: &str) -> Option<GroupId> {
+        let parsed = ParsedFilter::parse(text).ok()?;
         self.tally.subscriptions -= 1;
         if parsed.share.is_none() {
             self.shared.subscriptions_mut().remove(&parsed.filter, &who);
-            return;
+            return None;
         }
         self.tally.shared_subscriptions -= 1;
         #[cfg(mutation = "fuzz-group-left")]
@@ -280,16 +280,15 @@ impl Core {
             self.tally.queued -= 1;
         }
         let mut groups = self.shared.groups();
-        if let Some(Left {
-            group,
-            ended: Some(waiting),
-        }) = groups.leave(text, who)
-        {
-            self.shared
-                .subscriptions_mut()
-                .remove(&parsed.filter, &Subscriber::group(group));
-            self.tally.queued -= waiting.len() as i64;
-            self.store.record(&Record::Ended(Subscriber::group(group)));
-        }
+        let Left { group, ended } = groups.leave(text, who)?;
+        let Some(waiting) = ended else {
+            return Some(group);
+        };
+        self.shared
+            .subscriptions_mut()
+            .remove(&parsed.filter, &Subscriber::group(group));
+        self.tally.queued -= waiting.len() as i64;
+        self.store.record(&Record::Ended(Subscriber::group(group)));
+        None
     }
 }

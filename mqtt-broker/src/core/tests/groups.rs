@@ -185,6 +185,50 @@ fn what_a_member_had_not_begun_goes_to_others() {
     }
 }
 
+/// A member leaves: what it has in flight it gets to the end [MQTT-3.10.4-3], the rest goes to those that are still members, or waits
+/// for them. It stayed with the session, which got it although it had left, or kept it while it was away. The last member leaves nobody
+/// to whom it could go.
+#[test]
+fn what_a_leaving_member_had_not_begun_goes_to_others() {
+    for workers in [1, 3] {
+        let (mut net, members, publisher) = group(workers, 1);
+        net.cut(members[0]);
+        let narrow = net.connect_with(&Connect {
+            properties: Properties::List(&[
+                Property::SessionExpiryInterval(100),
+                Property::ReceiveMaximum(mqtt_codec::ReceiveMaximum::new(2).unwrap()),
+            ]),
+            ..Connect::new(Version::V5, "narrow")
+        });
+        net.set_manner(narrow, Manner::Silent);
+        net.subscribe(narrow, GROUP, QoS::ExactlyOnce);
+        net.subscribe(narrow, "$share/alone/t", QoS::AtLeastOnce);
+        numbered(&mut net, publisher, 0, 5, QoS::ExactlyOnce);
+        assert_eq!(numbers(&net.texts(narrow)), [0, 0]);
+        net.unsubscribe(narrow, &[GROUP, "$share/alone/t"]);
+        net.agrees_with_the_store();
+        assert_eq!(net.texts(narrow), [""; 0]);
+        let other = net.reconnect(members[0], &resume("member0"));
+        assert_eq!(numbers(&net.texts(other)), [1, 2, 3, 4]);
+        net.cut(narrow);
+        net.agrees_with_the_store();
+        assert_eq!(net.shared.counters().queued.get(), 1 + 5);
+        assert_eq!(net.shared.counters().dropped.get(), 0);
+        net.restart(workers);
+        let mut back = net.reconnect(narrow, &resume("narrow"));
+        net.set_manner(back, Manner::Acknowledges);
+        net.cut(back);
+        back = net.reconnect(back, &resume("narrow"));
+        let alone = [0, 1, 2, 3, 4];
+        assert_eq!(
+            numbers(&net.texts(back)),
+            alone,
+            "0 of the other group it had received before"
+        );
+        assert_eq!(net.shared.counters().queued.get(), 0);
+    }
+}
+
 /// A session ends: what it had not acknowledged goes to another member, except for QoS 2 messages whose delivery had begun
 /// [MQTT-4.8.2-5].
 #[test]
