@@ -166,6 +166,9 @@ impl Options {
 
     /// Whether an earlier session of this client id is thrown away at the first connection; default yes.
     ///
+    /// With `false` a program that is started again gets what it has missed. Which QoS 2 messages an earlier run had received, and not yet
+    /// acknowledged to the end, it does not know: those may come again.
+    ///
     /// Before 5.0 this is Clean Session, and `false` also keeps the session when the client ends. In 5.0 that is
     /// [`session_expiry`](Self::session_expiry).
     #[must_use]

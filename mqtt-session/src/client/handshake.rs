@@ -21,6 +21,11 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
     /// What the packet's properties announce (Receive Maximum, Topic Alias Maximum, Session Expiry Interval) is what the server is held
     /// to; before 5.0 it is `limits`. A clean start forgets this session's state, and what was in flight will be sent as new.
     ///
+    /// Without a clean start the caller says that this is the client's session. A server that claims one after a clean start is not believed,
+    /// but a client that "does not have Session State" [MQTT-3.2.2-4] cannot be told from one whose state is empty, as it is when nothing
+    /// was in flight, and a program that comes back only for what it has missed keeps none: so no other claim is refused. A caller that has
+    /// lost the state of a session asks for a clean start; if it does not, QoS 2 messages that it had received before may come again.
+    ///
     /// # Errors
     /// [`Misuse::NotNow`] while a connection is open, [`Misuse::NotSupported`] when the profile does not speak the version, or when more
     /// is announced than the tables hold, [`Misuse::Topic`] for the will, [`Misuse::Full`], [`Misuse::Encode`].

@@ -15,6 +15,8 @@
 //! [`Change::Reset`](crate::Change::Reset), and makes its subscriptions again. MQTT 3.1 cannot tell: a 3.1 client keeps its state, unless
 //! its last session was clean.
 //!
+//! * A client that has lost its state asks for a clean start: an empty state looks like one in which nothing was in flight, and the server's
+//!   session is [believed](crate::ClientSession::connect).
 //! * After a clean start ask for a clean start again until CONNACK has come. The client has forgotten its session when it asked; a server that
 //!   never heard of it has not.
 //! * A server should treat a session that its client has never [used](crate::SessionState::is_used) as not there: a client whose CONNACK got
