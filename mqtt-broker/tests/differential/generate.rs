@@ -79,7 +79,7 @@ struct Mind {
 
 /// The trace of this seed.
 pub(crate) fn generate(seed: u64) -> Trace {
-    let mut rng = Rng::overlapping(seed);
+    let mut rng = Rng::new(seed);
     let features = Features::new(&mut rng);
     let clients = 2 + rng.below(4);
     // Few topics, so that messages meet subscriptions.

@@ -3,8 +3,8 @@
 use core::num::NonZeroU32;
 
 use mqtt_codec::{
-    Connect, Decoded, FromServer, PartialPublish, Properties, Property, ReasonCode, ReceiveMaximum,
-    Version, Will,
+    Connect, Decoded, Delivery, FromServer, PartialPublish, Properties, Property, ReasonCode,
+    ReceiveMaximum, Version, Will,
 };
 use mqtt_session::profile::Durable;
 use mqtt_session::storage::Heap;
@@ -51,6 +51,15 @@ struct Arriving {
     /// What its owner is shown when it is whole.
     id: u16,
     message: Option<u32>,
+}
+
+/// The packet id of a QoS 2 message, else 0: what a broker that crashes meanwhile has sent at QoS 1 may have the id of a handshake that
+/// comes back.
+fn exactly_once(delivery: Delivery) -> u16 {
+    match delivery {
+        Delivery::ExactlyOnce(id) => id.get(),
+        _ => 0,
+    }
 }
 
 impl Client {
@@ -299,7 +308,7 @@ impl Client {
     }
 
     fn take_part(&mut self, part: PartialPublish<'_>, now: Instant) {
-        let id = part.publish.delivery.packet_id().map_or(0, |id| id.get());
+        let id = exactly_once(part.publish.delivery);
         let event = self.session.handle_part(part, now, &mut self.owner);
         let event = event.unwrap_or_else(|why| panic!("{}: {why:?}", NAMES[self.index]));
         let delivery = match event {
@@ -316,7 +325,7 @@ impl Client {
 
     fn take(&mut self, packet: FromServer<'_>, model: &mut Model, now: Instant, rng: &mut Rng) {
         let id = match &packet {
-            FromServer::Publish(publish) => publish.delivery.packet_id().map_or(0, |id| id.get()),
+            FromServer::Publish(publish) => exactly_once(publish.delivery),
             _ => 0,
         };
         model.counters.trace(|| {

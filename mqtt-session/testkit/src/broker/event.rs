@@ -104,6 +104,8 @@ pub(super) enum Event {
         client: usize,
         id: u16,
         what: What,
+        /// It was begun before a restart.
+        dup: bool,
     },
     /// A retained message was written for the subscription that has this key.
     Served {

@@ -5,7 +5,7 @@ use mqtt_session::Instant;
 
 use super::event::{Event, What};
 use super::model::Model;
-use super::state::{Copy, Permit};
+use super::state::{Copy, Permit, Routing};
 use super::tables::{self, MATCHES, NAMES, SHARED_FILTERS, SHARED_TOPICS};
 
 /// A PUBLISH, as far as it tells which copy it is.
@@ -32,6 +32,17 @@ impl Seen {
         });
         self.left.is_none_or(|said| said == left)
     }
+
+    /// Whether it can be this copy of a message for everybody.
+    fn is(&self, copy: &Copy, routings: &[Routing]) -> bool {
+        let routing = &routings[copy.r as usize];
+        copy.qos == self.qos
+            && copy.retain == self.retain
+            && copy.ids == self.ids
+            && usize::from(routing.topic) == self.topic
+            && same_message(routing.message, routing.empty, self)
+            && self.lives(copy.expires)
+    }
 }
 
 impl Model {
@@ -42,10 +53,16 @@ impl Model {
             self.identify_group(client, seen)
         } else {
             // What would pass over others is rather a retained message, if it can be one.
-            let strict = self.setup.lossy && seen.retain && seen.qos > 0;
-            let first = self.identify_live(client, seen, strict);
-            let found = match first {
-                Err(why) => self.identify_retained(client, seen).ok_or(why),
+            let strict = self.setup.lossy && seen.retain;
+            // So is what only may come, where a retained message has to.
+            let owed = seen.retain && !self.is_due_live(client, seen);
+            let owed = owed.then(|| self.identify_retained(client, seen, true));
+            let found = owed.flatten().map_or_else(
+                || self.identify_live(client, seen, strict),
+                |retained| Ok(retained),
+            );
+            let found = match found {
+                Err(why) => self.identify_retained(client, seen, false).ok_or(why),
                 found => found,
             };
             let found = match found {
@@ -111,6 +128,13 @@ impl Model {
         None
     }
 
+    /// Whether this is a copy that has to come.
+    fn is_due_live(&self, client: usize, seen: &Seen) -> bool {
+        let session = &self.state.sessions[client];
+        let mut list = session.zero.iter().chain(&session.queue);
+        list.any(|copy| is_due(copy, seen.now) && seen.is(copy, &self.routings))
+    }
+
     /// `strict`: nothing that could still come is passed over, even if it need not come.
     fn identify_live(
         &mut self,
@@ -125,15 +149,7 @@ impl Model {
         } else {
             &mut session.queue
         };
-        let matches = |copy: &Copy| {
-            let routing = &routings[copy.r as usize];
-            copy.qos == seen.qos
-                && copy.retain == seen.retain
-                && copy.ids == seen.ids
-                && usize::from(routing.topic) == seen.topic
-                && same_message(routing.message, routing.empty, seen)
-                && seen.lives(copy.expires)
-        };
+        let matches = |copy: &Copy| seen.is(copy, routings);
         let publisher = |copy: &Copy| routings[copy.r as usize].publisher;
         // After a crash QoS 2 messages whose delivery had begun come first, and in their own order.
         let restarted = self.restarts > 0;
@@ -156,23 +172,33 @@ impl Model {
             return Err("which it was not to get");
         }
         candidates.retain(|&at| is_next(at));
-        let must = candidates.iter().find(|&&at| is_due(&list[at], seen.now));
-        let Some(&at) = must.or_else(|| candidates.first()) else {
+        let Some(&first) = candidates.first() else {
             return Err("which has overtaken others of its publisher");
         };
-        let copy = list[at];
-        let from = |other: &Copy| of_one(other, &copy);
-        if at > 0 || seen.qos == 0 {
-            // What was passed over does not come any more.
-            list.retain(|other| {
-                other.at > copy.at || !from(other) || (other.at == copy.at && seen.qos > 0)
-            });
+        let find = |test: &dyn Fn(&Copy) -> bool| {
+            let mut candidates = candidates.iter();
+            candidates.find(|&&at| test(&list[at])).copied()
+        };
+        let chosen = find(&|copy| is_due(copy, seen.now))
+            .or_else(|| find(&|copy| copy.expires.is_none_or(|at| at > seen.now)))
+            .unwrap_or(first);
+        let (copy, earliest) = (list[chosen], list[first]);
+        let from = |other: &Copy| of_one(other, &earliest);
+        // What was passed over does not come any more. Of copies that look the same it may have been the earliest.
+        list.retain(|other| other.at >= earliest.at || !from(other));
+        if seen.qos == 0 {
+            // It has come, or its twin has.
+            for other in list.iter_mut().filter(|other| other.at == copy.at) {
+                other.must = false;
+            }
+            list.retain(|other| other.at != earliest.at);
         }
         self.counters.hit_if(seen.qos == 0, "QoS 0 delivered");
         Ok(What::Live(copy))
     }
 
-    fn identify_retained(&mut self, client: usize, seen: &Seen) -> Option<What> {
+    /// `owed`: only one that has to come.
+    fn identify_retained(&mut self, client: usize, seen: &Seen, owed: bool) -> Option<What> {
         if !seen.retain || seen.message.is_none() {
             return None;
         }
@@ -198,14 +224,11 @@ impl Model {
         // An earlier subscription that has got everything still has a place for a topic that came later.
         let permits = &state.sessions[client].permits;
         let owes = |permit: &Permit| permit.must & (1 << seen.topic) != 0;
-        let mut found = permits.iter();
-        let at = found
-            .position(|permit| owes(permit) && value_for(permit).is_some())
-            .or_else(|| {
-                permits
-                    .iter()
-                    .position(|permit| value_for(permit).is_some())
-            })?;
+        let find = |test: &dyn Fn(&Permit) -> bool| {
+            let mut permits = permits.iter();
+            permits.position(|permit| test(permit) && value_for(permit).is_some())
+        };
+        let at = find(&owes).or_else(|| find(&|_| !owed))?;
         let (key, r) = (permits[at].key, value_for(&permits[at])?.r);
         self.counters.hit("retained delivered");
         let topic = seen.topic;

@@ -102,7 +102,7 @@ pub fn run(seed: u64, steps: u32) -> Counters {
 
 impl Sim {
     fn new(seed: u64) -> Self {
-        let mut rng = Rng::overlapping(seed);
+        let mut rng = Rng::new(seed);
         let workers = 1 + rng.below(3) as u16;
         let clients = 2 + rng.below(7);
         let lossy = rng.one_in(8);

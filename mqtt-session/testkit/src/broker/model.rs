@@ -94,7 +94,9 @@ impl Model {
         if self.wires[link].taken_over {
             panic!("{} was read after it was taken over", tables::NAMES[client]);
         }
-        if !self.state.sessions[client].used {
+        // That a session was used which this very packet ends is of no interest, and not noted.
+        let ends = matches!(packet, FromClient::Disconnect(packet) if packet.properties.session_expiry_interval() == Some(0));
+        if !self.state.sessions[client].used && !ends {
             self.happened(at.record, Event::Used { client });
         }
         match packet {

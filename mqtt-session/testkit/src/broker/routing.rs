@@ -218,7 +218,7 @@ impl State {
     }
 
     /// The broker wrote a PUBLISH with an id for the first time.
-    pub(super) fn wrote(&mut self, client: usize, id: u16, what: What) {
+    pub(super) fn wrote(&mut self, client: usize, id: u16, what: What, dup: bool) {
         self.sent += 1;
         let session = &mut self.sessions[client];
         // The places of a replay are others: the copy that waits is the one to go on with. After a crash there may be none: it was written
@@ -256,7 +256,7 @@ impl State {
             opens: 0,
             sent: true,
             released: false,
-            order: self.sent,
+            order: (!dup).then_some(self.sent),
         });
     }
 }

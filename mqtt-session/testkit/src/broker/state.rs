@@ -58,8 +58,8 @@ pub(super) struct Flight {
     pub(super) sent: bool,
     /// PUBREL was sent on this connection.
     pub(super) released: bool,
-    /// When it was first sent, in the order of sending.
-    pub(super) order: u64,
+    /// When it was first sent, in the order of sending; `None` when that was, if at all, before a restart.
+    pub(super) order: Option<u64>,
 }
 
 /// A received QoS 2 message whose handshake is open.
@@ -259,7 +259,12 @@ impl State {
                 now,
             } => self.subscribe(client, filter, sub, key, now, cx),
             Event::Unsubscribe { client, filter } => self.unsubscribe(client, filter),
-            Event::Wrote { client, id, what } => self.wrote(client, id, what),
+            Event::Wrote {
+                client,
+                id,
+                what,
+                dup,
+            } => self.wrote(client, id, what, dup),
             Event::Served { client, key, topic } => {
                 let mut permits = self.sessions[client].permits.iter_mut();
                 if let Some(permit) = permits.find(|permit| permit.key == key) {
