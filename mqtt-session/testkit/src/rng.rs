@@ -15,14 +15,6 @@ impl Rng {
         Self(mixed(mixed(seed.wrapping_add(STEP))))
     }
 
-    /// A generator whose neighbours overlap: seed `n + 1` gives the numbers of seed `n` from the second on.
-    ///
-    /// For a simulation whose seeds are known by their numbers of old; [`new`](Self::new) sees more in as many seeds.
-    #[must_use]
-    pub const fn overlapping(seed: u64) -> Self {
-        Self(seed.wrapping_mul(STEP))
-    }
-
     /// The next number.
     pub const fn next(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(STEP);

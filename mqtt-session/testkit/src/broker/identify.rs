@@ -57,10 +57,9 @@ impl Model {
             // So is what only may come, where a retained message has to.
             let owed = seen.retain && !self.is_due_live(client, seen);
             let owed = owed.then(|| self.identify_retained(client, seen, true));
-            let found = owed.flatten().map_or_else(
-                || self.identify_live(client, seen, strict),
-                |retained| Ok(retained),
-            );
+            let found = owed
+                .flatten()
+                .map_or_else(|| self.identify_live(client, seen, strict), Ok);
             let found = match found {
                 Err(why) => self.identify_retained(client, seen, false).ok_or(why),
                 found => found,
