@@ -233,4 +233,18 @@ pub(crate) const DIFFERENCES: &[Difference] = &[
         reason: "Receive Maximum does not count QoS 0: Mosquitto sends them at once, ours in their order among the others",
         explain: limits::at_most_once_before_the_window_opens,
     },
+    Difference {
+        name: "a refused QoS 2 message gives its place in the window back",
+        right: Right::Ours,
+        statements: "4.9",
+        reason: "PUBREC of 0x80 or more frees a place as PUBCOMP does; Mosquitto forgets it, and sends nothing any more",
+        explain: limits::refusal_opens_the_window,
+    },
+    Difference {
+        name: "which retained messages come first when the window is smaller than their number",
+        right: Right::Both,
+        statements: "MQTT-4.6.0-6",
+        reason: "Only messages of one topic have an order",
+        explain: limits::first_retained_in_a_window,
+    },
 ];

@@ -4,7 +4,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt_codec::{QoS, ReasonCode, SubscriptionOptions, Version};
 
-use crate::trace::{After, Hello, Manner, Message, Step, Trace, short};
+use crate::trace::{After, Hello, Manner, Message, SOON_S, Step, Trace, short};
 use crate::view::{Answer, Event, Got, View};
 
 /// A subscription.
@@ -127,6 +127,16 @@ impl Past {
         self.messages.iter().filter(move |(_, message)| {
             message.topic == got.topic && short(&message.payload) == got.payload
         })
+    }
+
+    /// The messages that have a short life, as a PUBREL names them.
+    pub(crate) fn short_lived(&self) -> BTreeSet<String> {
+        let soon = |(_, message): &&(usize, Message)| message.expiry == Some(SOON_S);
+        self.messages
+            .iter()
+            .filter(soon)
+            .map(|(_, message)| format!("{} {}", message.topic, short(&message.payload)))
+            .collect()
     }
 
     /// The delayed will of a client whose connection ends by this step.

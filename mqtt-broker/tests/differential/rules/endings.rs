@@ -54,6 +54,16 @@ fn will_at_this_takeover(case: &mut Case<'_>) -> Explained {
 pub(crate) fn begun_does_not_expire(case: &mut Case<'_>) -> Explained {
     let mut explained = Explained::No;
     for client in 0..case.ours.len() {
+        // The half of a handshake is sent again too.
+        let soon = case.past.short_lived();
+        let theirs = case.theirs[client].clone();
+        let half = |event: &Event| {
+            matches!(event, Event::Release(Some(message)) if soon.contains(message))
+                && !theirs.contains(event)
+        };
+        while case.past.waited && take(&mut case.ours[client], half).is_some() {
+            explained = Explained::Ends;
+        }
         for got in only(&case.ours[client], &case.theirs[client]) {
             let soon = |(_, message): &&(usize, Message)| message.expiry == Some(SOON_S);
             let soon = case.past.messages(&got).find(soon).is_some();

@@ -2,8 +2,8 @@
 
 use super::{Side, differing, take, take_out};
 use crate::judge::{Case, Explained};
-use crate::trace::Step;
-use crate::view::{Copy, Event};
+use crate::trace::{Manner, Step};
+use crate::view::{Copy, Event, Got};
 
 pub(crate) fn too_large_is_as_good_as_sent(case: &mut Case<'_>) -> Explained {
     let mut explained = Explained::No;
@@ -61,6 +61,47 @@ pub(crate) fn at_most_once_before_the_window_opens(case: &mut Case<'_>) -> Expla
                 explained = Explained::Ends;
             }
         }
+    }
+    explained
+}
+
+pub(crate) fn refusal_opens_the_window(case: &mut Case<'_>) -> Explained {
+    let mut explained = Explained::No;
+    for client in 0..case.ours.len() {
+        let known = &case.past.clients[client];
+        let hello = known.hello.as_ref();
+        let limited = hello.is_some_and(|hello| hello.receive_maximum.is_some());
+        let refuses = known.manner == Some(Manner::Refuse);
+        for (side, got) in differing(case, client) {
+            if limited && refuses && side == Side::Ours && got.qos > 0 {
+                take_out(case, client, side, &got);
+                explained = Explained::Ends;
+            }
+        }
+    }
+    explained
+}
+
+pub(crate) fn first_retained_in_a_window(case: &mut Case<'_>) -> Explained {
+    let Step::Subscribe(client, ..) = case.step else {
+        return Explained::No;
+    };
+    let hello = case.past.clients[*client].hello.as_ref();
+    let limited = hello.is_some_and(|hello| hello.receive_maximum.is_some());
+    let all = differing(case, *client);
+    let retained = |got: &Got| got.retain && got.qos > 0 && got.delivery == Copy::First;
+    let count = |side| all.iter().filter(|(of, _)| *of == side).count();
+    // As many of one as of the other: the window is as large.
+    if !limited
+        || !all.iter().all(|(_, got)| retained(got))
+        || count(Side::Ours) != count(Side::Theirs)
+    {
+        return Explained::No;
+    }
+    let mut explained = Explained::No;
+    for (side, got) in all {
+        take_out(case, *client, side, &got);
+        explained = Explained::Ends;
     }
     explained
 }

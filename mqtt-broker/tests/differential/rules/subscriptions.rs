@@ -1,5 +1,7 @@
 //! Known differences in what subscriptions give: overlapping ones, repeated ones, retained messages.
 
+use std::collections::BTreeMap;
+
 use super::{Side, differing, ends_if_unanswered, only, take_message, take_out};
 use crate::judge::{Case, Explained};
 use crate::opinion::{copies, merged};
@@ -33,8 +35,9 @@ pub(crate) fn options_are_replaced(case: &mut Case<'_>) -> Explained {
         let changed = |subscription: &&Subscription| {
             subscription.options.no_local != subscription.first.no_local
         };
-        // Each such subscription makes one copy more or less.
-        let mut local = known.subscriptions.values().filter(changed).count();
+        // Each such subscription makes one copy more or less, and one more when the message was published again.
+        let local = known.subscriptions.values().filter(changed).count();
+        let mut local_of = BTreeMap::from([Copy::First, Copy::Again].map(|copy| (copy, local)));
         let all = differing(case, client);
         for (side, got) in &all {
             let changed = |f: fn(&mqtt_codec::SubscriptionOptions) -> bool| {
@@ -70,9 +73,10 @@ pub(crate) fn options_are_replaced(case: &mut Case<'_>) -> Explained {
                 explained = Explained::Ends;
             } else if own
                 && changed(|options| options.no_local)
-                && (local > 0 || known.matching(&got.topic).count() > 1)
+                && let local = local_of.entry(got.delivery).or_default()
+                && (*local > 0 || known.matching(&got.topic).count() > 1)
             {
-                local = local.saturating_sub(1);
+                *local = local.saturating_sub(1);
                 take_out(case, client, *side, got);
                 explained = Explained::Ends;
             }
