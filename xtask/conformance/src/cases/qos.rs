@@ -64,6 +64,29 @@ fn release(client: &mut Client, id: PacketId) -> Step<ReasonCode> {
     Ok(answer.reason)
 }
 
+/// Releases `id`, which must be known.
+#[track_caller]
+fn completed(client: &mut Client, id: PacketId) -> Step {
+    same("code of PUBCOMP", release(client, id)?, ReasonCode::SUCCESS)
+}
+
+/// Messages of QoS 0 with these payloads come, in any order, and then nothing.
+#[track_caller]
+fn all_of(subscriber: &mut Client, payloads: &[String]) -> Step {
+    let mut expected: Vec<_> = payloads
+        .iter()
+        .map(|payload| format!("a|0|0|{payload}"))
+        .collect();
+    let mut got = Vec::new();
+    for _ in payloads {
+        got.push(subscriber.take_text()?);
+    }
+    got.sort();
+    expected.sort();
+    same("messages", got, expected)?;
+    subscriber.silence()
+}
+
 /// After PUBACK a PUBLISH with the same identifier is a new message, even with DUP 1.
 /// [MQTT-4.3.2-4] [MQTT-4.3.2-5] [3.1.1:MQTT-4.3.2-2]
 fn qos_1_identifier_is_free_after_puback(ctx: &Ctx) -> Step {
@@ -117,11 +140,7 @@ fn once(ctx: &Ctx, dup: bool) -> Step {
         client.send(&message(&topic, "x", QoS::ExactlyOnce, id, dup));
         received(&mut client, id)?;
     }
-    same(
-        "code of PUBCOMP",
-        release(&mut client, id)?,
-        ReasonCode::SUCCESS,
-    )?;
+    completed(&mut client, id)?;
     subscriber.expect("a|0|0|x")?;
     client.publish(&topic, "end", QoS::AtMostOnce)?;
     subscriber.expect("a|0|0|end")?;
@@ -197,11 +216,7 @@ fn qos_2_goes_on_after_reconnect(ctx: &Ctx) -> Step {
     let (mut client, _) = ctx.connect_keeping("p")?;
     client.send(&message(&topic, "x", QoS::ExactlyOnce, id, true));
     received(&mut client, id)?;
-    same(
-        "code of PUBCOMP",
-        release(&mut client, id)?,
-        ReasonCode::SUCCESS,
-    )?;
+    completed(&mut client, id)?;
     subscriber.expect("a|0|0|x")?;
     client.publish(&topic, "end", QoS::AtMostOnce)?;
     subscriber.expect("a|0|0|end")
@@ -219,11 +234,7 @@ fn qos_2_release_after_reconnect(ctx: &Ctx) -> Step {
     received(&mut client, id)?;
     client.cut();
     let (mut client, _) = ctx.connect_keeping("p")?;
-    same(
-        "code of PUBCOMP",
-        release(&mut client, id)?,
-        ReasonCode::SUCCESS,
-    )?;
+    completed(&mut client, id)?;
     client.cut();
     let (mut client, _) = ctx.connect_keeping("p")?;
     release(&mut client, id)?;
@@ -246,11 +257,7 @@ fn qos_2_forgotten_with_its_session(ctx: &Ctx) -> Step {
     let mut client = ctx.connect("p")?;
     client.send(&message(&topic, "y", QoS::ExactlyOnce, id, false));
     received(&mut client, id)?;
-    same(
-        "code of PUBCOMP",
-        release(&mut client, id)?,
-        ReasonCode::SUCCESS,
-    )?;
+    completed(&mut client, id)?;
     // The message that was never released may have been passed on when it came.
     let next = subscriber.take_text()?;
     if next == "a|0|0|x" {
@@ -276,21 +283,9 @@ fn qos_2_identifiers_are_apart(ctx: &Ctx) -> Step {
         }
     }
     for id in [3, 0x0105, 5, 0x0500, 1].map(packet_id) {
-        same(
-            "code of PUBCOMP",
-            release(&mut client, id)?,
-            ReasonCode::SUCCESS,
-        )?;
+        completed(&mut client, id)?;
     }
-    let mut got = Vec::new();
-    for _ in ids {
-        got.push(subscriber.take_text()?);
-    }
-    got.sort();
-    let mut expected = ids.map(|id| format!("a|0|0|{}", id.get()));
-    expected.sort();
-    same("messages", got, expected)?;
-    subscriber.silence()
+    all_of(&mut subscriber, &ids.map(|id| id.get().to_string()))
 }
 
 /// Identifiers of one client have nothing to do with those of another one. [MQTT-4.3.3-8] [MQTT-4.3.3-10] [3.1.1:MQTT-4.3.3-2]
@@ -304,22 +299,11 @@ fn identifiers_of_clients_are_apart(ctx: &Ctx) -> Step {
     received(&mut one, id)?;
     two.send(&message(&topic, "2", QoS::ExactlyOnce, id, false));
     received(&mut two, id)?;
-    same(
-        "code of PUBCOMP",
-        release(&mut two, id)?,
-        ReasonCode::SUCCESS,
-    )?;
+    completed(&mut two, id)?;
     one.send(&message(&topic, "1", QoS::ExactlyOnce, id, true));
     received(&mut one, id)?;
-    same(
-        "code of PUBCOMP",
-        release(&mut one, id)?,
-        ReasonCode::SUCCESS,
-    )?;
-    let mut got = [subscriber.take_text()?, subscriber.take_text()?];
-    got.sort();
-    same("messages", got, ["a|0|0|1", "a|0|0|2"])?;
-    subscriber.silence()
+    completed(&mut one, id)?;
+    all_of(&mut subscriber, &["1", "2"].map(str::to_owned))
 }
 
 /// A client need not wait for an answer before its next message: each gets its own, once.
@@ -362,13 +346,6 @@ fn many_at_once(ctx: &Ctx) -> Step {
         }
     }
     client.silence()?;
-    let mut got = Vec::new();
-    for _ in &ids {
-        got.push(subscriber.take_text()?);
-    }
-    got.sort();
-    let mut expected: Vec<_> = ids.iter().map(|id| format!("a|0|0|{}", id.get())).collect();
-    expected.sort();
-    same("messages", got, expected)?;
-    subscriber.silence()
+    let payloads: Vec<_> = ids.iter().map(|id| id.get().to_string()).collect();
+    all_of(&mut subscriber, &payloads)
 }
