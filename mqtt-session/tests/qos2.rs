@@ -132,23 +132,33 @@ fn a_refused_message_frees_its_id() {
     assert_eq!(server.happened(), ["publish q2 t a", "publish q2 t b"]);
 }
 
-/// The sender's side: PUBLISH without DUP, PUBREL after PUBREC, no PUBLISH after that, the end at PUBCOMP [MQTT-4.3.3-1],
+/// The sender's side: PUBLISH without DUP, sent again until PUBREC; PUBREL, sent again until PUBCOMP, and no PUBLISH [MQTT-4.3.3-1],
 /// [MQTT-4.3.3-2], [MQTT-4.3.3-3], [MQTT-4.3.3-4], [MQTT-4.3.3-5], [MQTT-4.3.3-6], [3.1.1:MQTT-4.3.3-1].
 #[test]
 fn a_message_may_go_at_pubrec_and_its_id_at_pubcomp() {
     for version in VERSIONS {
-        let mut client = ClientScript::<Heaped>::connected(version);
+        let mut client = ClientScript::<Heaped>::offline(version);
+        client.reconnect(false);
         client
             .owner
             .publish(&Message::new("t", QoS::ExactlyOnce, b"a"));
         assert_eq!(client.sent(), ["PUBLISH 1 q2 t a"]);
+        let again = |client: &mut ClientScript<Heaped>| {
+            client.cut();
+            client.reconnect(true);
+            client.sent()
+        };
+        assert_eq!(client.owner.waiting(), [Seq(0)]);
+        assert_eq!(again(&mut client), ["PUBLISH 1 q2 dup t a"]);
         client.send(&pubrec(1));
         assert!(client.owner.waiting().is_empty());
         assert_eq!(client.session.state().in_flight(), 1);
         assert_eq!(client.sent(), ["PUBREL 1"]);
+        assert_eq!(again(&mut client), ["PUBREL 1"]);
         client.send(&pubcomp(1));
         assert!(client.session.state().is_quiet());
         assert_eq!(client.owner.completed, [Seq(0)]);
+        assert_eq!(again(&mut client), [""; 0]);
     }
 }
 

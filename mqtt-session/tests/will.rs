@@ -72,8 +72,8 @@ fn the_will_waits_for_its_delay_or_the_end_of_the_session() {
     }
 }
 
-/// DISCONNECT takes the will back [MQTT-3.1.2-10], [MQTT-3.14.4-3], [3.1.1:MQTT-3.14.4-3]; with reason 0x04 it does not
-/// [3.1.1:MQTT-3.1.2-10].
+/// DISCONNECT takes the will back [MQTT-3.1.2-10], [MQTT-3.14.4-3], [3.1.1:MQTT-3.1.2-10], [3.1.1:MQTT-3.14.4-3]; with reason 0x04
+/// it does not.
 #[test]
 fn a_goodbye_takes_the_will_back() {
     for version in [Version::V31, Version::V311, Version::V5] {

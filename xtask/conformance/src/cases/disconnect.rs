@@ -19,7 +19,6 @@ chapter!(
         with_a_body,
         with_an_unknown_code,
         with_a_code_of_the_server,
-        with_a_property_of_the_server,
         expiry_twice,
         from_the_broker,
     ]
@@ -77,11 +76,6 @@ fn with_an_unknown_code(ctx: &Ctx) -> Step {
 /// DISCONNECT of a client with a code that only servers may send is an error, and does not discard the will. [MQTT-3.14.2-1] [MQTT-4.13.1-1] [MQTT-3.1.2-8]
 fn with_a_code_of_the_server(ctx: &Ctx) -> Step {
     malformed(ctx, &[0xe0, 1, 0x8e])
-}
-
-/// DISCONNECT of a client with a Server Reference is a protocol error, and does not discard the will. [MQTT-4.13.1-1] [MQTT-3.1.2-8]
-fn with_a_property_of_the_server(ctx: &Ctx) -> Step {
-    malformed(ctx, &[0xe0, 6, 0, 4, 0x1c, 0, 1, b'x'])
 }
 
 /// DISCONNECT with two session expiries is a protocol error, and does not discard the will. [MQTT-4.13.1-1] [MQTT-3.1.2-8]
