@@ -85,11 +85,12 @@ impl Client {
         if !empty {
             payload.extend(message.to_be_bytes());
             let len = if rng.one_in(15) {
-                tables::LARGE
+                [tables::LARGE, tables::LARGE, tables::SHARED][rng.below(3)]
             } else {
                 4 + rng.below(50)
             };
-            payload.resize(len, b'.');
+            // No two go on alike.
+            payload.extend((4..len as u32).map(|at| (at + 7 * message) as u8));
         }
         let message = Message {
             topic: TOPICS[topic].to_owned(),

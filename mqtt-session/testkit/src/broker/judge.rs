@@ -8,7 +8,7 @@ use super::identify::{Seen, is_due};
 use super::ledger::Ledger;
 use super::model::{Model, number};
 use super::state::Copy;
-use super::tables::{NAMES, TOPICS};
+use super::tables::{NAMES, SHARED, TOPICS};
 use super::wire::Wire;
 
 impl Model {
@@ -225,6 +225,18 @@ impl Model {
             );
             seen.ids |= 1 << id.get();
         }
+        if let Some(number) = seen.message {
+            let published = self.payloads.get(&number).map(Vec::as_slice);
+            // Not shown: it may have thousands of bytes.
+            assert!(
+                published == Some(publish.payload),
+                "{name}: the payload of message {number} arrives changed"
+            );
+        }
+        self.counters.hit_if(
+            publish.payload.len() >= SHARED,
+            "payload that is not copied",
+        );
         let attached = self.state.sessions[client].link == Some(link as u32);
         let Some(id) = publish.delivery.packet_id() else {
             // Written before another connection took over.
@@ -298,6 +310,13 @@ impl Model {
             "{name}: {id} is still that of another message: {seen:?}, {flight:?}"
         );
         assert_eq!(flight.exactly_once, seen.qos == 2, "{name}: QoS of {id}");
+        if let What::Live(copy) = flight.what {
+            assert_eq!(
+                (copy.retain, copy.ids),
+                (seen.retain, seen.ids),
+                "{name}: RETAIN and identifiers of {id}, sent again"
+            );
+        }
         assert!(!flight.sent, "{name}: {id} is sent twice on a connection");
         assert!(!flight.received, "{name}: {id} is sent after PUBREC");
         assert!(dup, "{name}: {id} is sent again without DUP");

@@ -59,6 +59,7 @@ pub const INTERESTING: &[&str] = &[
     "output stalled",
     "packet too large",
     "payload in parts",
+    "payload that is not copied",
     "reading paused",
     "refused",
     "repetition not delivered",

@@ -1,5 +1,7 @@
 //! The reference at work: it reads what the broker took, and [judges](super::judge) what the broker writes.
 
+use std::collections::BTreeMap;
+
 use mqtt_codec::{FromClient, QoS, ReasonCode};
 use mqtt_session::Instant;
 
@@ -15,6 +17,8 @@ pub(super) struct Model {
     pub(super) setup: Setup,
     pub(super) state: State,
     pub(super) routings: Vec<Routing>,
+    /// What was published under each number, as the broker took it.
+    pub(super) payloads: BTreeMap<u32, Vec<u8>>,
     /// Every connection there was.
     pub(super) wires: Vec<Wire>,
     /// What happened, and the record up to which it is durable.
@@ -55,6 +59,7 @@ impl Model {
             setup,
             state: State::default(),
             routings: vec![],
+            payloads: BTreeMap::new(),
             wires: vec![],
             journal: vec![],
             lost: vec![],
@@ -82,6 +87,12 @@ impl Model {
         self.routings.push(routing);
         self.presented.push(0);
         self.routings.len() as u32 - 1
+    }
+
+    fn keep(&mut self, payload: &[u8]) {
+        if let Some(number) = number(payload) {
+            self.payloads.insert(number, payload.to_vec());
+        }
     }
 
     /// The broker took a packet.
@@ -224,6 +235,7 @@ impl Model {
             (false, false) => u32::MAX,
         };
         let will = connect.will().map(|will| {
+            self.keep(will.payload);
             let life = will.properties.message_expiry_interval();
             let routing = Routing {
                 message: number(will.payload).expect("it begins with its number") | WILL,
@@ -285,6 +297,8 @@ impl Model {
         } else {
             let interval = publish.properties.message_expiry_interval();
             let message = number(publish.payload).unwrap_or(NO_NUMBER);
+            self.keep(publish.payload);
+            let session = &self.state.sessions[client];
             if exactly_once && !publish.payload.is_empty() {
                 let birth = session.birth;
                 let at = message as usize;

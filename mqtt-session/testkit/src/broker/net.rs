@@ -415,7 +415,8 @@ impl Net {
         while !rest.is_empty() {
             let decoder = self.model.wires[link].decoder();
             let Ok(Decoded::Complete { packet, len }) = decoder.from_server(rest) else {
-                panic!("not a packet: {rest:02x?}");
+                let start = rest.get(..40).unwrap_or(rest);
+                panic!("not a packet: {start:02x?}, {} bytes", rest.len());
             };
             rest = &rest[len..];
             let name = NAMES[self.links[link].client];

@@ -357,11 +357,6 @@ impl State {
         now: Instant,
         cx: &mut Context<'_>,
     ) {
-        let holds = self.sessions[client].flights.iter();
-        let holds = holds.filter(|flight| matches!(flight.what, What::Group { .. }));
-        if holds.count() > 0 {
-            cx.counters.hit("group member lost with messages in flight");
-        }
         let session = &mut self.sessions[client];
         session.link = None;
         if let Some(goodbye) = goodbye {
@@ -423,6 +418,10 @@ impl State {
         }
         let session = &mut self.sessions[client];
         let flights = core::mem::take(&mut session.flights);
+        let holds = |flight: &Flight| matches!(flight.what, What::Group { .. });
+        let lost = flights.iter().any(holds);
+        cx.counters
+            .hit_if(lost, "group member lost with messages in flight");
         let birth = session.birth;
         *session = Session {
             birth,

@@ -81,6 +81,8 @@ pub(super) struct Kind {
 pub(super) const LIMIT: u32 = 250;
 /// Length of a payload that a limited client does not take, in bytes.
 pub(super) const LARGE: usize = 260;
+/// Length of a payload that the broker sends by reference and does not copy (8 kB and more), in bytes.
+pub(super) const SHARED: usize = 9_000;
 
 /// What never changes during a run.
 #[derive(Clone, Debug)]
