@@ -7,7 +7,7 @@ use mqtt_codec::{PacketId, ReasonCode};
 use crate::inflight::inbound::{Inbound, Status};
 use crate::inflight::outbound::Outbound;
 use crate::inflight::packet_ids::PacketIds;
-use crate::owner::{Change, Owner, Seq};
+use crate::owner::{Change, Gate, Owner, Seq};
 use crate::profile::Profile;
 use crate::session::NEVER;
 use crate::storage::{Part, Storage};
@@ -201,7 +201,8 @@ impl<P: Profile, S: Storage> SessionState<P, S> {
 
     /// The peer has no session: what was in flight will be sent as new, and what was received is forgotten.
     pub(crate) fn forget_peer<O: Owner<Gate = P::Gate>>(&mut self, owner: &mut O) {
-        if !self.is_quiet() {
+        // What is over here and not yet in the store would come back from there.
+        if !self.is_quiet() || !self.latest.is_open(owner.committed()) {
             self.record(owner, Change::Reset);
         }
         if let Some(outbound) = self.outbound.get_mut() {

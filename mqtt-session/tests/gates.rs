@@ -200,3 +200,25 @@ fn a_gate_outlives_the_connection() {
     all(&mut server.owner);
     assert_eq!(server.sent(), ["PUBREC 1"]);
 }
+
+/// A client whose server has lost the session records that also when its handshakes are over and their end is not durable yet. It once did
+/// not: after a crash the id of a released QoS 2 message came back from the store into the new session, and a new message with that id was
+/// taken for a repetition and lost [MQTT-4.3.3-10], [MQTT-3.2.2-5].
+#[test]
+fn the_loss_of_a_session_whose_end_is_not_durable_is_recorded() {
+    for version in [Version::V311, Version::V5] {
+        let mut client = ClientScript::<Stored>::offline(version);
+        client.reconnect(false);
+        client.send(&publish2(7, "old"));
+        all(&mut client.owner);
+        client.send(&pubrel(7));
+        assert!(client.session.state().is_quiet());
+        client.cut();
+        client.reconnect(false);
+        assert!(!client.owner.is_reset_durable());
+        all(&mut client.owner);
+        client.cut();
+        client.reconnect(false);
+        assert!(client.owner.is_reset_durable(), "nothing new to record");
+    }
+}

@@ -343,10 +343,12 @@ impl<C: Kind, S: Kind> Sim<C, S> {
         }
         let still: Vec<_> = self.unrest().collect();
         panic!(
-            "no end: {} still there; waiting: the client's {:?}, the server's {:?}",
+            "no end: {} still there\nthe client: {:?}, {:?}\nthe server: {:?}, {:?}",
             still.join(", "),
             self.client.owner.waiting(),
-            self.server.owner.waiting()
+            self.client.session.state(),
+            self.server.owner.waiting(),
+            self.server.session.state(),
         );
     }
 
