@@ -329,7 +329,7 @@ impl Client {
             _ => 0,
         };
         model.counters.trace(|| {
-            let text = super::net::describe(packet);
+            let text = super::link::describe(packet);
             format!("{now} {} takes {text}", NAMES[self.index])
         });
         let event = self.session.handle(packet, now, &mut self.owner);

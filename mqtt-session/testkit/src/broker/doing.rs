@@ -8,7 +8,7 @@ use mqtt_session::Instant;
 
 use super::client::Client;
 use super::event::Sub;
-use super::state::WILL;
+use super::kept::WILL;
 use super::tables::{self, FILTERS, SHARED_FILTERS, SHARED_TOPICS, TOPICS, WILL_TOPICS};
 use crate::owners::{Message, TestOwner};
 use crate::rng::Rng;

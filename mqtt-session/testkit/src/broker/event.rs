@@ -2,7 +2,7 @@
 
 use mqtt_session::Instant;
 
-use super::state::Copy;
+use super::kept::Copy;
 
 /// One subscription.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

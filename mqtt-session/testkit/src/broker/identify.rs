@@ -4,8 +4,8 @@ use mqtt_codec::{Publish, QoS};
 use mqtt_session::Instant;
 
 use super::event::{Event, What};
+use super::kept::{Copy, Permit, Routing};
 use super::model::Model;
-use super::state::{Copy, Permit, Routing};
 use super::tables::{self, MATCHES, NAMES, SHARED_FILTERS, SHARED_TOPICS};
 
 /// A PUBLISH, as far as it tells which copy it is.

@@ -5,9 +5,9 @@ use mqtt_session::Instant;
 
 use super::event::{Event, What};
 use super::identify::{Seen, is_due};
+use super::kept::Copy;
 use super::ledger::Ledger;
 use super::model::{Model, number};
-use super::state::Copy;
 use super::tables::{NAMES, SHARED, TOPICS};
 use super::wire::Wire;
 

@@ -6,7 +6,8 @@ use mqtt_codec::{FromClient, QoS, ReasonCode};
 use mqtt_session::Instant;
 
 use super::event::{Event, Goodbye, Sub};
-use super::state::{Context, Outcome, Routing, State, WILL};
+use super::kept::{Routing, WILL};
+use super::state::{Context, Outcome, State};
 use super::tables::{self, LARGE, Setup};
 use super::wire::{Owed, Request, Wire};
 use crate::sim::Counters;

@@ -1,15 +1,15 @@
-//! The broker's workers, and the links to its clients: bytes are delayed, cut into pieces, held up and lost.
+//! The broker's workers and the links to its clients: rounds, crashes, and bytes that come late, in pieces, or not at all.
 
 use std::collections::VecDeque;
-use std::io::IoSlice;
 use std::sync::Arc;
 
 use mqtt_broker::core::{AllowAll, Batch, ConnId, Core, Effect, Peer, Received, Settings, Shared};
-use mqtt_codec::{Decoded, FromClient, Packet};
+use mqtt_codec::{Decoded, FromClient};
 use mqtt_session::Instant;
 
 use super::event::Event;
 use super::ledger::Ledgers;
+use super::link::{Link, copy, describe};
 use super::model::{At, Model};
 use super::tables::NAMES;
 use super::wire::Wire;
@@ -17,35 +17,6 @@ use crate::rng::Rng;
 
 /// Commits and rounds of polling before a worker looks at its sockets again.
 const PASSES: usize = 10;
-
-/// A connection, and the bytes that are on their way.
-#[derive(Debug)]
-pub(super) struct Link {
-    pub(super) client: usize,
-    /// Where the broker has it; `None` when its end is closed.
-    at: Option<(usize, ConnId)>,
-    /// To the broker; of these the first `arrived` have arrived.
-    pub(super) up: Vec<u8>,
-    arrived: usize,
-    paused: bool,
-    /// To the client.
-    pub(super) down: Vec<u8>,
-    /// How many bytes may be on their way to the client, before the broker can write no more.
-    window: usize,
-    /// Bytes of the broker's output that were judged already.
-    judged: usize,
-    /// The broker closes it as soon as everything is written.
-    closing: bool,
-    /// The transport is gone, and the broker has not noticed.
-    broken: bool,
-}
-
-impl Link {
-    /// Whether the broker has closed its end.
-    pub(super) const fn is_closed(&self) -> bool {
-        self.at.is_none()
-    }
-}
 
 /// The broker, and all links to it.
 pub(super) struct Net {
@@ -463,29 +434,4 @@ impl Net {
         }
         busy
     }
-}
-
-/// Copies up to `most` bytes of the output, from `skip` on.
-fn copy(output: &mqtt_broker::core::Output, mut skip: usize, mut most: usize, to: &mut Vec<u8>) {
-    let mut slices = [IoSlice::new(&[]); 16];
-    let filled = output.slices(&mut slices);
-    for slice in slices.iter().take(filled) {
-        let from = skip.min(slice.len());
-        skip -= from;
-        let n = (slice.len() - from).min(most);
-        to.extend_from_slice(&slice[from..from + n]);
-        most -= n;
-    }
-}
-
-/// A packet as a line of text, and the number of its message.
-pub(super) fn describe<'p>(packet: impl Into<Packet<'p>>) -> String {
-    let packet = packet.into();
-    let mut line = crate::text::describe(&packet);
-    if let Packet::Publish(publish) = packet
-        && let Some(number) = super::number(publish.payload)
-    {
-        line.push_str(&format!(" (message {number})"));
-    }
-    line
 }

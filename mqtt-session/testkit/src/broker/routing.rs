@@ -5,7 +5,8 @@ use std::collections::VecDeque;
 use mqtt_session::Instant;
 
 use super::event::{Sub, What};
-use super::state::{Context, Copy, Flight, Outcome, Permit, Retained, Routing, State};
+use super::kept::{Copy, Flight, Permit, Retained, Routing};
+use super::state::{Context, Outcome, State};
 use super::tables::{Kind, MATCHES, SHARED_FILTERS};
 
 impl State {
