@@ -152,7 +152,7 @@ impl Draft {
                 self.short(most);
             }
             0x22 => {
-                let most = input.pick(&[0, 1, 2, 3, 10, 65_535]);
+                let most = input.pick(&[1, 2, 0, 3, 10, 65_535]);
                 self.short(most);
             }
             0x23 => {

@@ -68,7 +68,8 @@ struct Eager {
 impl Eager {
     const fn new(choice: u8) -> Self {
         Self {
-            answers: choice & 1 == 0,
+            // Without answers a server does not get far.
+            answers: choice & 0x11 != 0x11,
             settles: choice & 2 == 0,
             commits: choice & 4 == 0,
             polls: choice & 8 == 0,
@@ -217,7 +218,12 @@ impl<R: Side, K: Kind> Drive<R, K> {
             }
             9 | 10 => self.poll(usize::MAX),
             11 => self.poll(usize::from(operation >> 5) * 8),
-            12..=14 => self.settle(input, usize::from(operation >> 5)),
+            12 | 13 => self.settle(input, usize::from(operation >> 5)),
+            14 => {
+                // The id of the message is durable before the owner's copy is.
+                self.commit(usize::MAX);
+                self.settle(input, usize::from(operation >> 5));
+            }
             15 | 16 => self.answer(input),
             17 => self.publish(input),
             18 => {
@@ -473,7 +479,7 @@ impl<R: Side, K: Kind> Drive<R, K> {
             QoS::AtLeastOnce,
         ];
         let qos = qos[usize::from(choice & 3)].min(K::Profile::MAX_QOS);
-        let topic = ["a", "room/1", "room/2", "hall/3"][usize::from(choice >> 2 & 3)];
+        let topic = ["room/1", "room/2", "hall/3", "a"][usize::from(choice >> 2 & 3)];
         let len = [1, 0, 20, 150][usize::from(choice >> 4 & 3)];
         let mut message = Message::new(topic, qos, &[choice; 150][..len]);
         message.retain = choice & 0x40 != 0;
@@ -486,7 +492,7 @@ impl<R: Side, K: Kind> Drive<R, K> {
         }
     }
 
-    fn commit(&mut self, most: usize) {
+    pub(super) fn commit(&mut self, most: usize) {
         let before = self.owner.uncommitted();
         self.owner.commit(most);
         self.ledger.durable += (before - self.owner.uncommitted()) as Position;

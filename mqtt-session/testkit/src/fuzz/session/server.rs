@@ -162,7 +162,7 @@ impl Side for Server {
 fn decide<K: Kind>(drive: &mut Drive<Server, K>, question: Question, input: &mut Input<'_>) {
     let choice = input.byte();
     let limits = drive.owner.limits_mut().clone();
-    if choice >= 0xe0 {
+    if choice >= 0xf0 {
         let mut tx = Vec::new();
         let challenged = drive.session.challenge(&mut tx, drive.now, &limits, TEXT);
         drive.wrote(&tx, None);
@@ -170,7 +170,7 @@ fn decide<K: Kind>(drive: &mut Drive<Server, K>, question: Question, input: &mut
             return;
         }
     }
-    if choice >= 0xc0 {
+    if choice >= 0xe8 {
         let reason = [ReasonCode::NOT_AUTHORIZED, ReasonCode::QUOTA_EXCEEDED];
         let refused = drive.session.refuse(reason[usize::from(choice & 1)]);
         assert_eq!(refused, Ok(()));
@@ -201,4 +201,9 @@ fn decide<K: Kind>(drive: &mut Drive<Server, K>, question: Question, input: &mut
         kept,
     };
     assert_eq!(drive.session.accept(accept), Ok(()));
+    if choice & 8 == 0 {
+        // CONNACK leaves at once.
+        drive.commit(usize::MAX);
+        drive.poll(usize::MAX);
+    }
 }
