@@ -44,6 +44,8 @@ const ANSWER: [u8; 2] = [0x1f, 0x26];
 const DISCONNECT: [u8; 4] = [0x11, 0x1f, 0x26, 0x1c];
 const AUTH: [u8; 4] = [0x15, 0x16, 0x1f, 0x26];
 const UNSUBSCRIBE: [u8; 2] = [0x26, 0x26];
+/// From which byte on CONNECT and CONNACK have properties: often, for they decide about all that follows.
+const ANNOUNCE: u8 = 0x30;
 /// Reason codes of acknowledgements.
 const ACK_REASONS: [u8; 8] = [0, 0, 0, 0, 0x10, 0x80, 0x87, 0x97];
 const RELEASE_REASONS: [u8; 4] = [0, 0, 0, 0x92];
@@ -104,11 +106,16 @@ impl Draft {
 
     /// The properties that a mask chooses among `ids`; rarely any other.
     fn properties(&mut self, input: &mut Input<'_>, ids: &[u8]) {
+        self.properties_from(0x80, input, ids);
+    }
+
+    /// There are some if a byte is no less than `some_from`.
+    fn properties_from(&mut self, some_from: u8, input: &mut Input<'_>, ids: &[u8]) {
         if !self.v5 {
             return;
         }
         let some = input.byte();
-        let mask = if some >= 0x80 { input.byte() } else { 0 };
+        let mask = if some >= some_from { input.byte() } else { 0 };
         let mut list = Self {
             body: Vec::new(),
             v5: true,
@@ -286,7 +293,7 @@ impl Grammar<'_> {
         draft.byte(clean << 1 | will_bits | u8::from(name) << 7 | u8::from(password) << 6);
         let keep_alive = input.pick(&[0, 10, 1, 60, 10, 65_535]);
         draft.short(keep_alive);
-        draft.properties(input, &CONNECT);
+        draft.properties_from(ANNOUNCE, input, &CONNECT);
         let client = input.pick(&CLIENTS);
         draft.string(client);
         if will {
@@ -315,7 +322,7 @@ impl Grammar<'_> {
             (true, true) => CONNACK_REASONS[usize::from(choice >> 1 & 3)],
             (true, false) => CONNACK_CODES[usize::from(choice >> 1 & 3)],
         });
-        draft.properties(input, &CONNACK);
+        draft.properties_from(ANNOUNCE, input, &CONNACK);
         draft.finish(0x20, out);
     }
 

@@ -225,8 +225,7 @@ impl<R: Side, K: Kind> Drive<R, K> {
                 self.settle(input, usize::from(operation >> 5));
             }
             15 | 16 => self.answer(input),
-            17 => self.publish(input),
-            18 => {
+            17 | 18 => {
                 for _ in 0..=operation >> 5 {
                     self.publish(input);
                 }
