@@ -410,7 +410,6 @@ impl<R: Side, K: Kind> Drive<R, K> {
         let _ = format!("{violation} {}", violation.in_words_of(self.version));
         assert!(!violation.statement(self.version).is_empty());
         self.ledger.ending();
-        self.question = None;
     }
 
     /// The topic of a message, as the session resolves it.
@@ -427,8 +426,11 @@ impl<R: Side, K: Kind> Drive<R, K> {
     // What the owner does.
 
     fn answer(&mut self, input: &mut Input<'_>) {
-        let question = self.question.take();
-        if let Some(question) = question.filter(|_| !self.session.is_closing()) {
+        // At the end nobody is answered any more, and the question stays open.
+        if self.session.is_closing() {
+            return;
+        }
+        if let Some(question) = self.question.take() {
             R::answer(self, question, input);
         }
     }
