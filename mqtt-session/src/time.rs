@@ -123,6 +123,9 @@ mod tests {
         ] {
             assert_eq!(u64::from(seconds(ms)), ms / 1000);
         }
+        for (most, shift) in [(1, 48), (999, 48), (1_000, 48), (1_001, 48), (1_000, 32)] {
+            assert_eq!(seconds(most << shift), u32::MAX);
+        }
         assert_eq!(seconds(u64::MAX), u32::MAX);
     }
 

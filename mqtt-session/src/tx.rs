@@ -101,6 +101,15 @@ mod tests {
         let mut buffer = [0; 4];
         let mut tx = SliceTx::new(&mut buffer);
         assert!(tx.is_empty());
+        {
+            // A borrowed buffer is the buffer.
+            let mut borrowed: &mut SliceTx<'_> = &mut tx;
+            let both: &mut dyn Tx = &mut borrowed;
+            assert!(both.claim(2).is_some() && both.claim(3).is_none());
+            both.retract(1);
+        }
+        assert!((tx.len(), tx.is_empty()) == (1, false));
+        tx.clear();
         tx.claim(3).expect("three of four").copy_from_slice(b"abc");
         assert_eq!(tx.claim(2), None);
         assert_eq!((tx.written(), tx.len()), (&b"abc"[..], 3));

@@ -100,3 +100,22 @@ fn disconnect_waits_for_room() {
     server.session.malformed(error);
     assert_eq!(server.sent(), ["DISCONNECT 0x8e", "close"]);
 }
+
+/// The first reason counts: a connection that is closing with one is not closed with another, nor without.
+#[test]
+fn the_first_reason_counts() {
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    server.send(&Connect::new(Version::V5, "c"));
+    server.session.disconnect(ReasonCode::SERVER_SHUTTING_DOWN);
+    assert_eq!(server.sent(), ["DISCONNECT 0x82", "close"]);
+}
+
+/// Before 5.0 a server has no DISCONNECT, not even one of peace.
+#[test]
+fn before_5_a_server_just_closes() {
+    for version in [Version::V31, Version::V311] {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        server.session.disconnect(ReasonCode::NORMAL_DISCONNECTION);
+        assert_eq!(server.sent(), ["close"]);
+    }
+}

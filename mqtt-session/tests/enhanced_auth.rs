@@ -3,7 +3,7 @@
 use mqtt_codec::{Auth, Connect, Properties, Property, QoS, ReasonCode, Version};
 use mqtt_session::{HandshakeText, Misuse};
 use mqtt_testkit::owners::{Heaped, Message, TestOwner};
-use mqtt_testkit::packets::{connack, filter, publish};
+use mqtt_testkit::packets::{connack, disconnect, filter, publish};
 use mqtt_testkit::script::{ClientScript, ServerScript};
 
 const METHOD: [Property<'static>; 1] = [Property::AuthenticationMethod("m")];
@@ -239,4 +239,72 @@ fn a_client_keeps_its_method() {
         );
         assert_eq!((refused, tx.len()), (Err(Misuse::NotSupported), 0));
     }
+}
+
+/// A client may give up in the middle of the exchange: DISCONNECT is an event, not a violation [MQTT-3.1.2-30].
+#[test]
+fn a_client_may_leave_before_connack() {
+    let mut server = server();
+    challenge(&mut server);
+    server.send(&disconnect(ReasonCode::NORMAL_DISCONNECTION));
+    assert_eq!(server.happened(), ["disconnect 0x00"]);
+    assert_eq!(server.sent(), ["close"]);
+}
+
+/// A re-authentication begins once the connection is up, and none begins within another.
+#[test]
+fn a_re_authentication_begins_in_peace() {
+    let mut early = server();
+    challenge(&mut early);
+    early.send(&auth(ReasonCode::RE_AUTHENTICATE, &METHOD));
+    assert_eq!(early.happened(), ["violation Rule(AuthUnexpected)"]);
+
+    let mut server = server();
+    server.accept();
+    server.sent();
+    assert_eq!(
+        server.session.refuse(ReasonCode::NOT_AUTHORIZED),
+        Err(Misuse::NotNow),
+        "nothing was asked"
+    );
+    server.send(&auth(ReasonCode::RE_AUTHENTICATE, &METHOD));
+    challenge(&mut server);
+    server.send(&auth(ReasonCode::RE_AUTHENTICATE, &METHOD));
+    assert_eq!(
+        server.happened(),
+        ["auth 0x19", "violation Rule(AuthUnexpected)"]
+    );
+}
+
+/// A client goes on with a re-authentication as long as the server asks, and takes no end of one that it did not begin.
+#[test]
+fn a_clients_re_authentication_may_take_several_steps() {
+    let connected = || {
+        let mut client = ClientScript::<Heaped>::offline(Version::V5);
+        client.owner.text.method = Some("m".into());
+        client.connect(&connect());
+        client.send(&connack(false));
+        client.happened();
+        client
+    };
+    let mut client = connected();
+    for reason in [
+        ReasonCode::RE_AUTHENTICATE,
+        ReasonCode::CONTINUE_AUTHENTICATION,
+        ReasonCode::CONTINUE_AUTHENTICATION,
+    ] {
+        let (properties, mut tx) = (Properties::List(&METHOD), vec![]);
+        client
+            .session
+            .authenticate(reason, properties, &mut tx, client.now, &client.owner)
+            .unwrap();
+        client.send(&auth(ReasonCode::CONTINUE_AUTHENTICATION, &METHOD));
+        assert_eq!(client.happened(), ["auth 0x18"]);
+    }
+    client.send(&auth(ReasonCode::SUCCESS, &METHOD));
+    assert_eq!(client.happened(), ["auth 0x00"]);
+
+    let mut client = connected();
+    client.send(&auth(ReasonCode::SUCCESS, &METHOD));
+    assert_eq!(client.happened(), ["violation Rule(AuthUnexpected)"]);
 }

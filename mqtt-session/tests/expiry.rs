@@ -1,7 +1,7 @@
 //! When messages and sessions expire.
 
 use mqtt_codec::{Connect, Disconnect, Properties, Property, QoS, ReasonCode, Version};
-use mqtt_session::{Expires, Instant, Misuse, Outcome};
+use mqtt_session::{Accept, Expires, Instant, Misuse, Outcome};
 use mqtt_testkit::owners::{Heaped, Message, TestOwner};
 use mqtt_testkit::packets::{disconnect, puback, publish2, pubrel};
 use mqtt_testkit::script::{ClientScript, ServerScript};
@@ -190,4 +190,50 @@ fn the_handshake_of_a_received_message_does_not_expire() {
     assert_eq!(server.sent(), ["PUBREC 7"]);
     server.send(&pubrel(7));
     assert_eq!(server.sent(), ["PUBCOMP 7"]);
+}
+
+/// CONNACK names the session expiry when the server chose another, and only then.
+#[test]
+fn connack_names_another_session_expiry() {
+    for (chosen, named) in [(None, false), (Some(600), false), (Some(60), true)] {
+        let mut server = ServerScript::<Heaped>::opened(Version::V5);
+        server.answers = false;
+        server.send(&Connect {
+            properties: Properties::List(&[Property::SessionExpiryInterval(600)]),
+            ..Connect::new(Version::V5, "c")
+        });
+        let accept = Accept {
+            session_present: false,
+            server_keep_alive: None,
+            session_expiry: chosen,
+            kept: (),
+        };
+        server.session.accept(accept).unwrap();
+        let line = server.sent().remove(0);
+        assert_eq!(line.contains("SessionExpiryInterval(60)"), named, "{line}");
+        assert_eq!(line.contains("SessionExpiryInterval"), named, "{line}");
+    }
+}
+
+/// At the very moment of its expiry a message that goes on has nothing left, and just before it has a second.
+#[test]
+fn nothing_is_left_at_the_moment_of_expiry() {
+    for (late, left) in [(9_999, 1), (10_000, 0)] {
+        let mut client = ClientScript::<Heaped>::offline(Version::V5);
+        client.reconnect(false);
+        client.owner.publish(&Message {
+            expires: Some(client.now.plus_seconds(10)),
+            ..Message::new("t", QoS::AtLeastOnce, b"x")
+        });
+        client.sent();
+        client.cut();
+        client.now = client.now.plus_millis(late);
+        client.reconnect(true);
+        assert_eq!(
+            client.sent(),
+            [format!(
+                "PUBLISH 1 q1 dup t x {{MessageExpiryInterval({left})}}"
+            )]
+        );
+    }
 }

@@ -169,6 +169,31 @@ fn an_unread_pingresp_is_waited_for() {
     assert!(!client.session.is_closing());
 }
 
+/// A client that was deaf while PINGRESP was due waits for it as long again, from when it reads on: nothing has come yet, and nothing
+/// could.
+#[test]
+fn an_answer_is_waited_for_afresh_after_a_pause() {
+    let mut client = ClientScript::<Heaped>::offline(Version::V311);
+    client.owner.limits.receive_maximum = 1;
+    client.answers = false;
+    client.connect(&Connect::new(Version::V311, "c"));
+    client.send(&connack(false));
+    client.after(60_000);
+    assert_eq!(client.sent(), ["PINGREQ"]);
+    client.after(1_000);
+    client.send(&publish1(1, "x"));
+    assert!(client.sent().is_empty() && !client.session.wants_input());
+    client.after(40_000);
+    client.settle(mqtt_codec::ReasonCode::SUCCESS, ());
+    assert_eq!(client.sent(), ["PUBACK 1"]);
+    client.sent();
+    assert_eq!(client.deadline(), Some(10_000), "as if just asked");
+    client.after(9_999);
+    assert!(!client.session.is_closing());
+    client.after(1);
+    assert_eq!(client.happened()[2], "violation Rule(PingTimeout)");
+}
+
 /// A flood of PINGREQ is not read on and on while its answers cannot leave.
 #[test]
 fn a_flood_of_pings_is_read_as_fast_as_it_is_answered() {

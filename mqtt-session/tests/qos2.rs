@@ -316,3 +316,46 @@ fn a_verdict_settles_only_its_own_message() {
     assert!(server.settle(ReasonCode::SUCCESS, ()));
     assert_eq!(server.sent(), ["PUBREC 7"]);
 }
+
+/// Nothing is released that the peer says it has refused: there is nothing under that id [MQTT-4.3.3-4].
+#[test]
+fn a_refusal_of_what_is_unknown_is_not_answered() {
+    for client in [true, false] {
+        let refused = PubRec {
+            reason: ReasonCode::NOT_AUTHORIZED,
+            ..pubrec(9)
+        };
+        let sent = if client {
+            let mut client = ClientScript::<Heaped>::connected(Version::V5);
+            client.send(&refused);
+            client.sent()
+        } else {
+            let mut server = ServerScript::<Heaped>::connected(Version::V5);
+            server.send(&refused);
+            server.sent()
+        };
+        assert!(sent.is_empty(), "{sent:?}");
+    }
+}
+
+/// A message whose verdict was still open when its connection ended may be released on the next one, whatever else waits there for a
+/// verdict of its own.
+#[test]
+fn a_sender_may_release_what_it_dropped() {
+    let mut server = ServerScript::<Heaped>::connected(Version::V311);
+    server.answers = false;
+    server.send(&publish2(7, "a"));
+    server.cut();
+    server.open();
+    server.session_present = true;
+    server.send(&mqtt_codec::Connect {
+        clean_start: false,
+        ..mqtt_codec::Connect::new(Version::V311, "c")
+    });
+    server.accept();
+    server.sent();
+    server.send(&publish2(8, "b"));
+    server.send(&pubrel(7));
+    assert_eq!(server.sent(), ["PUBCOMP 7"]);
+    assert!(!server.session.is_closing());
+}

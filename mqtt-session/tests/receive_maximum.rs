@@ -176,3 +176,62 @@ fn the_tables_bound_what_is_announced() {
     }
     assert_eq!(server.sent().len(), usize::from(Small::ROOM));
 }
+
+/// A repetition counts once on each connection: not again where the message came, and once where its session goes on [MQTT-3.3.4-7].
+#[test]
+fn a_repetition_counts_once_on_each_connection() {
+    let connect = Connect {
+        clean_start: false,
+        properties: Properties::List(&[Property::SessionExpiryInterval(600)]),
+        ..Connect::new(Version::V5, "c")
+    };
+    let mut server = ServerScript::<Heaped>::opened(Version::V5);
+    server.owner.limits.receive_maximum = 2;
+    server.send(&connect);
+    server.sent();
+    server.send(&publish2(1, "a"));
+    for _ in 0..3 {
+        server.send(&publish2(1, "a"));
+    }
+    server.send(&publish2(2, "b"));
+    server.send(&publish2(2, "b"));
+    assert!(!server.session.is_closing(), "two in flight of two");
+
+    server.cut();
+    server.open();
+    server.session_present = true;
+    server.send(&connect);
+    server.sent();
+    server.happened();
+    server.send(&publish2(1, "a"));
+    server.send(&publish1(7, "new"));
+    assert_eq!(server.happened(), ["publish q1 t new"]);
+    server.sent();
+    server.answers = false;
+    server.send(&publish1(8, "one more"));
+    server.send(&publish2(2, "b"));
+    assert_eq!(
+        server.happened(),
+        [
+            "publish q1 t one more",
+            "violation Rule(ReceiveMaximumExceeded)"
+        ]
+    );
+}
+
+/// Before 5.0, too, a client that releases nothing cannot make its server remember more and more ids.
+#[test]
+fn before_5_unreleased_messages_have_a_limit() {
+    let mut server = ServerScript::<Heaped>::opened(Version::V311);
+    server.owner.limits.unannounced_receive_maximum = 2;
+    server.send(&Connect::new(Version::V311, "c"));
+    for id in 1..=2 {
+        server.sent();
+        server.send(&publish2(id, "a"));
+    }
+    assert_eq!(server.sent(), ["PUBREC 2"]);
+    server.send(&publish2(2, "a"));
+    assert_eq!(server.sent(), ["PUBREC 2"], "it is known");
+    server.send(&publish2(3, "a"));
+    assert_eq!(server.sent(), ["close"]);
+}

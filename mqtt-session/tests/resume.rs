@@ -3,7 +3,7 @@
 use mqtt_codec::{Connect, QoS, ReasonCode, Version};
 use mqtt_session::{Change, Seq, SessionState};
 use mqtt_testkit::owners::{Heaped, Kind, Message, Small, TestOwner};
-use mqtt_testkit::packets::{connack, id, pubcomp, publish2, pubrec, pubrel};
+use mqtt_testkit::packets::{connack, id, pingreq, puback, pubcomp, publish2, pubrec, pubrel};
 use mqtt_testkit::script::{ClientScript, ServerScript};
 
 const VERSIONS: [Version; 3] = [Version::V31, Version::V311, Version::V5];
@@ -277,4 +277,60 @@ fn a_restored_state_is_kept() {
     let released = Change::Released(id);
     state.restore(released).expect("there is room");
     assert_eq!(state.session_expiry(), 60);
+}
+
+/// An acknowledgement that comes on a new connection before its message was sent there acknowledges nothing: all is sent again.
+#[test]
+fn what_was_not_sent_again_is_not_acknowledged() {
+    for version in VERSIONS {
+        let mut client = busy(version);
+        client.cut();
+        client.reconnect(true);
+        client.send(&puback(2));
+        client.send(&pubcomp(3));
+        assert!(!client.session.is_closing());
+        assert_eq!(
+            client.sent(),
+            [
+                "PUBREL 3",
+                "PUBLISH 1 q2 dup t a",
+                "PUBLISH 2 q1 dup t b",
+                "PUBLISH 4 q2 dup t d",
+            ]
+        );
+        client.send(&puback(2));
+        client.send(&pubcomp(3));
+        assert_eq!(client.session.state().in_flight(), 2);
+    }
+}
+
+/// A session counts as used when its client has sent something after CONNECT, or left a change.
+#[test]
+fn a_session_is_used_after_connect() {
+    let mut server = ServerScript::<Heaped>::connected(Version::V5);
+    assert!(!server.session.state().is_used());
+    server.send(&pingreq());
+    assert!(server.session.state().is_used());
+
+    let mut state = SessionState::<<Heaped as Kind>::Profile, <Heaped as Kind>::Storage>::default();
+    assert!(!state.is_used());
+    state.restore(Change::Received(id(1))).unwrap();
+    assert!(state.is_used());
+}
+
+/// A state pulls from the place that it was told.
+#[test]
+fn a_state_pulls_from_its_cursor() {
+    let mut client = ClientScript::<Heaped>::offline(Version::V311);
+    for payload in [b"a", b"b", b"c"] {
+        client
+            .owner
+            .publish(&Message::new("t", QoS::AtLeastOnce, payload));
+    }
+    let mut state = SessionState::default();
+    state.set_cursor(Seq(1));
+    assert_eq!(state.cursor(), Seq(1));
+    client.session.replace_state(state);
+    client.reconnect(true);
+    assert_eq!(client.sent(), ["PUBLISH 1 q1 t b", "PUBLISH 2 q1 t c"]);
 }

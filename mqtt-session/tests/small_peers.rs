@@ -327,3 +327,24 @@ fn a_client_names_no_subscription() {
         .unwrap();
     assert_eq!(from_server, b"\x30\x06\0\x01t\x02\x0B\x07");
 }
+
+/// SUBSCRIBE and UNSUBSCRIBE may be exactly as large as the server takes [MQTT-3.2.2-15].
+#[test]
+fn requests_may_be_as_large_as_the_server_takes() {
+    let long = "x".repeat(30);
+    let mut client = client(&[most(30)]);
+    for (len, expected) in [(22, Ok(30)), (23, Err(Misuse::TooLarge))] {
+        let filters = [filter(&long[..len], QoS::AtMostOnce)];
+        let mut tx = vec![];
+        let asked = client
+            .session
+            .subscribe(&filters, Properties::EMPTY, &mut tx, client.now);
+        assert_eq!(asked.map(|_| tx.len()), expected);
+        let filters = [&long[..len + 1]];
+        let mut tx = vec![];
+        let asked = client
+            .session
+            .unsubscribe(&filters, Properties::EMPTY, &mut tx, client.now);
+        assert_eq!(asked.map(|_| tx.len()), expected);
+    }
+}

@@ -3,8 +3,8 @@
 use mqtt_codec::{
     ConnAck, Connect, Properties, Property, QoS, ReasonCode, SubscriptionId, Version,
 };
-use mqtt_session::Misuse;
-use mqtt_testkit::owners::{Heaped, Message, Small, TestOwner};
+use mqtt_session::{Misuse, Owner};
+use mqtt_testkit::owners::{Heaped, Kind, Message, Small, TestOwner};
 use mqtt_testkit::packets::{connack, filter, publish, suback, subscribe, unsuback, unsubscribe};
 use mqtt_testkit::script::{ClientScript, ServerScript};
 
@@ -271,4 +271,172 @@ fn a_long_topic_of_few_levels_is_taken() {
         ..publish("x")
     });
     assert!(!server.session.is_closing(), "{:?}", server.happened());
+}
+
+/// Each answer has its own codes: when several wait to be written, and after one with too few codes was refused.
+#[test]
+fn codes_stay_with_their_answers() {
+    fn check<K: Kind>()
+    where
+        K::Owner: Owner<Gate = ()>,
+    {
+        let mut server = ServerScript::<K>::connected(Version::V5);
+        server.answers = false;
+        let two = [filter("a", QoS::AtMostOnce), filter("b", QoS::AtLeastOnce)];
+        server.send(&subscribe(1, &two));
+        server.send(&subscribe(2, &two));
+        let mut sent = vec![];
+        for codes in [[0, 1], [1, 2]] {
+            // With small tables the second is read when the answer to the first is gone.
+            if server.happened().is_empty() {
+                sent.extend(server.sent());
+                server.read();
+            }
+            let codes = codes.map(ReasonCode);
+            let too_few = server.session.answer_subscribe([codes[1]], ());
+            assert_eq!(too_few, Err(Misuse::Count));
+            server.session.answer_subscribe(codes, ()).unwrap();
+            server.happened();
+            server.read();
+        }
+        sent.extend(server.sent());
+        assert_eq!(sent, ["SUBACK 1 [00 01]", "SUBACK 2 [01 02]"]);
+    }
+    check::<Heaped>();
+    check::<Small>();
+}
+
+/// SUBACK answers no UNSUBSCRIBE, and no request that was not made [MQTT-3.8.4-2].
+#[test]
+fn an_answer_of_another_kind_or_id_closes() {
+    for wrong in [suback(2, &[0]), suback(9, &[0])] {
+        let mut client = ClientScript::<Heaped>::connected(Version::V5);
+        let mut tx = vec![];
+        let filters = [filter("a", QoS::AtMostOnce)];
+        client
+            .session
+            .subscribe(&filters, Properties::EMPTY, &mut tx, client.now)
+            .unwrap();
+        client
+            .session
+            .unsubscribe(&["c"], Properties::EMPTY, &mut tx, client.now)
+            .unwrap();
+        client.send(&wrong);
+        assert_eq!(client.happened(), ["violation Rule(UnknownSubAck)"]);
+    }
+}
+
+/// A request has at least one filter [MQTT-3.8.3-2], [MQTT-3.10.3-2]; the misuse says so.
+#[test]
+fn a_request_without_filters_is_misuse() {
+    let mut client = ClientScript::<Heaped>::connected(Version::V311);
+    let mut tx = vec![];
+    let subscribed = client
+        .session
+        .subscribe(&[], Properties::EMPTY, &mut tx, client.now);
+    let unsubscribed = client
+        .session
+        .unsubscribe(&[], Properties::EMPTY, &mut tx, client.now);
+    assert_eq!(
+        (subscribed, unsubscribed),
+        (Err(Misuse::Count), Err(Misuse::Count))
+    );
+    assert!(tx.is_empty());
+}
+
+/// No Local is refused beside a shared subscription only, and in 5.0 only [MQTT-3.8.3-4].
+#[test]
+fn no_local_and_shared_are_each_allowed() {
+    let with = |text, no_local| {
+        let mut entry = filter(text, QoS::AtMostOnce);
+        entry.options.no_local = no_local;
+        entry
+    };
+    let ask = |version, entry| {
+        let mut client = ClientScript::<Heaped>::connected(version);
+        let now = client.now;
+        client
+            .session
+            .subscribe(&[entry], Properties::EMPTY, &mut vec![], now)
+            .err()
+    };
+    assert_eq!(ask(Version::V5, with("a", true)), None);
+    assert_eq!(ask(Version::V5, with("$share/g/a", false)), None);
+    assert_eq!(ask(Version::V311, with("$share/g/a", false)), None);
+    assert_eq!(
+        ask(Version::V5, with("$share/g/a", true)),
+        Some(Misuse::Topic)
+    );
+
+    for (version, entry) in [
+        (Version::V5, with("a", true)),
+        (Version::V5, with("$share/g/a", false)),
+        (Version::V311, with("$share/g/a", false)),
+    ] {
+        let mut server = ServerScript::<Heaped>::connected(version);
+        server.send(&subscribe(1, &[entry]));
+        assert_eq!(server.sent(), ["SUBACK 1 [00]"]);
+    }
+}
+
+/// Subscription Identifiers are there in 5.0 unless CONNACK says no; without one a SUBSCRIBE goes out all the same.
+#[test]
+fn subscription_ids_are_there_unless_the_server_says_no() {
+    let id = SubscriptionId::new(7).expect("not 0");
+    let with_id = [Property::SubscriptionIdentifier(id)];
+    for (version, says_no, expected) in [
+        (Version::V311, false, false),
+        (Version::V5, false, true),
+        (Version::V5, true, false),
+    ] {
+        let mut client = ClientScript::<Heaped>::offline(version);
+        client.connect(&Connect::new(version, "c"));
+        let no = [Property::SubscriptionIdentifierAvailable(false)];
+        client.send(&ConnAck {
+            properties: Properties::List(if says_no { &no } else { &[] }),
+            ..connack(false)
+        });
+        assert_eq!(client.session.subscription_ids_available(), expected);
+        let filters = [filter("a", QoS::AtMostOnce)];
+        let mut ask = |properties| {
+            let (mut tx, now) = (vec![], client.now);
+            client
+                .session
+                .subscribe(&filters, properties, &mut tx, now)
+                .is_ok()
+        };
+        assert!(ask(Properties::EMPTY));
+        if version.is_v5() {
+            assert_eq!(ask(Properties::List(&with_id)), expected);
+        }
+    }
+}
+
+/// A topic and a filter may have as many levels as the server allows, and not one more, however short they are.
+#[test]
+fn as_many_levels_as_the_server_allows() {
+    let sends: [fn(&mut ServerScript<Heaped>, &str); 2] = [
+        |server, topic| {
+            server.send(&mqtt_codec::Publish {
+                topic,
+                ..publish("x")
+            });
+        },
+        |server, text| server.send(&subscribe(1, &[filter(text, QoS::AtMostOnce)])),
+    ];
+    for send in sends {
+        for (text, allowed) in [
+            ("a/b/c", true),
+            ("//", true),
+            ("a/b/c/d", false),
+            ("///", false),
+        ] {
+            let mut server = ServerScript::<Heaped>::opened(Version::V5);
+            server.owner.limits.topic_levels = 3;
+            server.send(&Connect::new(Version::V5, "c"));
+            server.sent();
+            send(&mut server, text);
+            assert_eq!(!server.session.is_closing(), allowed, "{text}");
+        }
+    }
 }

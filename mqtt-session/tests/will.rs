@@ -4,7 +4,7 @@ use mqtt_codec::{Connect, Properties, Property, QoS, ReasonCode, Version, Will};
 use mqtt_session::{Closed, Expires, Instant};
 use mqtt_testkit::owners::Heaped;
 use mqtt_testkit::packets::disconnect;
-use mqtt_testkit::script::ServerScript;
+use mqtt_testkit::script::{ClientScript, ServerScript};
 
 fn connect<'a>(
     version: Version,
@@ -121,6 +121,8 @@ fn without_a_will_none_is_due() {
     for version in [Version::V31, Version::V311, Version::V5] {
         let mut server = ServerScript::<Heaped>::connected(version);
         assert_eq!(server.cut().will_due, None);
+        let mut client = ClientScript::<Heaped>::connected(version);
+        assert_eq!(client.cut().will_due, None, "a will is the server's work");
     }
 }
 

@@ -264,6 +264,8 @@ mod tests {
             (Some(&2), Some(&4), None)
         );
         assert_eq!(ring.position(|&item| item == 4), Some(1));
+        assert_eq!(ring.get_mut(1), Some(&mut 4));
+        assert_eq!(ring.get_mut(2), None);
         ring.clear();
         assert!(ring.is_empty());
     }
