@@ -359,3 +359,19 @@ fn a_sender_may_release_what_it_dropped() {
     assert_eq!(server.sent(), ["PUBCOMP 7"]);
     assert!(!server.session.is_closing());
 }
+
+/// That a payload is complete is said once; said again after the verdict it does not open the message again.
+#[test]
+fn a_payload_is_complete_once() {
+    let mut server = ServerScript::<Heaped>::connected(Version::V311);
+    server.answers = false;
+    server.send(&publish2(7, "a"));
+    let delivery = server.unsettled[0];
+    server.settle(ReasonCode::SUCCESS, ());
+    assert_eq!(server.sent(), ["PUBREC 7"]);
+    let before = server.owner.changes.len();
+    server.session.payload_complete(delivery, &mut server.owner);
+    assert_eq!(server.owner.changes.len(), before);
+    server.send(&publish2(7, "a"));
+    assert_eq!(server.sent(), ["PUBREC 7"]);
+}

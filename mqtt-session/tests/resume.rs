@@ -302,6 +302,16 @@ fn what_was_not_sent_again_is_not_acknowledged() {
         client.send(&pubcomp(3));
         assert_eq!(client.session.state().in_flight(), 2);
     }
+    let mut client = ClientScript::<Heaped>::offline(Version::V5);
+    client.reconnect(false);
+    client
+        .owner
+        .publish(&Message::new("t", QoS::AtLeastOnce, b"first"));
+    client.sent();
+    client.cut();
+    client.reconnect(true);
+    client.send(&puback(1));
+    assert_eq!(client.sent(), ["PUBLISH 1 q1 dup t first"]);
 }
 
 /// A session counts as used when its client has sent something after CONNECT, or left a change.

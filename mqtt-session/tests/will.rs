@@ -126,6 +126,26 @@ fn without_a_will_none_is_due() {
     }
 }
 
+/// A will may be retained where the server retains, and one that is not may be left everywhere [MQTT-3.2.2-13].
+#[test]
+fn a_will_may_be_retained_where_that_is_available() {
+    for (available, retain, taken) in [
+        (true, true, true),
+        (true, false, true),
+        (false, true, false),
+        (false, false, true),
+    ] {
+        let mut server = ServerScript::<Heaped>::opened(Version::V5);
+        server.owner.limits.retain_available = available;
+        let mut connect = connect(Version::V5, &[], &[]);
+        if let Some(will) = &mut connect.will {
+            will.retain = retain;
+        }
+        server.send(&connect);
+        assert_eq!(!server.session.is_closing(), taken, "{available} {retain}");
+    }
+}
+
 /// A will may have every QoS that the server has [MQTT-3.1.2-12].
 #[test]
 fn a_will_of_qos_2_is_taken() {

@@ -110,3 +110,39 @@ impl Batch {
         self.items.append(&mut other.items);
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use mqtt_codec::QoS;
+    use mqtt_session::Commit;
+
+    use super::super::message::Ids;
+    use super::*;
+
+    /// What a batch says about its size is what those go by who bound what gathers and what waits.
+    #[test]
+    fn a_batch_knows_its_bytes() {
+        let message = Arc::new(Message::new("t", &[], &[0; 100], QoS::AtLeastOnce, false));
+        let queued = || Queued {
+            message: Arc::clone(&message),
+            copy: Commit::default(),
+            ids: Ids::None,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            group: None,
+        };
+        let key = SessionKey {
+            slot: 1,
+            generation: 0,
+        };
+        let mut batch = Batch::publish(Arc::clone(&message));
+        assert_eq!(batch.bytes(), message.size());
+        let grown = [batch.deliver(key, queued()), batch.deliver(key, queued())];
+        assert_eq!(grown, [message.size() + size_of::<Item>(); 2]);
+        assert_eq!(batch.bytes(), message.size() + grown[0] + grown[1]);
+        let (bytes, items) = (batch.bytes(), batch.items.len());
+        batch.append(Batch::publish(Arc::clone(&message)));
+        assert_eq!(batch.bytes(), bytes + message.size());
+        assert_eq!(batch.items.len(), items + 1);
+    }
+}

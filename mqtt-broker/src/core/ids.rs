@@ -150,6 +150,16 @@ mod tests {
             Subscriber::group(group).receiver(),
             Some(Receiver::Group(group))
         );
+        // Generations that do not fit any more begin again, and nothing else changes by them.
+        let later = GroupId {
+            slot: 7,
+            generation: GROUP_GENERATIONS + 2,
+        };
+        let again = GroupId {
+            slot: 7,
+            generation: 2,
+        };
+        assert_eq!(Subscriber::group(later), Subscriber::group(again));
         assert_eq!(
             Subscriber::local(LocalId(9)).receiver(),
             Some(Receiver::Local(LocalId(9)))

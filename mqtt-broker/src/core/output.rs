@@ -201,6 +201,37 @@ mod tests {
         assert_eq!(all(&output), [231; 5_000]);
     }
 
+    /// Payloads that are still to come keep their places when what was written before them is given back.
+    #[test]
+    fn a_shared_payload_keeps_its_place_when_the_front_goes() {
+        let large = |byte| {
+            let payload = [byte; SHARE_FROM];
+            Arc::new(Message::new("t", &[], &payload, QoS::AtMostOnce, false))
+        };
+        let mut output = Output::default();
+        output.copy(&[1; 3 * WRITTEN_FRONT]);
+        for byte in [2, 3] {
+            output.append(&large(byte));
+            output.copy(b"tail");
+        }
+        let expected = all(&output);
+        let written = 3 * WRITTEN_FRONT - 10;
+        output.written(written);
+        assert!(output.start == 0, "the front is gone");
+        assert_eq!(all(&output), expected[written..]);
+        output.written(11 + SHARE_FROM);
+        assert_eq!(all(&output), expected[written + 11 + SHARE_FROM..]);
+    }
+
+    #[test]
+    fn what_is_taken_back_is_not_written() {
+        let mut output = Output::default();
+        output.claim(5).unwrap().copy_from_slice(b"whole");
+        output.claim(4).unwrap().copy_from_slice(b"half");
+        output.retract(4);
+        assert_eq!(all(&output), b"whole");
+    }
+
     /// However the writes fall, the bytes leave in the order in which they were appended, large payloads in between.
     #[test]
     fn partial_writes_lose_and_repeat_nothing() {

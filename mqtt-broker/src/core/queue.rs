@@ -265,6 +265,41 @@ mod tests {
         assert_eq!(queue.len(), 2);
     }
 
+    /// Where much was taken from the middle, the others are still found by their places.
+    #[test]
+    fn what_stays_between_gaps_is_found() {
+        let mut queue = Queue::default();
+        let all: Vec<Seq> = (0..600)
+            .map(|number| queue.push(queued(&number.to_string())))
+            .collect();
+        let stays = |seq: &Seq| seq.0.is_multiple_of(5);
+        for &seq in all.iter().filter(|seq| !stays(seq)) {
+            assert!(queue.take(seq).is_some());
+        }
+        assert!(queue.entries.len() < 400, "{}", queue.entries.len());
+        for &seq in &all {
+            let found = queue.get(seq).map(|queued| queued.message.payload());
+            let expected = stays(&seq).then(|| seq.0.to_string());
+            assert_eq!(found, expected.as_deref().map(str::as_bytes));
+        }
+    }
+
+    /// What is taken is counted no more: neither its bytes nor its QoS 0.
+    #[test]
+    fn what_went_is_not_counted() {
+        let mut queue = Queue::default();
+        let size = queued("x").message.size() as u64;
+        let places = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]
+            .map(|qos| queue.push(Queued { qos, ..queued("x") }));
+        assert_eq!((queue.bytes(), queue.len()), (3 * size, 3));
+        assert!(queue.holds_at_most_once());
+        queue.take(places[0]);
+        assert_eq!((queue.bytes(), queue.len()), (2 * size, 2));
+        assert!(!queue.holds_at_most_once());
+        queue.take(places[2]);
+        assert_eq!((queue.bytes(), queue.len()), (size, 1));
+    }
+
     #[test]
     fn what_has_begun_does_not_expire() {
         let mut queue = Queue::default();
@@ -279,5 +314,7 @@ mod tests {
         assert_eq!(gone, [b"late"]);
         assert_eq!((queue.len(), queue.next(Seq(1))), (2, Some(stays)));
         assert_eq!(queue.expires, Some(Instant::from_millis(99)));
+        queue.take_expired(begun.next(), Instant::from_millis(200), |_| {});
+        assert_eq!(queue.len(), 1, "long after its end it goes as well");
     }
 }

@@ -377,3 +377,35 @@ fn a_shared_and_an_ordinary_subscription_are_two() {
     net.publish(publisher, "t", "x", QoS::AtLeastOnce);
     assert_eq!(net.received(sub).len(), 1);
 }
+
+/// The first member's QoS binds nobody else: a later one gets a higher QoS if it asked for that [MQTT-4.8.2-3].
+#[test]
+fn the_first_member_does_not_lower_the_qos_of_others() {
+    let mut net = Net::new(1);
+    let first = net.persistent("first");
+    net.subscribe(first, GROUP, QoS::AtMostOnce);
+    let second = net.connect("second");
+    net.subscribe(second, GROUP, QoS::ExactlyOnce);
+    net.cut(first);
+    let publisher = net.connect("pub");
+    net.publish(publisher, "t", "x", QoS::ExactlyOnce);
+    assert_eq!(net.received(second)[0].qos, QoS::ExactlyOnce);
+}
+
+/// A message that waited for a member until it expired is delivered to none, and counted.
+#[test]
+fn what_expired_while_nobody_was_there_is_counted() {
+    let mut net = Net::new(1);
+    let member = net.persistent("member");
+    net.subscribe(member, GROUP, QoS::AtLeastOnce);
+    net.cut(member);
+    let publisher = net.connect("pub");
+    let expiry = [Property::MessageExpiryInterval(10)];
+    net.publish_with(publisher, "t", "old", QoS::AtLeastOnce, false, &expiry);
+    net.publish(publisher, "t", "new", QoS::AtLeastOnce);
+    net.advance(10_000);
+    let member = net.reconnect(member, &resume("member"));
+    assert_eq!(net.texts(member), ["new"]);
+    let counters = net.shared.counters();
+    assert_eq!((counters.expired.get(), counters.queued.get()), (1, 0));
+}

@@ -6,6 +6,7 @@ use mqtt_codec::{Connect, Properties, Property, QoS, ReasonCode, ReceiveMaximum,
 
 use super::client::{Manner, Seen};
 use super::net::{Net, resume};
+use crate::core::Message;
 
 /// A queue has a limit of messages and of bytes: the first stay, later ones are dropped and counted, their publisher is not held up.
 #[test]
@@ -291,4 +292,123 @@ fn connections_and_sessions_are_limited() {
         net.connack(again).session_present,
         "who has a session may come back"
     );
+}
+
+/// A queue may be filled to the last byte, that of a session and that of a group, and expired messages give back their bytes.
+#[test]
+fn a_queue_takes_exactly_what_its_limit_says() {
+    let size = Message::new("t", &[], b"12345", QoS::AtLeastOnce, false).size() as u64;
+    for filter in ["t", "$share/g/t"] {
+        let mut net = Net::set(|settings| settings.queue_bytes = 3 * size);
+        let sub = net.persistent("sub");
+        net.subscribe(sub, filter, QoS::AtLeastOnce);
+        net.cut(sub);
+        let publisher = net.connect("pub");
+        let expiry = [Property::MessageExpiryInterval(10)];
+        for _ in 0..3 {
+            net.publish_with(publisher, "t", "older", QoS::AtLeastOnce, false, &expiry);
+        }
+        assert_eq!(net.shared.counters().queued.get(), 3, "{filter}");
+        net.advance(10_000);
+        for text in ["after", "again", "third", "beyond"] {
+            net.publish(publisher, "t", text, QoS::AtLeastOnce);
+        }
+        let counters = net.shared.counters();
+        assert_eq!(
+            (
+                counters.expired.get(),
+                counters.dropped.get(),
+                counters.queued.get()
+            ),
+            (3, 1, 3),
+            "{filter}"
+        );
+        let sub = net.reconnect(sub, &resume("sub"));
+        assert_eq!(net.texts(sub), ["after", "again", "third"], "{filter}");
+        net.agrees_with_the_store();
+    }
+}
+
+/// What comes in and goes out is counted: packets, messages, bytes of payload, and bytes.
+#[test]
+fn traffic_is_counted() {
+    let large = "x".repeat(50_000);
+    for workers in [1, 3] {
+        let mut net = Net::new(workers);
+        let sub = net.connect("sub");
+        let publisher = net.connect("pub");
+        net.subscribe(sub, "t", QoS::AtLeastOnce);
+        let counters = |net: &Net| {
+            let counters = net.shared.counters();
+            [
+                &counters.packets_received,
+                &counters.packets_sent,
+                &counters.publish_received,
+                &counters.publish_sent,
+                &counters.payload_received,
+                &counters.payload_sent,
+                &counters.bytes_received,
+                &counters.bytes_sent,
+            ]
+            .map(crate::core::Gauge::get)
+        };
+        for qos in [QoS::AtMostOnce, QoS::AtLeastOnce] {
+            for text in ["hello", &large] {
+                let before = counters(&net);
+                net.publish(publisher, "t", text, qos);
+                assert_eq!(net.texts(sub), [text]);
+                let after = counters(&net);
+                let grown: Vec<u64> = (0..8).map(|at| after[at] - before[at]).collect();
+                let len = text.len() as u64;
+                let acks = u64::from(qos != QoS::AtMostOnce);
+                assert_eq!(grown[..6], [1 + acks, 1 + acks, 1, 1, len, len], "{qos:?}");
+                assert!(grown[6] > len && grown[6] < len + 20, "{grown:?}");
+                assert!(grown[7] > len && grown[7] < len + 20, "{grown:?}");
+            }
+        }
+    }
+}
+
+/// `$SYS/broker/load` says averages a minute, over 1, 5 and 15 minutes; what is stored is what is retained and what waits.
+#[test]
+fn load_and_store_are_told() {
+    let mut net = Net::set(|settings| settings.sys_interval_ms = 60_000);
+    let publisher = net.connect("pub");
+    let away = net.persistent("away");
+    net.subscribe(away, "t", QoS::AtLeastOnce);
+    net.cut(away);
+    let told = |net: &mut Net, topics: &[&str]| -> Vec<String> {
+        let asking = net.connect("asking");
+        let all = topics.iter().map(|topic| {
+            let topic = format!("$SYS/broker/{topic}");
+            net.subscribe(asking, &topic, QoS::AtMostOnce);
+            net.texts(asking).join(" ")
+        });
+        all.collect()
+    };
+    let load = ["1min", "5min", "15min"].map(|time| format!("load/publish/received/{time}"));
+    let load = [&*load[0], &load[1], &load[2]];
+    net.advance(60_000);
+    let stored = told(&mut net, &["messages/stored", "retained messages/count"]);
+    let [before, retained] = [&stored[0], &stored[1]].map(|text| text.parse::<u64>().unwrap());
+    assert_eq!(before, retained);
+    for number in 0..60 {
+        net.publish(publisher, "t", &number.to_string(), QoS::AtLeastOnce);
+    }
+    net.advance(60_000);
+    // 60 (1 - e^(-1/n)) for n minutes.
+    assert_eq!(told(&mut net, &load), ["37.93", "10.88", "3.87"]);
+    let stored = told(
+        &mut net,
+        &[
+            "messages/stored",
+            "store/messages/count",
+            "retained messages/count",
+        ],
+    );
+    let [messages, store, retained] =
+        [&stored[0], &stored[1], &stored[2]].map(|text| text.parse::<u64>().unwrap());
+    assert_eq!((messages, store), (retained + 60, retained + 60));
+    net.advance(60_000);
+    assert_eq!(told(&mut net, &load), ["13.95", "8.90", "3.62"]);
 }

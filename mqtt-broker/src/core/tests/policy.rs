@@ -318,6 +318,31 @@ fn subscriptions_are_judged_one_by_one() {
     assert_eq!(net.seen(second).len(), 1);
 }
 
+/// A second answer to a question that is over is no answer to the next one of the same client: that would let in what nobody judged.
+#[test]
+fn an_answer_to_an_earlier_question_does_not_count() {
+    let (mut net, _) = net(Mode::Exchange);
+    let client = net.connect("c");
+    net.seen(client);
+    let options = SubscriptionOptions::new(QoS::AtLeastOnce);
+    let now = net.now;
+    net.subscribe_with(client, &["asked"], options, None);
+    let (worker, first, _) = net.questions.pop().unwrap();
+    net.cores[worker].answer_subscribe(first, &[Decision::Accept], now);
+    net.run();
+    let granted = Seen::SubAck(1, vec![ReasonCode::GRANTED_QOS_1]);
+    assert_eq!(net.seen(client), [granted]);
+    net.subscribe_with(client, &["asked"], options, None);
+    let (_, second, _) = net.questions.pop().unwrap();
+    net.cores[worker].answer_subscribe(first, &[Decision::Accept], now);
+    net.run();
+    assert_eq!(net.seen(client), []);
+    let refused = ReasonCode::NOT_AUTHORIZED;
+    net.cores[worker].answer_subscribe(second, &[Decision::Refuse(refused)], now);
+    net.run();
+    assert_eq!(net.seen(client), [Seen::SubAck(2, vec![refused])]);
+}
+
 /// A client of 5.0 is told that it may not publish, before 5.0 the message is acknowledged and dropped; nobody gets it, and it is not
 /// retained [3.1.1:MQTT-3.3.5-2], [MQTT-4.3.3-9].
 #[test]

@@ -252,9 +252,15 @@ fn retained_messages_come_back() {
 }
 
 /// Retained messages that were on their way to a new subscription when the broker died: the rest comes after it, and what had come
-/// already does not come again.
+/// already does not come again, whether or not the subscription has an identifier.
 #[test]
 fn retained_messages_on_their_way_come_once() {
+    for id in [None, Some(7)] {
+        retained_messages_come_once(id);
+    }
+}
+
+fn retained_messages_come_once(id: Option<u32>) {
     const COUNT: usize = 6_000;
     let mut net = Net::new(1);
     let publisher = net.connect("pub");
@@ -264,7 +270,8 @@ fn retained_messages_on_their_way_come_once() {
     }
     let sub = net.persistent("sub");
     net.set_manner(sub, Manner::Silent);
-    net.subscribe(sub, "t/#", QoS::ExactlyOnce);
+    let options = SubscriptionOptions::new(QoS::ExactlyOnce);
+    net.subscribe_with(sub, &["t/#"], options, id);
     let first = net.received(sub);
     net.agrees_with_the_store();
     assert!(net.gauges()[3] < COUNT as u64, "some are still to be found");

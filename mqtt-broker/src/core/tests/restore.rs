@@ -132,6 +132,37 @@ fn what_does_not_fit_is_an_error() {
     }
 }
 
+/// No two sessions become one: not by a name and a client that belong to two, and not by a number that comes twice.
+#[test]
+fn two_sessions_stay_two() {
+    for (record, number, expected) in [
+        (session(1, "b"), 3, "two clients have the same session"),
+        (session(3, "c"), 2, "its number was given before"),
+    ] {
+        let mut restore = Restore::new();
+        restore.take(&session(1, "a"), Commit(1)).unwrap();
+        restore.take(&session(2, "b"), Commit(2)).unwrap();
+        let error = restore.take(&record, Commit(number)).unwrap_err();
+        assert_eq!(error.what, expected);
+    }
+}
+
+/// The store goes on behind the largest number, in whatever order they came; all handshakes of a session may have ended at once.
+#[test]
+fn the_largest_number_counts() {
+    let mut restore = Restore::new();
+    assert_eq!(restore.latest(), Commit(0));
+    let reset = Record::Handshake {
+        session: who(1),
+        change: Change::Reset,
+        copy: Commit(0),
+    };
+    for (record, number) in [(session(1, "a"), 4), (reset, 9), (Record::Used(who(1)), 5)] {
+        restore.take(&record, Commit(number)).unwrap();
+    }
+    assert_eq!(restore.latest(), Commit(9));
+}
+
 /// A session that is to be sent to from a worker whose batch stands behind: what is done is done, whenever its copy comes.
 #[test]
 fn a_copy_may_be_done_before_it_comes() {
@@ -186,7 +217,17 @@ fn a_group_may_begin_again_before_its_end_comes() {
         group: id(generation),
         filter,
     };
-    for (end_comes, waiting) in [(true, 1), (false, 2)] {
+    // The copies that are done in the end: as many are left as there should be, and under the name of the one group.
+    for (end_comes, done, left, restarts) in [
+        (true, &[][..], 1, 1),
+        (true, &[][..], 1, 2),
+        (true, &[9][..], 0, 1),
+        (true, &[9][..], 0, 2),
+        (false, &[][..], 2, 2),
+        (false, &[9][..], 1, 2),
+        (false, &[5, 9][..], 0, 1),
+        (false, &[5, 9][..], 0, 2),
+    ] {
         let mut restore = Restore::new();
         let mut take = |number, record: &Record<'_>| {
             restore.take(record, Commit(number)).unwrap();
@@ -203,7 +244,7 @@ fn a_group_may_begin_again_before_its_end_comes() {
             take(6, &Record::Ended(Subscriber::group(id(0))));
         }
         // Twice: what the first start has made one stays one.
-        for restart in 0..2 {
+        for restart in 0..restarts {
             let base = 100 * (restart + 1);
             take(base, &Record::Restarted);
             for (slot, client_id) in [(1, "a"), (2, "b")] {
@@ -215,13 +256,15 @@ fn a_group_may_begin_again_before_its_end_comes() {
             }
             take(base + 3, &group(7));
         }
-        let done = Record::Done {
-            receiver: Subscriber::group(id(7)),
-            copy: Commit(9),
-        };
-        take(300, &done);
+        for copy in done {
+            let done = Record::Done {
+                receiver: Subscriber::group(id(7)),
+                copy: Commit(*copy),
+            };
+            take(300 + copy, &done);
+        }
         let shared = start(restore, 1);
-        assert_eq!(shared.counters().queued.get(), waiting - 1);
+        assert_eq!(shared.counters().queued.get(), left, "{end_comes} {done:?}");
     }
 }
 

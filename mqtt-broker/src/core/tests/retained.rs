@@ -335,7 +335,56 @@ fn a_search_is_spread_over_rounds() {
     let mut rounds = 0;
     while net.round() {
         rounds += 1;
+        if rounds == 5 {
+            let due = net.cores[0].deadline();
+            assert_eq!(due, Some(mqtt_session::Instant::ZERO), "at once");
+        }
     }
     assert!(rounds > 10, "{rounds}");
     assert_eq!(net.texts(sub), ["found"]);
+}
+
+/// Someone inside the process finds the retained messages that match and have not expired.
+#[test]
+fn retained_messages_are_found_from_inside() {
+    let mut net = Net::new(1);
+    let publisher = net.connect("pub");
+    let expiry = [Property::MessageExpiryInterval(10)];
+    net.publish_with(publisher, "a/1", "short", QoS::AtLeastOnce, true, &expiry);
+    net.retain(publisher, "a/2", "long", QoS::AtLeastOnce);
+    net.retain(publisher, "b", "other", QoS::AtLeastOnce);
+    let filter = mqtt_topic::TopicFilter::new("a/+").unwrap();
+    let found = |now| -> Vec<Vec<u8>> {
+        let mut found: Vec<_> = net
+            .shared
+            .retained_matches(&filter, now)
+            .iter()
+            .map(|message| message.payload().to_vec())
+            .collect();
+        found.sort();
+        found
+    };
+    assert_eq!(found(net.now), [b"long".to_vec(), b"short".to_vec()]);
+    assert_eq!(found(net.now.plus_seconds(10)), [b"long".to_vec()]);
+}
+
+/// Retained messages that were on their way with QoS 0 end with the connection, like any other message of QoS 0: who resumes the session
+/// does not get the rest.
+#[test]
+fn what_was_on_its_way_with_qos_0_ends_with_the_connection() {
+    let mut net = Net::new(1);
+    let publisher = net.connect("pub");
+    fill(&mut net, publisher, 6_000, QoS::AtLeastOnce);
+    let sub = net.persistent("sub");
+    net.set_deaf(sub, true);
+    net.subscribe(sub, "many/#", QoS::AtMostOnce);
+    let waiting = net.shared.counters().queued.get();
+    assert!(waiting > 0 && waiting < 6_000, "some are still to be found");
+    net.cut(sub);
+    assert_eq!(net.shared.counters().queued.get(), 0);
+    let sub = net.reconnect(sub, &super::net::resume("sub"));
+    assert_eq!(net.texts(sub).len(), 0);
+    net.publish(publisher, "many/new", "live", QoS::AtMostOnce);
+    assert_eq!(net.texts(sub), ["live"]);
+    net.agrees_with_the_store();
 }

@@ -4,7 +4,7 @@ use mqtt_codec::{Connect, Disconnect, Packet, Properties, Property, QoS, ReasonC
 use mqtt_session::Instant;
 
 use super::client::Seen;
-use super::net::Net;
+use super::net::{Net, resume};
 
 fn v3(clean_session: bool) -> Connect<'static> {
     Connect {
@@ -173,10 +173,18 @@ fn a_session_of_3_1_1_is_kept_as_long_as_the_operator_allows() {
     assert_eq!(net.shared.counters().sessions.get(), 0);
 }
 
-/// A client that comes and goes leaves no timers behind: each connection left two, for up to a day.
+/// A client that comes and goes leaves no timers behind: each connection left two, for up to a day. Those of others stay: a silent client
+/// is cut off, and a session ends in its time.
 #[test]
 fn timers_do_not_pile_up() {
     let mut net = Net::new(1);
+    let silent = net.connect_with(&Connect {
+        keep_alive: 100,
+        ..Connect::new(Version::V5, "silent")
+    });
+    let away = net.persistent("away");
+    net.ping(away);
+    net.cut(away);
     for _ in 0..5_000 {
         let client = net.connect_with(&Connect {
             keep_alive: 60_000,
@@ -189,6 +197,13 @@ fn timers_do_not_pile_up() {
         "{}",
         net.cores[0].timers.len()
     );
+    assert_eq!(net.cores[0].connections(), 1);
+    net.advance(149_999);
+    assert!(net.is_open(silent));
+    net.advance(1);
+    assert!(!net.is_open(silent));
+    assert_eq!(net.cores[0].connections(), 0);
+    assert_eq!(net.shared.counters().violations.get(), 1);
     net.advance(86_400_000);
     assert_eq!(net.gauges(), [0; 7]);
     assert_eq!(
@@ -305,4 +320,24 @@ fn retained_messages_outlive_their_publishers_session() {
         net.subscribe(again, "t", QoS::AtLeastOnce);
         assert_eq!(net.texts(again), ["kept"]);
     }
+}
+
+/// QoS 0 that waits behind a CONNACK which is not durable yet ends with its connection: who comes back later does not get it.
+#[test]
+fn what_waits_with_qos_0_ends_with_its_connection() {
+    let mut net = Net::new(1);
+    let sub = net.persistent("sub");
+    net.subscribe(sub, "t", QoS::AtMostOnce);
+    net.cut(sub);
+    let publisher = net.connect("pub");
+    net.ledgers.hold();
+    let sub = net.reconnect(sub, &resume("sub"));
+    assert_eq!(net.seen(sub), []);
+    net.publish(publisher, "t", "x", QoS::AtMostOnce);
+    assert_eq!(net.shared.counters().queued.get(), 1);
+    net.cut(sub);
+    assert_eq!(net.shared.counters().queued.get(), 0);
+    net.ledgers.release();
+    let sub = net.reconnect(sub, &resume("sub"));
+    assert_eq!(net.texts(sub), [""; 0]);
 }
