@@ -241,7 +241,7 @@ fn a_client_keeps_its_method() {
     }
 }
 
-/// A client may give up in the middle of the exchange: DISCONNECT is an event, not a violation [MQTT-3.1.2-30].
+/// A client may give up in the middle of the exchange: DISCONNECT is an event, not a violation.
 #[test]
 fn a_client_may_leave_before_connack() {
     let mut server = server();

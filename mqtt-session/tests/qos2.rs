@@ -317,7 +317,7 @@ fn a_verdict_settles_only_its_own_message() {
     assert_eq!(server.sent(), ["PUBREC 7"]);
 }
 
-/// Nothing is released that the peer says it has refused: there is nothing under that id [MQTT-4.3.3-4].
+/// Nothing is released that the peer says it has refused: there is nothing under that id.
 #[test]
 fn a_refusal_of_what_is_unknown_is_not_answered() {
     for client in [true, false] {

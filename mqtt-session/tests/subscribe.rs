@@ -306,7 +306,7 @@ fn codes_stay_with_their_answers() {
     check::<Small>();
 }
 
-/// SUBACK answers no UNSUBSCRIBE, and no request that was not made [MQTT-3.8.4-2].
+/// SUBACK answers no UNSUBSCRIBE, and no request that was not made.
 #[test]
 fn an_answer_of_another_kind_or_id_closes() {
     for wrong in [suback(2, &[0]), suback(9, &[0])] {
