@@ -3,7 +3,7 @@
 //! `MQTT_SEED=n` repeats one seed, `MQTT_SEEDS=n` runs so many in each half, `MQTT_TRACE=1` tells every packet.
 
 use mqtt_testkit::broker::{INTERESTING, run};
-use mqtt_testkit::rng::{one_seed, seeds};
+use mqtt_testkit::rng::{asked_seeds, one_seed, seeds};
 use mqtt_testkit::sim::Counters;
 
 const SEEDS: u64 = 5_000;
@@ -11,8 +11,7 @@ const STEPS: u32 = 200;
 
 /// Runs every second seed.
 fn half(which: u64) {
-    let given = std::env::var("MQTT_SEEDS").ok();
-    let count = given.and_then(|n| n.parse().ok()).unwrap_or(SEEDS);
+    let count = asked_seeds().unwrap_or(SEEDS);
     let mut counters = Counters::default();
     seeds("broker core", 2 * count, |seed| {
         if seed % 2 == which {

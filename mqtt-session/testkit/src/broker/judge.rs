@@ -74,6 +74,13 @@ impl Model {
                     flight.opens <= committed,
                     "{name}: PUBREL {id} before its commit"
                 );
+                if wire.to_release.contains(&id) {
+                    assert_eq!(
+                        wire.to_release.pop_front(),
+                        Some(id),
+                        "{name}: PUBRELs leave in the order of PUBREC"
+                    );
+                }
                 let replayed = !flight.sent && !flight.released;
                 flight.released = true;
                 self.counters.hit_if(replayed, "PUBREL replayed");

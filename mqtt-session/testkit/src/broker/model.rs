@@ -132,6 +132,7 @@ impl Model {
                         self.counters.hit("refused");
                         Event::Acknowledged { client, id }
                     } else {
+                        self.wires[link].to_release.push_back(id);
                         Event::PeerReceived {
                             client,
                             id,

@@ -41,6 +41,8 @@ pub(super) struct Wire {
     pub(super) owed: VecDeque<Owed>,
     /// PUBREL came; records up to here open PUBCOMP.
     pub(super) released: Vec<(u16, u64)>,
+    /// Ids whose PUBREC came on this connection and whose PUBREL was not written since.
+    pub(super) to_release: VecDeque<u16>,
     pub(super) requests: VecDeque<Request>,
     pub(super) pings: u32,
     /// Topics behind the client's aliases, and behind the broker's.
@@ -64,6 +66,7 @@ impl Wire {
             receive_maximum: u16::MAX,
             owed: VecDeque::new(),
             released: Vec::new(),
+            to_release: VecDeque::new(),
             requests: VecDeque::new(),
             pings: 0,
             aliases_in: [NO_TOPIC; 16],
