@@ -250,6 +250,9 @@ impl<R: Side, K: Kind> Drive<R, K> {
                     self.owner.lose(seq);
                 }
             }
+            28 | 29 if operation & 0x80 != 0 => {
+                self.publish_in_turn(usize::from(operation >> 4), input);
+            }
             28 => {
                 let reason = input.pick(&[0x00, 0x80, 0x82, 0x83, 0x93, 0x97, 0x01]);
                 self.session.disconnect(ReasonCode(reason));
@@ -490,6 +493,19 @@ impl<R: Side, K: Kind> Drive<R, K> {
         }
         if self.owner.waiting().len() < 100 {
             self.owner.publish(&message);
+        }
+    }
+
+    /// Messages to a few topics, one after the other and again: more of them than a peer takes aliases.
+    fn publish_in_turn(&mut self, count: usize, input: &mut Input<'_>) {
+        let choice = usize::from(input.byte());
+        let topics = ["room/1", "room/2", "hall/3"];
+        for at in 0..count {
+            let topic = topics[(at + choice) % (2 + choice % 2)];
+            let message = Message::new(topic, QoS::AtMostOnce, &[at as u8]);
+            if self.owner.waiting().len() < 100 {
+                self.owner.publish(&message);
+            }
         }
     }
 
