@@ -103,11 +103,15 @@ impl Model {
                     && routing.qos.min(sub.qos) == seen.qos
                     && (routing.retain && sub.retain_as_published) == seen.retain
             };
-            // The same message may have come twice, with another life, which members of 3.1.1 do not see. What only may come is what an
-            // earlier group had.
+            // The same message may have come twice, with another life, which members of 3.1.1 do not see: it may have been the one that
+            // lives longest, and the others may expire unseen. What only may come is what an earlier group had.
             let copies = &group.copies;
             let find = |test: &dyn Fn(&Copy) -> bool| {
-                copies.iter().position(|copy| matches(copy) && test(copy))
+                let fitting = copies.iter().enumerate().rev();
+                let fitting = fitting.filter(|(_, copy)| matches(copy) && test(copy));
+                let end = |copy: &Copy| copy.expires.map_or(u64::MAX, Instant::as_millis);
+                let longest = fitting.max_by_key(|(_, copy)| end(copy));
+                longest.map(|(at, _)| at)
             };
             let at = find(&|copy| is_due(copy, seen.now) && seen.lives(copy.expires))
                 .or_else(|| find(&|copy| is_due(copy, seen.now)))
