@@ -64,6 +64,8 @@ pub(super) struct Ledger {
     exactly: BTreeMap<PacketId, Position>,
     /// Those of them that were refused in a version that cannot say so: a connection of 5.0 still may.
     untold: BTreeSet<PacketId>,
+    /// Those of which a refusal is being told while the id is in use again.
+    telling: BTreeSet<PacketId>,
     /// Refused at QoS 2: one PUBREC, and the id is free.
     refused: Vec<Verdict>,
     /// PUBREL packets taken; where their records stand.
@@ -94,6 +96,7 @@ impl Ledger {
     pub(super) fn forget(&mut self) {
         self.exactly.clear();
         self.untold.clear();
+        self.telling.clear();
         self.refused.clear();
         self.once.clear();
         self.ours.clear();
@@ -156,6 +159,10 @@ impl Ledger {
         } else if refused {
             self.refused.push(verdict);
         } else {
+            if self.untold.remove(&id) {
+                // Its refusal is on its way, and the next message with the id is here.
+                self.telling.insert(id);
+            }
             self.exactly.insert(id, kept);
         }
     }
@@ -380,9 +387,13 @@ impl Ledger {
         if reason.is_error() {
             if let Some(at) = self.refused.iter().position(open) {
                 self.refused.remove(at);
-            } else {
-                assert!(self.untold.remove(&id), "a refusal that is not yet durable");
+            } else if self.untold.remove(&id) {
                 self.exactly.remove(&id);
+            } else {
+                assert!(
+                    self.telling.remove(&id),
+                    "a refusal that is not yet durable"
+                );
             }
         } else if let Some(at) = self.refused.iter().position(open) {
             // Before 5.0 a refusal cannot be told.
