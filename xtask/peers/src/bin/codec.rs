@@ -1,0 +1,2 @@
+//! `cargo xtask bench codec`.
+fn main() {}

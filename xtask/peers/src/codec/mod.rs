@@ -1,0 +1,1 @@
+//! The codec bench: packets in, packets out.

@@ -1,0 +1,108 @@
+//! The harness that the benches share: rows of cases, columns of contenders, interleaved rounds, and reports.
+//!
+//! A bench is a program of a few lines: it describes itself as a [`Bench`] and hands that to [`main`].
+//!
+//! * A [`Section`] builds its [`Row`]s when their turn comes, and they are dropped before the next section is built, so
+//!   that large indexes do not stand in memory together.
+//! * A cell of a row is an [`Op`]: `Op::each(|| …)` for one unit at a time, `Op::new(units, |n| …)` for a loop of one's
+//!   own. It passes inputs and outputs through `black_box`. What needs no timing (bytes a subscription) is
+//!   [`Row::extra`]; its column is named in [`Bench::extras`].
+//! * What must hold is data: [`Bar`]s that hang on rows. A claim is a sentence; the report says for each claim in how
+//!   many rows it holds, and `--strict` fails on the first that does not.
+//!
+//! ```
+//! use mqtt_peers::harness::{Against, Bar, Bench, Chart, Contender, Limit, Op, Role, Row, Section, What};
+//!
+//! let text = "room/1/temperature";
+//! let row = Row::new("count levels")
+//!     .with("ours", Op::each(move || std::hint::black_box(text).bytes().filter(|b| *b == b'/').count()))
+//!     .with("floor", Op::each(move || std::hint::black_box(text).len()))
+//!     .extra("ours", "bytes", 18.0)
+//!     .bar(Bar::new("nothing is allocated", What::Allocations("ours"), Limit::AtMost(0.0)))
+//!     .bar(Bar::new(
+//!         "within twice the floor",
+//!         What::Ratio("ours", Against::Contender("floor")),
+//!         Limit::AtMost(2.0),
+//!     ));
+//! let bench = Bench {
+//!     name: "levels",
+//!     unit: "topic",
+//!     contenders: vec![Contender::ours(), Contender::new("floor", Role::Floor, "")],
+//!     extras: vec!["bytes"],
+//!     sections: vec![Section::new("Levels", 20.0, |_only| vec![row])],
+//!     chart: Chart { title: "Counting levels", rows: vec!["count levels".to_owned()] },
+//! };
+//! # let _ = bench;
+//! ```
+//!
+//! Every round runs one sample of each contender in each row, and the order rotates, so that whatever else the machine
+//! does hits all of them alike. A sample takes about 1.5 ms. Bars look at minima: what disturbs a sample only makes it
+//! longer.
+
+mod allocator;
+mod bars;
+mod bench;
+mod figures;
+mod json;
+mod measure;
+mod options;
+mod svg;
+mod table;
+mod versions;
+
+use std::path::Path;
+use std::process::ExitCode;
+
+pub use allocator::{CountingAllocator, allocations, held_bytes};
+pub use bars::{Against, Bar, Judged, Limit, What, by_claim, judge};
+pub use bench::{Bench, Cell, Chart, Contender, Filter, Op, Role, Row, Section};
+pub use figures::{CellFigures, Figures, RowFigures, SectionFigures, Time};
+pub use options::Options;
+
+/// Reads the command line, measures, and reports.
+pub fn main(bench: Bench) -> ExitCode {
+    let options = match options::parse(std::env::args_os()) {
+        Ok(options) => options,
+        Err(error) => {
+            eprintln!(
+                "error: {error}\n\nTry `cargo xtask bench {} --help`.",
+                bench.name
+            );
+            return ExitCode::from(2);
+        }
+    };
+    if options.help {
+        print!("{}", options::help(bench.name));
+        return ExitCode::SUCCESS;
+    }
+    let figures = measure::run(bench, &options);
+    if figures.sections.is_empty() {
+        eprintln!("error: no row has this in its name");
+        return ExitCode::FAILURE;
+    }
+    let judged = judge(&figures);
+    table::print(&figures, &judged, options.all);
+    let mut written = true;
+    if let Some(path) = &options.json {
+        written &= write(path, &json::text(&figures, &judged));
+    }
+    if let Some(path) = &options.svg {
+        written &= write(path, &svg::text(&figures));
+    }
+    let held = judged.iter().all(Judged::holds);
+    if written && (held || !options.strict) {
+        ExitCode::SUCCESS
+    } else {
+        ExitCode::FAILURE
+    }
+}
+
+fn write(path: &Path, text: &str) -> bool {
+    match std::fs::write(path, text) {
+        Ok(()) => true,
+        Err(error) => {
+            eprintln!("error: {}: {error}", path.display());
+            false
+        }
+    }
+}
