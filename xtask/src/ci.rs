@@ -214,9 +214,10 @@ fn fmt(ws: &Workspace) -> Result<Outcome> {
     Program::cargo(&ws.root)
         .args(["fmt", "--all", "--check"])
         .run()?;
-    for outside in ["xtask/size/Cargo.toml", "xtask/fuzz/Cargo.toml"] {
+    for outside in ["size", "fuzz", "peers"] {
+        let outside = format!("xtask/{outside}/Cargo.toml");
         Program::cargo(&ws.root)
-            .args(["fmt", "--manifest-path", outside, "--check"])
+            .args(["fmt", "--manifest-path", &outside, "--check"])
             .run()?;
     }
     Ok(Outcome::Held)

@@ -5,6 +5,7 @@ use std::ffi::OsString;
 
 use lexopt::{Arg, Parser, ValueExt};
 
+use crate::bench::{self, BenchOptions};
 use crate::ci::{self, CiOptions};
 use crate::conformance::ConformanceOptions;
 use crate::footprint::FootprintOptions;
@@ -37,6 +38,8 @@ pub(crate) enum Command {
     Size,
     /// What a connection and a message cost the broker.
     Footprint(FootprintOptions),
+    /// Us beside the peers.
+    Bench(BenchOptions),
 }
 
 const HELP: &str = "\
@@ -54,6 +57,7 @@ Commands:
   mutations    Plants one bug after the other, and sees that the simulations find each
   size         Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
   footprint    Memory of an idle connection and system calls of a message, our broker beside Mosquitto
+  bench        Our codec and topic index beside what others have published
 
 `cargo xtask <COMMAND> --help` says more.
 ";
@@ -193,6 +197,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "mutations" => mutated(parser),
             "size" => size(parser),
             "footprint" => footprint(parser),
+            "bench" => benches(parser),
             "help" => Ok(Command::Help(HELP.to_owned())),
             other => Err(format!("there is no command `{other}`").into()),
         },
@@ -332,6 +337,25 @@ fn simulations(mut parser: Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Sim(arguments))
 }
 
+/// The program that is started reads what follows the name.
+fn benches(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let name = match parser.next()? {
+        None | Some(Arg::Short('h') | Arg::Long("help")) => {
+            return Ok(Command::Help(bench::help()));
+        }
+        Some(Arg::Value(name)) => name.string()?,
+        Some(other) => return Err(other.unexpected()),
+    };
+    let bench = bench::bench(&name)
+        .ok_or_else(|| format!("there is no bench `{name}`; see `cargo xtask bench --help`"))?;
+    let arguments = parser.raw_args()?.map(|argument| argument.string());
+    let arguments = arguments.collect::<Result<Vec<_>, _>>()?;
+    if arguments.iter().any(|it| it == "-h" || it == "--help") {
+        return Ok(Command::Help(bench::help()));
+    }
+    Ok(Command::Bench(BenchOptions { bench, arguments }))
+}
+
 fn mutated(mut parser: Parser) -> Result<Command, lexopt::Error> {
     let mut options = MutationsOptions::default();
     while let Some(arg) = parser.next()? {
@@ -415,6 +439,18 @@ mod tests {
     }
 
     #[test]
+    fn the_arguments_of_a_bench_are_passed_on() {
+        let bench = bench::bench("codec").expect("the bench of the codec");
+        let arguments = ["--quick", "--only", "PUBACK"].map(str::to_owned).to_vec();
+        assert_eq!(
+            parsed("bench codec --quick --only PUBACK"),
+            Ok(Command::Bench(BenchOptions { bench, arguments }))
+        );
+        let help = parsed("bench codec --quick --help");
+        assert_eq!(help, Ok(Command::Help(bench::help())));
+    }
+
+    #[test]
     fn mutations_are_chosen_by_name() {
         let expected = MutationsOptions {
             names: vec!["a".into(), "b".into()],
@@ -486,6 +522,8 @@ mod tests {
             ),
             ("fuzz --seconds 0", "--seconds"),
             ("mutations --seeds 0", "--seeds"),
+            ("bench nothing", "nothing"),
+            ("bench --strict", "--strict"),
             ("conformance x", "x"),
             ("conformance --against", "--against"),
             ("--loud", "--loud"),

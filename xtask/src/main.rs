@@ -5,6 +5,7 @@
 )]
 
 mod bare_metal;
+mod bench;
 mod ci;
 mod conformance;
 mod flags;
@@ -53,6 +54,7 @@ fn main() -> ExitCode {
         Command::Footprint(options) => {
             Workspace::find().and_then(|ws| footprint::main(&ws, &options))
         }
+        Command::Bench(options) => Workspace::find().and_then(|ws| bench::main(&ws, &options)),
     };
     match outcome {
         Ok(()) => ExitCode::SUCCESS,

@@ -1,2 +1,7 @@
 //! `cargo xtask bench codec`.
-fn main() {}
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    mqtt_peers::harness::main(mqtt_peers::codec::bench())
+}

@@ -184,6 +184,9 @@ impl Filter {
     }
 }
 
+/// Makes the rows of a section.
+pub type Build = Box<dyn FnOnce(&Filter) -> Vec<Row>>;
+
 /// Rows that are built together, measured in common rounds, and dropped before the next section is built.
 pub struct Section {
     /// Heading in the table.
@@ -191,7 +194,7 @@ pub struct Section {
     /// How long its rounds go on in a full run, in seconds.
     pub seconds: f64,
     /// Makes the rows; what the filter does not want may be left out.
-    pub build: Box<dyn FnOnce(&Filter) -> Vec<Row>>,
+    pub build: Build,
 }
 
 impl Section {

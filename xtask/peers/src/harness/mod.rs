@@ -55,7 +55,7 @@ use std::process::ExitCode;
 
 pub use allocator::{CountingAllocator, allocations, held_bytes};
 pub use bars::{Against, Bar, Judged, Limit, What, by_claim, judge};
-pub use bench::{Bench, Cell, Chart, Contender, Filter, Op, Role, Row, Section};
+pub use bench::{Bench, Build, Cell, Chart, Contender, Filter, Op, Role, Row, Section};
 pub use figures::{CellFigures, Figures, RowFigures, SectionFigures, Time};
 pub use options::Options;
 

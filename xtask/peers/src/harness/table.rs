@@ -48,8 +48,12 @@ impl Paint {
 
 fn text(figures: &Figures, judged: &[Judged], all: bool, paint: Paint) -> String {
     let mut text = String::new();
-    let longest = figures.rows().map(|row| row.name.chars().count()).max();
-    let width = longest.unwrap_or(0).min(NAME);
+    let shown = figures.sections.iter().flat_map(|section| {
+        let common = common_word(&section.rows);
+        let names = section.rows.iter();
+        names.map(move |row| row.name.chars().count() - common)
+    });
+    let width = shown.max().unwrap_or(0).min(NAME);
     for section in &figures.sections {
         let rounds = format!(
             "ns per {}, minimum of {} rounds",
@@ -62,8 +66,10 @@ fn text(figures: &Figures, judged: &[Judged], all: bool, paint: Paint) -> String
         );
         text += &paint.dim(&heading(figures, width));
         text.push('\n');
+        let common = common_word(&section.rows);
         for row in &section.rows {
-            text += &line(figures, row, judged, width, paint);
+            text += &format!("{:width$}", &row.name[common..]);
+            text += &line(figures, row, judged, paint);
             if all {
                 for cell in &row.cells {
                     text += &paint.dim(&detail(cell, row, width));
@@ -88,13 +94,22 @@ fn heading(figures: &Figures, width: usize) -> String {
     line
 }
 
-fn line(
-    figures: &Figures,
-    row: &RowFigures,
-    judged: &[Judged],
-    width: usize,
-    paint: Paint,
-) -> String {
+/// Length of the word that all names of a section begin with: under its heading it says nothing.
+fn common_word(rows: &[RowFigures]) -> usize {
+    let word = |row: &RowFigures| row.name.split_inclusive(' ').next().map(str::to_owned);
+    let first = rows.first().and_then(word).unwrap_or_default();
+    let common = rows
+        .iter()
+        .all(|row| row.name.len() > first.len() && row.name.starts_with(&first));
+    if common && first.is_ascii() && first.ends_with(' ') {
+        first.len()
+    } else {
+        0
+    }
+}
+
+/// What follows the name of a row.
+fn line(figures: &Figures, row: &RowFigures, judged: &[Judged], paint: Paint) -> String {
     let ours = row.fastest(Role::Ours);
     let floor = row.fastest(Role::Floor);
     let peer = row.fastest_peer();
@@ -114,12 +129,17 @@ fn line(
             .peekable();
         bars.peek().is_some().then(|| bars.all(Judged::holds))
     };
-    let floors = good(&|what| matches!(what, What::Ratio(_, Against::Contender(_))));
-    let peers = good(&|what| matches!(what, What::Ratio(_, Against::FastestPeer)));
-    let none = good(&|what| matches!(what, What::Allocations(_)));
+    let is = |name: &str, cell: Option<(&CellFigures, f64)>| {
+        cell.is_some_and(|(cell, _)| cell.contender.name == name)
+    };
+    let floors = good(
+        &|what| matches!(what, What::Ratio(of, Against::Contender(other)) if is(of, ours) && is(other, floor)),
+    );
+    let peers = good(&|what| matches!(what, What::Ratio(of, Against::FastestPeer) if is(of, ours)));
+    let none = good(&|what| matches!(what, What::Allocations(of) if is(of, ours)));
 
     let name = peer.map_or("–", |(cell, _)| cell.contender.name);
-    let mut line = format!("{:width$}  {name:<18} {:>9}", row.name, number(peer));
+    let mut line = format!("  {name:<18} {:>9}", number(peer));
     line += &format!(
         " {} {:>9}",
         paint.bold(&format!("{:>9}", number(ours))),
@@ -247,9 +267,9 @@ mod tests {
         let text = text(&figures, &judge(&figures), true, Paint(false));
         let row = text
             .lines()
-            .find(|line| line.starts_with("decode PUBLISH"))
+            .find(|line| line.starts_with("PUBLISH"))
             .expect("the row");
-        let words: Vec<_> = row.split_whitespace().skip(2).collect();
+        let words: Vec<_> = row.split_whitespace().skip(1).collect();
         assert_eq!(
             words,
             ["quick", "18.0", "12.0", "10.0", "1.20", "0.67", "0", "48.0"]

@@ -1,0 +1,86 @@
+//! `cargo xtask bench`: our crates beside their peers. Builds the programs of `xtask/peers` and runs them.
+
+use crate::shell::{Error, Program, Result};
+use crate::workspace::Workspace;
+
+const HELP: &str = "\
+Our codec and topic index beside what others have published
+
+Usage: cargo xtask bench <BENCH> [OPTIONS]
+
+Builds xtask/peers with optimization and runs one of its programs. Every round runs one sample of each contender in
+each row, in changing order. Prints the fastest peer, ours, the ratios to it and to a hand-written floor, and
+allocations; then what must hold, and what does not. The first build fetches the peers.
+
+Options:
+      --quick        Half a minute: enough to see, not to judge
+      --rounds <N>   Exactly N rounds, whatever they take
+      --only <TEXT>  Only the rows with this in their name (may be repeated)
+      --all          Every contender, not the fastest peer alone
+      --json <FILE>  Write every figure, with the versions of the peers
+      --svg <FILE>   Draw the chart of the README
+      --strict       Fail when a bar is missed
+  -h, --help         Print this help
+
+Benches:
+";
+
+/// A program of `xtask/peers`.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct Bench {
+    /// Name on the command line; the cargo feature that brings in its peers has the same.
+    name: &'static str,
+    about: &'static str,
+}
+
+const BENCHES: [Bench; 2] = [
+    Bench {
+        name: "codec",
+        about: "packets read and written, streams, fan-out, conversations of QoS 1 and 2",
+    },
+    Bench {
+        name: "topic",
+        about: "a million subscriptions, a million retained topics",
+    },
+];
+
+/// What to run.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct BenchOptions {
+    /// Which.
+    pub(crate) bench: &'static Bench,
+    /// What it is told.
+    pub(crate) arguments: Vec<String>,
+}
+
+/// The help, with all benches.
+pub(crate) fn help() -> String {
+    let lines = BENCHES.map(|bench| format!("  {:<6} {}\n", bench.name, bench.about));
+    format!("{HELP}{}", lines.concat())
+}
+
+/// The bench of that name.
+pub(crate) fn bench(name: &str) -> Option<&'static Bench> {
+    BENCHES.iter().find(|bench| bench.name == name)
+}
+
+/// Builds the program and runs it where the caller stands, so that the files it writes land there.
+///
+/// # Errors
+/// If it cannot be built, or a bar is missed under `--strict`.
+pub(crate) fn main(ws: &Workspace, options: &BenchOptions) -> Result<()> {
+    let name = options.bench.name;
+    let target = ws.target.join("peers");
+    let program = format!("bench-{name}");
+    Program::cargo(&ws.root.join("xtask/peers"))
+        .args(["build", "--quiet", "--release", "--locked"])
+        .args(["--features", name, "--bin", &program])
+        .args(["--target-dir".as_ref(), target.as_os_str()])
+        .run()?;
+    let here = std::env::current_dir()
+        .map_err(|error| format!("the current folder cannot be found: {error}"))?;
+    let program = target.join("release").join(program);
+    let run = Program::new(program, &here).args(&options.arguments).run();
+    // It has said itself what is wrong.
+    run.map_err(|_| Error::Told)
+}
