@@ -1,20 +1,33 @@
 //! The codec bench: packets read and written, streams, fan-out, conversations.
 
-use mqtt_cases::{codec, ours};
+mod adapter;
+mod frames;
+mod peers;
 
+use mqtt_cases::codec::{self, PacketCase, StreamCase};
+use mqtt_cases::ours;
+use mqtt_codec::{Decoded, Decoder, Version};
+
+use self::adapter::Adapter;
 use crate::harness::{Bench, Chart, Contender, Filter, Op, Row, Section};
 
 /// The whole comparison.
 #[must_use]
 pub fn bench() -> Bench {
+    let mut contenders = vec![Contender::ours()];
+    for adapter in peers::all() {
+        if !contenders.iter().any(|it| it.name == adapter.peer) {
+            contenders.push(Contender::peer(adapter.peer));
+        }
+    }
     Bench {
         name: "codec",
         unit: "packet",
-        contenders: vec![Contender::ours()],
+        contenders,
         extras: Vec::new(),
         sections: vec![
-            Section::new("Decode", 40.0, decode_rows),
-            Section::new("Encode", 40.0, encode_rows),
+            Section::new("Decode", 50.0, decode_rows),
+            Section::new("Encode", 50.0, encode_rows),
             Section::new("Streams", 40.0, stream_rows),
             Section::new("Conversations", 20.0, session_rows),
         ],
@@ -25,25 +38,96 @@ pub fn bench() -> Bench {
     }
 }
 
-fn decode_rows(_: &Filter) -> Vec<Row> {
-    codec::packets()
-        .iter()
-        .map(|case| row(ours::decode(case)))
-        .collect()
+fn decode_rows(only: &Filter) -> Vec<Row> {
+    packet_rows(only, ours::decode, |adapter| adapter.decode)
 }
 
-fn encode_rows(_: &Filter) -> Vec<Row> {
-    codec::packets()
-        .iter()
-        .map(|case| row(ours::encode(case)))
-        .collect()
+fn encode_rows(only: &Filter) -> Vec<Row> {
+    packet_rows(only, ours::encode, |adapter| adapter.encode)
 }
 
-fn stream_rows(_: &Filter) -> Vec<Row> {
-    codec::streams()
-        .iter()
-        .map(|case| row(ours::stream(case)))
-        .collect()
+fn packet_rows(
+    only: &Filter,
+    ours: fn(&PacketCase) -> mqtt_cases::Op,
+    theirs: fn(&Adapter) -> fn(&[u8]) -> Option<Op>,
+) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for case in codec::packets() {
+        let ours = ours(&case);
+        if !only.wants(&ours.name) {
+            continue;
+        }
+        let mut row = row(ours);
+        for adapter in adapters(&case) {
+            row.push(adapter.peer, theirs(&adapter)(&case.wire));
+        }
+        rows.push(row);
+    }
+    rows
+}
+
+/// The peers that read and write the case as it is.
+fn adapters(case: &PacketCase) -> Vec<Adapter> {
+    let mut able: Vec<Adapter> = Vec::new();
+    for adapter in peers::all() {
+        // PINGREQ is the same in all versions.
+        let speaks = adapter.version == case.version || case.wire == mqtt_codec::PINGREQ;
+        let twice = able.iter().any(|it| it.peer == adapter.peer);
+        if speaks && !twice && keeps(&adapter, case.version, &case.wire) {
+            able.push(adapter);
+        }
+    }
+    able
+}
+
+/// Whether the peer writes the packet that it has read so that we read the same packet: who reads nothing must not win.
+fn keeps(adapter: &Adapter, version: Version, wire: &[u8]) -> bool {
+    let Some(rewritten) = (adapter.rewrite)(wire) else {
+        return false;
+    };
+    let decoder = Decoder::new(version);
+    match (decoder.from_client(wire), decoder.from_client(&rewritten)) {
+        (Ok(Decoded::Complete { packet, .. }), Ok(Decoded::Complete { packet: again, len })) => {
+            len == rewritten.len() && packet == again
+        }
+        _ => false,
+    }
+}
+
+/// Whether it keeps every packet of the stream.
+fn keeps_all(adapter: &Adapter, case: &StreamCase) -> bool {
+    let mut rest = &case.wire[..];
+    while !rest.is_empty() {
+        let Ok(len) = frames::frame_len(rest) else {
+            return false;
+        };
+        let Some((frame, later)) = rest.split_at_checked(len) else {
+            return false;
+        };
+        if !keeps(adapter, case.version, frame) {
+            return false;
+        }
+        rest = later;
+    }
+    true
+}
+
+fn stream_rows(only: &Filter) -> Vec<Row> {
+    let mut rows = Vec::new();
+    for case in codec::streams() {
+        let ours = ours::stream(&case);
+        if only.wants(&ours.name) {
+            let mut row = row(ours);
+            let peers = peers::all().into_iter();
+            for adapter in peers.filter(|it| it.version == case.version) {
+                if keeps_all(&adapter, &case) {
+                    row.push(adapter.peer, (adapter.stream)(&case));
+                }
+            }
+            rows.push(row);
+        }
+    }
+    rows
 }
 
 fn session_rows(_: &Filter) -> Vec<Row> {

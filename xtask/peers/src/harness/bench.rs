@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::bars::Bar;
+use super::stopwatch::Stopwatch;
 
 /// Part a contender plays in the comparison.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -52,22 +53,29 @@ impl Contender {
     }
 }
 
-/// What is measured: `run(n)` does the work `n` times in a loop of its own, so that only the loop is called through a pointer.
+/// What is measured: work that is done so many times in a loop of its own, so that only the loop is called through a pointer.
 ///
 /// The operation passes its inputs and outputs through `black_box`.
 pub struct Op {
     /// Units (packets, matches) that one time yields.
     pub units: u32,
-    /// The loop.
-    pub run: Box<dyn FnMut(u32)>,
+    pub(super) work: Work,
+}
+
+/// How an operation is timed.
+pub(super) enum Work {
+    /// All of it.
+    Whole(Box<dyn FnMut(u32)>),
+    /// What it hands to the stopwatch.
+    Watched(Box<dyn FnMut(u32, &mut Stopwatch)>),
 }
 
 impl Op {
-    /// An operation that yields `units` each time.
+    /// An operation that yields `units` each time; `run(n)` does it `n` times.
     pub fn new(units: u32, run: impl FnMut(u32) + 'static) -> Self {
         Self {
             units,
-            run: Box::new(run),
+            work: Work::Whole(Box::new(run)),
         }
     }
 
@@ -79,11 +87,28 @@ impl Op {
             }
         })
     }
+
+    /// An operation with a part that is not to be timed, such as filling a buffer that the work uses up.
+    ///
+    /// `batch` yields `units` within what it hands to the stopwatch, once; they should be so many that the clock's
+    /// resolution does not matter.
+    pub fn watched(units: u32, mut batch: impl FnMut(&mut Stopwatch) + 'static) -> Self {
+        Self {
+            units,
+            work: Work::Watched(Box::new(move |n, watch| {
+                for _ in 0..n {
+                    batch(watch);
+                }
+            })),
+        }
+    }
 }
 
 impl fmt::Debug for Op {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Op").field("units", &self.units).finish()
+        f.debug_struct("Op")
+            .field("units", &self.units)
+            .finish_non_exhaustive()
     }
 }
 

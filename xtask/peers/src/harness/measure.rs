@@ -3,15 +3,17 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use super::allocator::allocations;
-use super::bench::{Bench, Contender, Filter, Op, Row};
+use super::bench::{Bench, Contender, Filter, Op, Row, Work};
 use super::figures::{CellFigures, Figures, RowFigures, SectionFigures, Time};
 use super::options::Options;
+use super::stopwatch::Stopwatch;
 
 /// How long a sample takes: long against the clock's resolution, short against the scheduler's slice.
 const SAMPLE: Duration = Duration::from_micros(1500);
 /// Rounds that a section runs even if they take longer than its time.
 const FEWEST_ROUNDS: usize = 5;
+/// How much longer than counted a sample may take for parts that are not timed.
+const UNCOUNTED: u32 = 4;
 /// Share of the full time that a quick run takes.
 const QUICK: f64 = 1.0 / 7.0;
 
@@ -28,10 +30,8 @@ struct Running {
 impl Running {
     fn start(mut op: Op) -> Self {
         let times = calibrate(&mut op);
-        let before = allocations();
-        (op.run)(times);
         let units = f64::from(times) * f64::from(op.units);
-        let allocations = (allocations() - before) as f64 / units;
+        let allocations = perform(&mut op, times).allocations as f64 / units;
         Self {
             op,
             times,
@@ -41,9 +41,7 @@ impl Running {
     }
 
     fn sample(&mut self) {
-        let start = Instant::now();
-        (self.op.run)(self.times);
-        let nanoseconds = start.elapsed().as_nanos() as f64;
+        let nanoseconds = perform(&mut self.op, self.times).time.as_nanos() as f64;
         let units = f64::from(self.times) * f64::from(self.op.units);
         self.samples.push(nanoseconds / units);
     }
@@ -58,6 +56,16 @@ impl Running {
     }
 }
 
+/// Does the operation so often; returns what counts.
+fn perform(op: &mut Op, times: u32) -> Stopwatch {
+    let mut watch = Stopwatch::default();
+    match &mut op.work {
+        Work::Whole(run) => watch.time(|| run(times)),
+        Work::Watched(run) => run(times, &mut watch),
+    }
+    watch
+}
+
 /// How often the operation fits into a sample; warms it up on the way.
 fn calibrate(op: &mut Op) -> u32 {
     let mut times = 1;
@@ -65,8 +73,9 @@ fn calibrate(op: &mut Op) -> u32 {
         // The shorter of two: an interruption must not make samples too short.
         let time = (0..2).map(|_| {
             let start = Instant::now();
-            (op.run)(times);
-            start.elapsed()
+            let counted = perform(op, times).time;
+            // What is not counted must not take for ever either.
+            counted.max(start.elapsed() / UNCOUNTED)
         });
         let time = time.min().unwrap_or_default().max(Duration::from_nanos(1));
         if time * 4 >= SAMPLE || times > u32::MAX / 8 {

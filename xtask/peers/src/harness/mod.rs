@@ -5,7 +5,7 @@
 //! * A [`Section`] builds its [`Row`]s when their turn comes, and they are dropped before the next section is built, so
 //!   that large indexes do not stand in memory together.
 //! * A cell of a row is an [`Op`]: `Op::each(|| …)` for one unit at a time, `Op::new(units, |n| …)` for a loop of one's
-//!   own. It passes inputs and outputs through `black_box`. What needs no timing (bytes a subscription) is
+//!   own, `Op::watched(units, |watch| …)` if a part is not to be timed. It passes inputs and outputs through `black_box`. What needs no timing (bytes a subscription) is
 //!   [`Row::extra`]; its column is named in [`Bench::extras`].
 //! * What must hold is data: [`Bar`]s that hang on rows. A claim is a sentence; the report says for each claim in how
 //!   many rows it holds, and `--strict` fails on the first that does not.
@@ -46,6 +46,7 @@ mod figures;
 mod json;
 mod measure;
 mod options;
+mod stopwatch;
 mod svg;
 mod table;
 mod versions;
@@ -58,6 +59,7 @@ pub use bars::{Against, Bar, Judged, Limit, What, by_claim, judge};
 pub use bench::{Bench, Build, Cell, Chart, Contender, Filter, Op, Role, Row, Section};
 pub use figures::{CellFigures, Figures, RowFigures, SectionFigures, Time};
 pub use options::Options;
+pub use stopwatch::Stopwatch;
 
 /// Reads the command line, measures, and reports.
 pub fn main(bench: Bench) -> ExitCode {

@@ -1,0 +1,21 @@
+//! The peers, one file each.
+
+mod mountain_mqtt;
+mod mqtt_tiny;
+mod mqttbytes;
+mod mqttrs;
+mod rumqttc;
+
+use super::adapter::Adapter;
+
+/// Every peer, once for each version that it speaks.
+#[must_use]
+pub fn all() -> Vec<Adapter> {
+    let mut all = Vec::new();
+    all.extend(rumqttc::ADAPTERS);
+    all.extend(mqttbytes::ADAPTERS);
+    all.extend(mqttrs::ADAPTERS);
+    all.extend(mountain_mqtt::ADAPTERS);
+    all.extend(mqtt_tiny::ADAPTERS);
+    all
+}
