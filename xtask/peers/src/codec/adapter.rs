@@ -14,6 +14,9 @@ use mqtt_codec::Version;
 use super::frames;
 use crate::harness::Op;
 
+/// Makes an operation of the bytes of a packet; `None` if the peer cannot do it with these.
+pub type MakeOp = fn(&[u8]) -> Option<Op>;
+
 /// What a peer can do in one version. `None`: not with these bytes.
 #[derive(Clone, Copy, Debug)]
 pub struct Adapter {
@@ -22,9 +25,9 @@ pub struct Adapter {
     /// Version of its packets.
     pub version: Version,
     /// Reads the packet, again and again.
-    pub decode: fn(&[u8]) -> Option<Op>,
+    pub decode: MakeOp,
     /// Writes the packet that it has read from these bytes, again and again.
-    pub encode: fn(&[u8]) -> Option<Op>,
+    pub encode: MakeOp,
     /// Reads a stream.
     pub stream: fn(&StreamCase) -> Option<Op>,
     /// Reads the packet and writes it, once.
@@ -32,15 +35,27 @@ pub struct Adapter {
 }
 
 /// A codec that reads from a slice.
-pub trait SliceCodec: 'static {
+pub trait Reader: 'static {
     /// Any packet.
     type Packet<'a>;
 
     /// Reads the packet that fills the slice.
     fn read(frame: &[u8]) -> Option<Self::Packet<'_>>;
+}
 
+/// A codec that writes into a slice, too.
+pub trait SliceCodec: Reader {
     /// Writes into the slice; returns the length.
     fn write(packet: &Self::Packet<'_>, buffer: &mut [u8]) -> Option<usize>;
+}
+
+/// A codec that hands out the bytes of a packet in memory of their own.
+pub trait OwningCodec: Reader {
+    /// The bytes.
+    type Bytes: AsRef<[u8]>;
+
+    /// Writes the packet.
+    fn bytes(packet: &Self::Packet<'_>) -> Option<Self::Bytes>;
 }
 
 /// A codec that takes packets off a growing buffer.
@@ -92,6 +107,19 @@ impl Adapter {
         }
     }
 
+    /// A codec from slices to memory of its own. What it hands out is not copied further.
+    #[must_use]
+    pub const fn owning<C: OwningCodec>(peer: &'static str, version: Version) -> Self {
+        Self {
+            peer,
+            version,
+            decode: slices::decode::<C>,
+            encode: slices::encode_owning::<C>,
+            stream: slices::stream::<C>,
+            rewrite: slices::rewrite_owning::<C>,
+        }
+    }
+
     /// A codec over `BytesMut`.
     #[must_use]
     pub const fn buffers<C: BufferCodec>(peer: &'static str, version: Version) -> Self {
@@ -116,9 +144,9 @@ impl Adapter {
 }
 
 mod slices {
-    use super::{LARGEST, Op, SliceCodec, StreamCase, black_box, frames};
+    use super::{LARGEST, Op, OwningCodec, Reader, SliceCodec, StreamCase, black_box, frames};
 
-    pub(super) fn decode<C: SliceCodec>(wire: &[u8]) -> Option<Op> {
+    pub(super) fn decode<C: Reader>(wire: &[u8]) -> Option<Op> {
         C::read(wire)?;
         let wire = wire.to_vec();
         Some(Op::new(1, move |n| {
@@ -141,7 +169,7 @@ mod slices {
         }))
     }
 
-    pub(super) fn stream<C: SliceCodec>(case: &StreamCase) -> Option<Op> {
+    pub(super) fn stream<C: Reader>(case: &StreamCase) -> Option<Op> {
         let (wire, piece, packets) = (case.wire.clone(), case.piece, case.packets);
         let mut parts = frames::Parts::with_capacity(2_048);
         let mut read = move || {
@@ -166,6 +194,20 @@ mod slices {
         let len = C::write(&C::read(wire)?, &mut buffer)?;
         buffer.truncate(len);
         Some(buffer)
+    }
+
+    pub(super) fn encode_owning<C: OwningCodec>(wire: &[u8]) -> Option<Op> {
+        let packet = C::read(wire.to_vec().leak())?;
+        C::bytes(&packet)?;
+        Some(Op::new(1, move |n| {
+            for _ in 0..n {
+                let _ = black_box(C::bytes(black_box(&packet)));
+            }
+        }))
+    }
+
+    pub(super) fn rewrite_owning<C: OwningCodec>(wire: &[u8]) -> Option<Vec<u8>> {
+        Some(C::bytes(&C::read(wire)?)?.as_ref().to_vec())
     }
 }
 

@@ -2,13 +2,14 @@
 
 mod adapter;
 mod frames;
+mod keeps;
 mod peers;
 
-use mqtt_cases::codec::{self, PacketCase, StreamCase};
+use mqtt_cases::codec::{self, PacketCase};
 use mqtt_cases::ours;
-use mqtt_codec::{Decoded, Decoder, Version};
 
-use self::adapter::Adapter;
+use self::adapter::{Adapter, MakeOp};
+use self::keeps::{keeps, keeps_all};
 use crate::harness::{Bench, Chart, Contender, Filter, Op, Row, Section};
 
 /// The whole comparison.
@@ -49,7 +50,7 @@ fn encode_rows(only: &Filter) -> Vec<Row> {
 fn packet_rows(
     only: &Filter,
     ours: fn(&PacketCase) -> mqtt_cases::Op,
-    theirs: fn(&Adapter) -> fn(&[u8]) -> Option<Op>,
+    theirs: fn(&Adapter) -> MakeOp,
 ) -> Vec<Row> {
     let mut rows = Vec::new();
     for case in codec::packets() {
@@ -78,38 +79,6 @@ fn adapters(case: &PacketCase) -> Vec<Adapter> {
         }
     }
     able
-}
-
-/// Whether the peer writes the packet that it has read so that we read the same packet: who reads nothing must not win.
-fn keeps(adapter: &Adapter, version: Version, wire: &[u8]) -> bool {
-    let Some(rewritten) = (adapter.rewrite)(wire) else {
-        return false;
-    };
-    let decoder = Decoder::new(version);
-    match (decoder.from_client(wire), decoder.from_client(&rewritten)) {
-        (Ok(Decoded::Complete { packet, .. }), Ok(Decoded::Complete { packet: again, len })) => {
-            len == rewritten.len() && packet == again
-        }
-        _ => false,
-    }
-}
-
-/// Whether it keeps every packet of the stream.
-fn keeps_all(adapter: &Adapter, case: &StreamCase) -> bool {
-    let mut rest = &case.wire[..];
-    while !rest.is_empty() {
-        let Ok(len) = frames::frame_len(rest) else {
-            return false;
-        };
-        let Some((frame, later)) = rest.split_at_checked(len) else {
-            return false;
-        };
-        if !keeps(adapter, case.version, frame) {
-            return false;
-        }
-        rest = later;
-    }
-    true
 }
 
 fn stream_rows(only: &Filter) -> Vec<Row> {

@@ -67,8 +67,10 @@ pub(super) enum Work {
     /// All of it.
     Whole(Box<dyn FnMut(u32)>),
     /// What it hands to the stopwatch.
-    Watched(Box<dyn FnMut(u32, &mut Stopwatch)>),
+    Watched(Watched),
 }
+
+pub(super) type Watched = Box<dyn FnMut(u32, &mut Stopwatch)>;
 
 impl Op {
     /// An operation that yields `units` each time; `run(n)` does it `n` times.

@@ -1,9 +1,13 @@
 //! The peers, one file each.
 
 mod mountain_mqtt;
+mod mqtt5_protocol;
+mod mqtt_proto;
+mod mqtt_protocol_core;
 mod mqtt_tiny;
 mod mqttbytes;
 mod mqttrs;
+mod rmqtt_codec;
 mod rumqttc;
 
 use super::adapter::Adapter;
@@ -15,6 +19,10 @@ pub fn all() -> Vec<Adapter> {
     all.extend(rumqttc::ADAPTERS);
     all.extend(mqttbytes::ADAPTERS);
     all.extend(mqttrs::ADAPTERS);
+    all.extend(mqtt_protocol_core::ADAPTERS);
+    all.extend(mqtt5_protocol::ADAPTERS);
+    all.extend(rmqtt_codec::ADAPTERS);
+    all.extend(mqtt_proto::ADAPTERS);
     all.extend(mountain_mqtt::ADAPTERS);
     all.extend(mqtt_tiny::ADAPTERS);
     all

@@ -8,20 +8,22 @@ use mountain_mqtt::codec::write::Write;
 use mountain_mqtt::packets::packet_generic::PacketGeneric;
 use mqtt_codec::Version::V5;
 
-use crate::codec::adapter::{Adapter, SliceCodec};
+use crate::codec::adapter::{Adapter, Reader, SliceCodec};
 
 pub(super) const ADAPTERS: [Adapter; 1] = [Adapter::slices::<Mountain>("mountain-mqtt", V5)];
 
 struct Mountain;
 
-impl SliceCodec for Mountain {
+impl Reader for Mountain {
     type Packet<'a> = PacketGeneric<'a, 8, 8, 8>;
 
     #[inline]
     fn read(frame: &[u8]) -> Option<Self::Packet<'_>> {
         PacketGeneric::read(&mut MqttBufReader::new(frame)).ok()
     }
+}
 
+impl SliceCodec for Mountain {
     #[inline]
     fn write(packet: &Self::Packet<'_>, buffer: &mut [u8]) -> Option<usize> {
         let mut writer = MqttBufWriter::new(buffer);

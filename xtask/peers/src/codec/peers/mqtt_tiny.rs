@@ -8,7 +8,7 @@ use mqtt_codec::Version::V311;
 use mqtt_tiny::Packet;
 use mqtt_tiny::packets::TryFromIterator;
 
-use crate::codec::adapter::{Adapter, SliceCodec};
+use crate::codec::adapter::{Adapter, Reader, SliceCodec};
 use crate::harness::Op;
 
 pub(super) const ADAPTERS: [Adapter; 1] = [Adapter {
@@ -21,14 +21,16 @@ const BATCH: usize = 64;
 
 struct Tiny;
 
-impl SliceCodec for Tiny {
+impl Reader for Tiny {
     type Packet<'a> = Packet;
 
     #[inline]
     fn read(frame: &[u8]) -> Option<Packet> {
         Packet::try_from_iter(frame.iter().copied()).ok()
     }
+}
 
+impl SliceCodec for Tiny {
     fn write(packet: &Packet, buffer: &mut [u8]) -> Option<usize> {
         let mut len = 0;
         for (byte, room) in packet.clone().into_iter().zip(buffer) {

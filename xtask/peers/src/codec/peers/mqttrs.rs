@@ -2,20 +2,22 @@
 
 use mqtt_codec::Version::V311;
 
-use crate::codec::adapter::{Adapter, SliceCodec};
+use crate::codec::adapter::{Adapter, Reader, SliceCodec};
 
 pub(super) const ADAPTERS: [Adapter; 1] = [Adapter::slices::<Mqttrs>("mqttrs", V311)];
 
 struct Mqttrs;
 
-impl SliceCodec for Mqttrs {
+impl Reader for Mqttrs {
     type Packet<'a> = mqttrs::Packet<'a>;
 
     #[inline]
     fn read(frame: &[u8]) -> Option<Self::Packet<'_>> {
         mqttrs::decode_slice(frame).ok().flatten()
     }
+}
 
+impl SliceCodec for Mqttrs {
     #[inline]
     fn write(packet: &Self::Packet<'_>, buffer: &mut [u8]) -> Option<usize> {
         mqttrs::encode_slice(packet, buffer).ok()
