@@ -2,7 +2,7 @@
 
 use alloc::boxed::Box;
 
-use crate::hash::HashKey;
+use crate::hash::{HashKey, same};
 use crate::slab::Slab;
 use crate::table::IdTable;
 
@@ -32,13 +32,13 @@ impl Interner {
     /// The id of a level that is in use.
     pub(crate) fn find(&self, level: &str) -> Option<u32> {
         self.ids
-            .find(self.key.text(level), |id| *self.texts[id].text == *level)
+            .find(self.key.text(level), |id| same(&self.texts[id].text, level))
     }
 
     /// The id of a level, for one more use, of which there may be as many as ids.
     pub(crate) fn acquire(&mut self, level: &str) -> u32 {
         let hash = self.key.text(level);
-        if let Some(id) = self.ids.find(hash, |id| *self.texts[id].text == *level) {
+        if let Some(id) = self.ids.find(hash, |id| same(&self.texts[id].text, level)) {
             self.texts[id].uses += 1;
             return id;
         }

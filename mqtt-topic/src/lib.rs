@@ -3,8 +3,8 @@
 //! A message is published under a *name* (`site/7/temperature`); a subscription asks with a *filter*
 //! (`site/+/temperature`, `site/#`). This crate decides what is a valid name or filter, which filters
 //! match which names, and finds the matching ones among millions. It follows section 4.7 and 4.8.2 of
-//! MQTT 5.0, which MQTT 3.1.1 shares but for shared subscriptions. `no_std`, no unsafe code, and
-//! without features no dependency and no allocator.
+//! MQTT 5.0, which MQTT 3.1.1 shares but for shared subscriptions. `no_std`, no unsafe code, no
+//! dependency, and without features no allocator.
 //!
 //! ```text
 //!   mqtt-broker     mqtt-client     mqtt-device
@@ -65,13 +65,14 @@ assert_eq!(found, ["site/7/temperature: 21.5"]);
 //! | feature | default | adds |
 //! |---|---|---|
 //! | – | always | `TopicName`, `TopicFilter` (`matches`, `covers`), `ShareName`, `ParsedFilter`: borrowed, `Copy` |
-//! | `alloc` | off | `TopicNameBuf`, `TopicFilterBuf`, `ShareNameBuf`, `SubscriptionIndex`, `RetainedIndex`, `RetainedWalk`; depends on `hashbrown` |
+//! | `alloc` | off | `TopicNameBuf`, `TopicFilterBuf`, `ShareNameBuf`, `SubscriptionIndex`, `RetainedIndex`, `RetainedWalk`; needs the crate `alloc` |
 //!
 //! # What is promised
 //!
 //! * No input panics, recurses, or costs more than its length and its matches.
 //! * Topics are compared byte by byte; nothing is trimmed, folded or normalised. \[MQTT-4.7.3-4\]
-//! * The indexes take their hash seed from their owner; texts are hashed by SipHash-1-3.
+//! * The indexes take their hash seed from their owner; who does not know it cannot choose
+//!   topics that collide.
 //! * Nothing is limited below what MQTT allows (65,535 bytes, 65,536 levels): an owner that wants less
 //!   compares `level_count()` and the length of the text before it stores anything.
 #![no_std]

@@ -4,7 +4,7 @@
 use alloc::vec::Vec;
 
 /// Slots in a chunk. A power of two, so that an id splits into chunk and slot by shifting.
-const CHUNK: usize = 256;
+const CHUNK: usize = 1024;
 /// The end of a list of free slots or of open chunks.
 const END: u32 = u32::MAX;
 

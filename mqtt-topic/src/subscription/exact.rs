@@ -3,7 +3,7 @@
 use alloc::boxed::Box;
 
 use super::subscribers::Subscribers;
-use crate::hash::HashKey;
+use crate::hash::{HashKey, same};
 use crate::slab::Slab;
 use crate::table::IdTable;
 
@@ -39,7 +39,7 @@ impl<K: Copy + Ord, V> ExactFilters<K, V> {
             return None;
         }
         self.ids
-            .find(self.key.text(name), |id| *self.filters[id].name == *name)
+            .find(self.key.text(name), |id| same(&self.filters[id].name, name))
     }
 
     pub(super) fn subscribers(&self, name: &str) -> Option<&Subscribers<K, V>> {

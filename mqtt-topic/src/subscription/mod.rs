@@ -1,13 +1,16 @@
 //! [`SubscriptionIndex`]: finds the subscriptions that a published name matches.
 
 mod exact;
+mod found;
 mod generation;
 mod subscribers;
 mod tree;
+mod walk;
 
 use core::fmt;
 
 use self::exact::ExactFilters;
+use self::found::Found;
 use self::generation::Generations;
 use self::subscribers::Subscribers;
 use self::tree::WildcardTree;
@@ -121,10 +124,12 @@ impl<K: Copy + Ord, V> SubscriptionIndex<K, V> {
     /// the name in every level by turns, can make them many, though never more than such filters' levels: a
     /// limit on a client's subscriptions and on levels bounds that.
     pub fn visit(&self, name: &TopicName<'_>, mut visitor: impl FnMut(&K, &V)) {
+        let mut found = Found::new(&mut visitor);
         if let Some(subscribers) = self.exact.subscribers(name.as_str()) {
-            subscribers.visit(&mut visitor);
+            found.add(subscribers);
         }
-        self.wildcard.visit(*name, &mut visitor);
+        self.wildcard.visit(*name, &mut found);
+        found.show();
     }
 
     /// A number that has changed if the matches of `name` have, so that a cache of matches can be kept.

@@ -3,13 +3,18 @@
 use alloc::boxed::Box;
 use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
+use core::mem;
 
 /// With more subscribers than this, a tree replaces the sorted list, so that one more costs little.
 const LIST_MAX: usize = 512;
 /// With fewer than this, a list replaces the tree. Well below, so that the border costs no to and fro.
 const TREE_MIN: usize = LIST_MAX / 4;
+/// Up to so many subscribers stand in a block of just their size.
+const BLOCK_MAX: usize = 6;
 
 /// Subscribers and their values, in the order of the subscribers.
+///
+/// A block is one step in memory away, a list two: its length and place stand in a box of their own.
 #[derive(Clone)]
 #[expect(
     clippy::box_collection,
@@ -18,6 +23,11 @@ const TREE_MIN: usize = LIST_MAX / 4;
 pub(super) enum Subscribers<K, V> {
     None,
     One(K, V),
+    Two(Box<[(K, V); 2]>),
+    Three(Box<[(K, V); 3]>),
+    Four(Box<[(K, V); 4]>),
+    Five(Box<[(K, V); 5]>),
+    Six(Box<[(K, V); 6]>),
     Few(Box<Vec<(K, V)>>),
     Many(Box<BTreeMap<K, V>>),
 }
@@ -31,42 +41,108 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
         match self {
             Self::None => None,
             Self::One(only, value) => (only == key).then_some(value),
-            Self::Few(list) => list
-                .binary_search_by_key(key, |entry| entry.0)
-                .ok()
-                .map(|at| &list[at].1),
             Self::Many(tree) => tree.get(key),
+            _ => {
+                let list = self.as_list()?;
+                let at = list.binary_search_by_key(key, |entry| entry.0).ok()?;
+                Some(&list[at].1)
+            }
         }
+    }
+
+    /// Blocks and lists as what they have in common.
+    fn as_list(&self) -> Option<&[(K, V)]> {
+        match self {
+            Self::Two(block) => Some(&block[..]),
+            Self::Three(block) => Some(&block[..]),
+            Self::Four(block) => Some(&block[..]),
+            Self::Five(block) => Some(&block[..]),
+            Self::Six(block) => Some(&block[..]),
+            Self::Few(list) => Some(list),
+            Self::None | Self::One(..) | Self::Many(_) => None,
+        }
+    }
+
+    fn as_list_mut(&mut self) -> Option<&mut [(K, V)]> {
+        match self {
+            Self::Two(block) => Some(&mut block[..]),
+            Self::Three(block) => Some(&mut block[..]),
+            Self::Four(block) => Some(&mut block[..]),
+            Self::Five(block) => Some(&mut block[..]),
+            Self::Six(block) => Some(&mut block[..]),
+            Self::Few(list) => Some(list),
+            Self::None | Self::One(..) | Self::Many(_) => None,
+        }
+    }
+
+    /// The form for so many entries, up to the longest list.
+    fn of(mut list: Vec<(K, V)>) -> Self {
+        let list = match list.len() {
+            0 => return Self::None,
+            1 => {
+                return list
+                    .pop()
+                    .map_or(Self::None, |(key, value)| Self::One(key, value));
+            }
+            2 => list.try_into().map(Self::Two),
+            3 => list.try_into().map(Self::Three),
+            4 => list.try_into().map(Self::Four),
+            5 => list.try_into().map(Self::Five),
+            BLOCK_MAX => list.try_into().map(Self::Six),
+            _ => Err(list),
+        };
+        list.unwrap_or_else(|list| Self::Few(Box::new(list)))
+    }
+
+    /// Takes the entries out as a list with room for one more.
+    fn take_list(&mut self) -> Vec<(K, V)> {
+        let mut list = Vec::with_capacity(BLOCK_MAX + 2);
+        match mem::replace(self, Self::None) {
+            Self::None => {}
+            Self::One(key, value) => list.push((key, value)),
+            Self::Two(block) => list.extend(*block),
+            Self::Three(block) => list.extend(*block),
+            Self::Four(block) => list.extend(*block),
+            Self::Five(block) => list.extend(*block),
+            Self::Six(block) => list.extend(*block),
+            Self::Few(few) => return *few,
+            Self::Many(tree) => list.extend(*tree),
+        }
+        list
     }
 
     /// Adds a subscriber, or replaces its value and returns the earlier one.
     pub(super) fn insert(&mut self, key: K, value: V) -> Option<V> {
         match self {
             Self::None => *self = Self::One(key, value),
-            Self::One(only, old) if *only == key => return Some(core::mem::replace(old, value)),
-            Self::One(..) => {
-                let mut list = Vec::with_capacity(2);
-                if let Self::One(other, old) = core::mem::replace(self, Self::None) {
-                    list.push((other, old));
-                }
-                list.insert(
-                    usize::from(list.first().is_some_and(|(other, _)| *other < key)),
-                    (key, value),
-                );
-                *self = Self::Few(Box::new(list));
-            }
-            Self::Few(list) => match list.binary_search_by_key(&key, |entry| entry.0) {
-                Ok(at) => return Some(core::mem::replace(&mut list[at].1, value)),
-                Err(_) if list.len() >= LIST_MAX => {
-                    let mut tree: BTreeMap<K, V> =
-                        core::mem::take(&mut **list).into_iter().collect();
-                    tree.insert(key, value);
-                    *self = Self::Many(Box::new(tree));
-                }
-                Err(at) => list.insert(at, (key, value)),
-            },
+            Self::One(only, old) if *only == key => return Some(mem::replace(old, value)),
             Self::Many(tree) => return tree.insert(key, value),
+            Self::Few(list) if list.len() < LIST_MAX => {
+                match list.binary_search_by_key(&key, |entry| entry.0) {
+                    Ok(at) => return Some(mem::replace(&mut list[at].1, value)),
+                    Err(at) => list.insert(at, (key, value)),
+                }
+            }
+            _ => return self.insert_and_change(key, value),
         }
+        None
+    }
+
+    /// The same where one more makes another form of it.
+    fn insert_and_change(&mut self, key: K, value: V) -> Option<V> {
+        if let Some(list) = self.as_list_mut()
+            && let Ok(at) = list.binary_search_by_key(&key, |entry| entry.0)
+        {
+            return Some(mem::replace(&mut list[at].1, value));
+        }
+        let mut list = self.take_list();
+        let at = list.partition_point(|entry| entry.0 < key);
+        list.insert(at, (key, value));
+        *self = if list.len() > LIST_MAX {
+            Self::Many(Box::new(list.into_iter().collect()))
+        } else {
+            Self::of(list)
+        };
         None
     }
 
@@ -77,19 +153,15 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
                 if only != key {
                     return None;
                 }
-                match core::mem::replace(self, Self::None) {
+                match mem::replace(self, Self::None) {
                     Self::One(_, value) => Some(value),
                     _ => None,
                 }
             }
-            Self::Few(list) => {
+            Self::Few(list) if list.len() > BLOCK_MAX + 1 => {
                 let at = list.binary_search_by_key(key, |entry| entry.0).ok()?;
                 let (_, value) = list.remove(at);
-                if list.len() <= 1 {
-                    *self = list
-                        .pop()
-                        .map_or(Self::None, |(key, value)| Self::One(key, value));
-                } else if list.len() < list.capacity() / 4 {
+                if list.len() < list.capacity() / 4 {
                     list.shrink_to(list.len() * 2);
                 }
                 Some(value)
@@ -97,8 +169,16 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
             Self::Many(tree) => {
                 let value = tree.remove(key)?;
                 if tree.len() < TREE_MIN {
-                    *self = Self::Few(Box::new(core::mem::take(&mut **tree).into_iter().collect()));
+                    *self = Self::Few(Box::new(mem::take(&mut **tree).into_iter().collect()));
                 }
+                Some(value)
+            }
+            _ => {
+                let list = self.as_list()?;
+                let at = list.binary_search_by_key(key, |entry| entry.0).ok()?;
+                let mut list = self.take_list();
+                let (_, value) = list.remove(at);
+                *self = Self::of(list);
                 Some(value)
             }
         }
@@ -109,8 +189,12 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
         match self {
             Self::None => {}
             Self::One(key, value) => visitor(key, value),
-            Self::Few(list) => list.iter().for_each(|(key, value)| visitor(key, value)),
             Self::Many(tree) => tree.iter().for_each(|(key, value)| visitor(key, value)),
+            _ => {
+                for (key, value) in self.as_list().unwrap_or_default() {
+                    visitor(key, value);
+                }
+            }
         }
     }
 }
@@ -121,7 +205,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::vec::Vec;
 
-    use super::{LIST_MAX, Subscribers};
+    use super::{BLOCK_MAX, LIST_MAX, Subscribers};
 
     fn listed(subscribers: &Subscribers<u32, u64>) -> Vec<(u32, u64)> {
         let mut all = Vec::new();
@@ -151,6 +235,11 @@ mod tests {
             assert_eq!(subscribers.remove(key), oracle.remove(key));
             assert_eq!(subscribers.remove(key), None);
             if oracle.len() < 200 {
+                let block = oracle.len() <= BLOCK_MAX;
+                assert_eq!(
+                    block,
+                    !matches!(subscribers, Subscribers::Few(_) | Subscribers::Many(_))
+                );
                 assert!(listed(&subscribers).into_iter().eq(oracle.clone()));
             }
         }

@@ -1,6 +1,7 @@
 //! Tests of [`SubscriptionIndex`].
 
 extern crate std;
+use std::borrow::ToOwned;
 use std::format;
 use std::string::String;
 use std::vec;
@@ -192,6 +193,50 @@ fn the_deepest_topics_are_handled() {
     assert_eq!(count(&index, &slashes), 2);
     index.remove(&filter(&plus), &0);
     assert_eq!(count(&index, &named), 3);
+}
+
+/// More nodes at one depth than the walk takes along level by level: those beyond are walked one by one.
+#[test]
+fn every_mixture_of_name_and_plus_is_found() {
+    for depth in 1..=9_usize {
+        let mut filters = Vec::new();
+        for mixture in 0..1_usize << depth {
+            let levels: Vec<&str> = (0..depth)
+                .map(|at| if (mixture >> at) & 1 == 0 { "a" } else { "+" })
+                .collect();
+            filters.extend(["", "/#", "/b"].map(|end| levels.join("/") + end));
+        }
+        let filters: Vec<&str> = filters.iter().map(String::as_str).collect();
+        let named = vec!["a"; depth].join("/");
+        for (end, ends) in [
+            ("", &["", "/#"][..]),
+            ("/b", &["/b", "/#"]),
+            ("/c", &["/#"]),
+        ] {
+            let expected: Vec<&str> = (filters.iter().copied())
+                .filter(|filter| {
+                    ends.iter()
+                        .any(|end| filter.len() == named.len() + end.len() && filter.ends_with(end))
+                })
+                .collect();
+            check(&filters, &(named.clone() + end), &expected);
+        }
+        // A first level that begins with `$` is led to by name alone.
+        let system = ["$a", &named].join("/");
+        let wildcards: Vec<String> = filters
+            .iter()
+            .map(|filter| "+/".to_owned() + filter)
+            .collect();
+        let named: Vec<String> = filters
+            .iter()
+            .map(|filter| "$a/".to_owned() + filter)
+            .collect();
+        let both: Vec<&str> = wildcards.iter().chain(&named).map(String::as_str).collect();
+        let expected: Vec<&str> = (named.iter().map(String::as_str))
+            .filter(|filter| filter.len() == system.len() || filter.ends_with('#'))
+            .collect();
+        check(&both, &system, &expected);
+    }
 }
 
 /// A filter of 128 `+` is one path: a name meets 129 nodes, whatever else is subscribed to.

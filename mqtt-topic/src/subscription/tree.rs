@@ -1,70 +1,49 @@
-//! [`WildcardTree`]: filters with wildcards, level by level, and the walk that finds those of a name.
+//! [`WildcardTree`]: filters with wildcards, level by level.
 //!
 //! A node stands for the levels from the first to its own. A child by name is found through one edge
 //! table for the whole tree, the child by `+` is kept in the node, and subscribers to `…/#` are kept
 //! in the node for `…`, so that `sport/#` is found where `sport` ends.
 
-use alloc::vec;
-
 use super::subscribers::Subscribers;
+use crate::TopicFilter;
 use crate::hash::HashKey;
 use crate::intern::Interner;
 use crate::levels::Level;
 use crate::slab::Slab;
 use crate::table::IdTable;
-use crate::{TopicFilter, TopicName};
 
 /// The node above all first levels; it exists from the first filter to the last.
-const ROOT: u32 = 0;
+pub(super) const ROOT: u32 = 0;
 /// No node, or no level of that name in any filter.
-const NONE: u32 = u32::MAX;
+pub(super) const NONE: u32 = u32::MAX;
 /// In place of a level's id: the node is its parent's child by `+`.
 const PLUS: u32 = u32::MAX;
-/// In place of a level's id: not looked up yet.
-const UNKNOWN: u32 = u32::MAX - 1;
 
 /// Filters with wildcards and who subscribes to them.
 #[derive(Clone)]
 pub(super) struct WildcardTree<K, V> {
     key: HashKey,
-    nodes: Slab<Node<K, V>>,
+    pub(super) nodes: Slab<Node<K, V>>,
     edges: IdTable,
-    levels: Interner,
+    pub(super) levels: Interner,
     filters: usize,
     /// Levels of the deepest filter since the tree was last empty, `#` not counted.
-    deepest: usize,
+    pub(super) deepest: usize,
 }
 
 #[derive(Clone)]
-struct Node<K, V> {
+pub(super) struct Node<K, V> {
     parent: u32,
     /// The level by which the parent knows this node.
     level: u32,
-    plus: u32,
+    pub(super) plus: u32,
     /// Children by name.
-    named: u32,
+    pub(super) named: u32,
     /// Subscribers to the filter that ends here.
-    here: Subscribers<K, V>,
+    pub(super) here: Subscribers<K, V>,
     /// Subscribers to that filter with `/#` behind it.
-    below: Subscribers<K, V>,
+    pub(super) below: Subscribers<K, V>,
 }
-
-/// What the walk knows about one level of the name.
-#[derive(Clone, Copy)]
-struct Step {
-    /// Where the level ends in the name.
-    end: usize,
-    /// Its id, `NONE` or `UNKNOWN`.
-    level: u32,
-    /// The child by `+` to be tried when all below the child by name was seen.
-    pending: u32,
-}
-
-const FRESH: Step = Step {
-    end: 0,
-    level: UNKNOWN,
-    pending: NONE,
-};
 
 impl<K, V> Node<K, V> {
     const fn new(parent: u32, level: u32) -> Self {
@@ -124,7 +103,7 @@ impl<K: Copy + Ord, V> WildcardTree<K, V> {
         Some((node, last))
     }
 
-    fn child(&self, parent: u32, level: u32) -> Option<u32> {
+    pub(super) fn child(&self, parent: u32, level: u32) -> Option<u32> {
         self.edges.find(self.key.edge(parent, level), |id| {
             let node = &self.nodes[id];
             node.parent == parent && node.level == level
@@ -237,87 +216,6 @@ impl<K: Copy + Ord, V> WildcardTree<K, V> {
         }
     }
 
-    /// Calls `visitor` for every subscriber to a filter that matches `name`.
-    pub(super) fn visit(&self, name: TopicName<'_>, visitor: &mut impl FnMut(&K, &V)) {
-        if self.filters == 0 {
-            return;
-        }
-        match self.deepest {
-            0..=16 => self.walk(&mut [FRESH; 16], name, visitor),
-            17..=128 => self.walk(&mut [FRESH; 128], name, visitor),
-            deepest => self.walk(
-                &mut vec![FRESH; deepest.min(name.level_count())],
-                name,
-                visitor,
-            ),
-        }
-    }
-
-    /// Goes down by name first and by `+` afterwards. `steps` remembers, level by level, what is still
-    /// to be tried, so that depth costs neither recursion nor a second look at the name.
-    fn walk(&self, steps: &mut [Step], name: TopicName<'_>, visitor: &mut impl FnMut(&K, &V)) {
-        let text = name.as_str();
-        let is_dollar = name.is_dollar();
-        let (mut at, mut depth) = (ROOT, 0);
-        // Levels whose end is known.
-        let mut split = 0;
-        loop {
-            let node = &self.nodes[at];
-            let wildcards = depth > 0 || !is_dollar;
-            if wildcards {
-                node.below.visit(visitor);
-            }
-            let start = if depth == 0 {
-                0
-            } else {
-                steps[depth - 1].end + 1
-            };
-            let mut next = NONE;
-            if start > text.len() {
-                node.here.visit(visitor);
-            } else if (node.named > 0 || node.plus != NONE)
-                && let Some(step) = steps.get_mut(depth)
-            {
-                if depth == split {
-                    step.end = level_end(text, start);
-                    step.level = UNKNOWN;
-                    split += 1;
-                }
-                let plus = if wildcards { node.plus } else { NONE };
-                let named = if node.named == 0 {
-                    NONE
-                } else {
-                    self.step_into(at, step, &text[start..step.end])
-                };
-                (next, step.pending) = if named == NONE {
-                    (plus, NONE)
-                } else {
-                    (named, plus)
-                };
-            }
-            while next == NONE {
-                if depth == 0 {
-                    return;
-                }
-                depth -= 1;
-                next = core::mem::replace(&mut steps[depth].pending, NONE);
-            }
-            at = next;
-            depth += 1;
-        }
-    }
-
-    fn step_into(&self, at: u32, step: &mut Step, level: &str) -> u32 {
-        if step.level == UNKNOWN {
-            step.level = self.levels.find(level).unwrap_or(NONE);
-        }
-        if step.level == NONE {
-            NONE
-        } else {
-            self.child(at, step.level).unwrap_or(NONE)
-        }
-    }
-
     /// Nodes and level texts kept, and places that hold memory.
     #[cfg(test)]
     pub(super) fn footprint(&self) -> (usize, usize, usize) {
@@ -330,16 +228,9 @@ impl<K: Copy + Ord, V> WildcardTree<K, V> {
     }
 }
 
-/// Where the level that starts at `start` ends.
-fn level_end(text: &str, start: usize) -> usize {
-    text.as_bytes()[start..]
-        .iter()
-        .position(|&byte| byte == b'/')
-        .map_or(text.len(), |len| start + len)
-}
-
 #[cfg(test)]
 mod tests {
+    use super::super::found::Found;
     use super::{Node, WildcardTree};
     use crate::hash::HashKey;
     use crate::{TopicFilter, TopicName};
@@ -366,9 +257,12 @@ mod tests {
             (tree.footprint().0, tree.footprint().1),
             (before.0, before.1)
         );
-        let mut found = 0;
-        tree.visit(TopicName::new("a/b").unwrap(), &mut |_, ()| found += 1);
-        assert_eq!(found, 1);
+        let mut count = 0;
+        let mut visitor = |_: &i32, (): &()| count += 1;
+        let mut found = Found::new(&mut visitor);
+        tree.visit(TopicName::new("a/b").unwrap(), &mut found);
+        found.show();
+        assert_eq!(count, 1);
         tree.remove(stays, &1);
         assert_eq!(tree.footprint(), (0, 0, 0));
     }
