@@ -1,13 +1,14 @@
 //! Reading packets: the limits of a connection, the frame, and the packet by its type and sender.
 
-use crate::frame::{Context, Frame, Sender, broken_first_byte, head_len, longest_body};
+use crate::admission::{Sender, admits, broken_first_byte, longest_body};
+use crate::frame::{Context, Frame, head_len};
 use crate::header::{FixedHeader, PacketType};
 use crate::packet::{
     Auth, ConnAck, ConnectView, Disconnect, FromClient, FromServer, Packet, PartialPublish, PubAck,
     PubComp, PubRec, PubRel, Publish, SubAck, Subscribe, UnsubAck, Unsubscribe,
 };
 use crate::varint;
-use crate::wire::{Broken, Reader, to_u32, to_usize};
+use crate::wire::{Reader, to_u32, to_usize};
 use crate::{DecodeError, RuleId, Version};
 
 /// Everything the reading side has to know of a connection: the version and the limits.
@@ -70,28 +71,31 @@ impl Decoder {
     /// # Errors
     /// The first rule that is broken, also by packets of which only the fixed header is there.
     pub fn from_client<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<FromClient<'a>>, DecodeError> {
-        self.packet(bytes, Sender::Client, |frame| {
-            Ok(match frame.header.packet_type {
-                PacketType::Connect => FromClient::Connect(frame.read(ConnectView::decode)?),
-                PacketType::Publish => FromClient::Publish(frame.publish()?),
-                PacketType::PubAck => FromClient::PubAck(frame.read(PubAck::decode)?),
-                PacketType::PubRec => FromClient::PubRec(frame.read(PubRec::decode)?),
-                PacketType::PubRel => FromClient::PubRel(frame.read(PubRel::decode)?),
-                PacketType::PubComp => FromClient::PubComp(frame.read(PubComp::decode)?),
-                PacketType::Subscribe => FromClient::Subscribe(frame.read(Subscribe::decode)?),
-                PacketType::Unsubscribe => {
-                    FromClient::Unsubscribe(frame.read(Unsubscribe::decode)?)
-                }
-                PacketType::PingReq => frame.ping(FromClient::PingReq)?,
-                PacketType::Disconnect => FromClient::Disconnect(frame.read(Disconnect::decode)?),
-                PacketType::Auth => FromClient::Auth(frame.read(Auth::decode)?),
+        self.packet(bytes, Sender::Client, |frame| match frame.packet_type() {
+            Some(PacketType::Connect) => frame.read_apart(ConnectView::decode, FromClient::Connect),
+            Some(PacketType::Publish) => frame.publish(FromClient::Publish),
+            Some(PacketType::PubAck) => frame.read(PubAck::decode, FromClient::PubAck),
+            Some(PacketType::PubRec) => frame.read(PubRec::decode, FromClient::PubRec),
+            Some(PacketType::PubRel) => frame.read(PubRel::decode, FromClient::PubRel),
+            Some(PacketType::PubComp) => frame.read(PubComp::decode, FromClient::PubComp),
+            Some(PacketType::Subscribe) => {
+                frame.read_apart(Subscribe::decode, FromClient::Subscribe)
+            }
+            Some(PacketType::Unsubscribe) => {
+                frame.read_apart(Unsubscribe::decode, FromClient::Unsubscribe)
+            }
+            Some(PacketType::PingReq) => frame.complete(FromClient::PingReq),
+            Some(PacketType::Disconnect) => {
+                frame.read_apart(Disconnect::decode, FromClient::Disconnect)
+            }
+            Some(PacketType::Auth) => frame.read_apart(Auth::decode, FromClient::Auth),
+            Some(
                 PacketType::ConnAck
                 | PacketType::SubAck
                 | PacketType::UnsubAck
-                | PacketType::PingResp => {
-                    return frame.wrong_side();
-                }
-            })
+                | PacketType::PingResp,
+            )
+            | None => frame.wrong_side(),
         })
     }
 
@@ -100,26 +104,27 @@ impl Decoder {
     /// # Errors
     /// The first rule that is broken, also by packets of which only the fixed header is there.
     pub fn from_server<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<FromServer<'a>>, DecodeError> {
-        self.packet(bytes, Sender::Server, |frame| {
-            Ok(match frame.header.packet_type {
-                PacketType::ConnAck => FromServer::ConnAck(frame.read(ConnAck::decode)?),
-                PacketType::Publish => FromServer::Publish(frame.publish()?),
-                PacketType::PubAck => FromServer::PubAck(frame.read(PubAck::decode)?),
-                PacketType::PubRec => FromServer::PubRec(frame.read(PubRec::decode)?),
-                PacketType::PubRel => FromServer::PubRel(frame.read(PubRel::decode)?),
-                PacketType::PubComp => FromServer::PubComp(frame.read(PubComp::decode)?),
-                PacketType::SubAck => FromServer::SubAck(frame.read(SubAck::decode)?),
-                PacketType::UnsubAck => FromServer::UnsubAck(frame.read(UnsubAck::decode)?),
-                PacketType::PingResp => frame.ping(FromServer::PingResp)?,
-                PacketType::Disconnect => FromServer::Disconnect(frame.read(Disconnect::decode)?),
-                PacketType::Auth => FromServer::Auth(frame.read(Auth::decode)?),
+        self.packet(bytes, Sender::Server, |frame| match frame.packet_type() {
+            Some(PacketType::ConnAck) => frame.read_apart(ConnAck::decode, FromServer::ConnAck),
+            Some(PacketType::Publish) => frame.publish(FromServer::Publish),
+            Some(PacketType::PubAck) => frame.read(PubAck::decode, FromServer::PubAck),
+            Some(PacketType::PubRec) => frame.read(PubRec::decode, FromServer::PubRec),
+            Some(PacketType::PubRel) => frame.read(PubRel::decode, FromServer::PubRel),
+            Some(PacketType::PubComp) => frame.read(PubComp::decode, FromServer::PubComp),
+            Some(PacketType::SubAck) => frame.read_apart(SubAck::decode, FromServer::SubAck),
+            Some(PacketType::UnsubAck) => frame.read_apart(UnsubAck::decode, FromServer::UnsubAck),
+            Some(PacketType::PingResp) => frame.complete(FromServer::PingResp),
+            Some(PacketType::Disconnect) => {
+                frame.read_apart(Disconnect::decode, FromServer::Disconnect)
+            }
+            Some(PacketType::Auth) => frame.read_apart(Auth::decode, FromServer::Auth),
+            Some(
                 PacketType::Connect
                 | PacketType::Subscribe
                 | PacketType::Unsubscribe
-                | PacketType::PingReq => {
-                    return frame.wrong_side();
-                }
-            })
+                | PacketType::PingReq,
+            )
+            | None => frame.wrong_side(),
         })
     }
 
@@ -128,24 +133,27 @@ impl Decoder {
     /// # Errors
     /// The first rule that is broken; rules that hold for one side only are not applied.
     pub fn any<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<Packet<'a>>, DecodeError> {
-        self.packet(bytes, Sender::Either, |frame| {
-            Ok(match frame.header.packet_type {
-                PacketType::Connect => Packet::Connect(frame.read(ConnectView::decode)?),
-                PacketType::ConnAck => Packet::ConnAck(frame.read(ConnAck::decode)?),
-                PacketType::Publish => Packet::Publish(frame.publish()?),
-                PacketType::PubAck => Packet::PubAck(frame.read(PubAck::decode)?),
-                PacketType::PubRec => Packet::PubRec(frame.read(PubRec::decode)?),
-                PacketType::PubRel => Packet::PubRel(frame.read(PubRel::decode)?),
-                PacketType::PubComp => Packet::PubComp(frame.read(PubComp::decode)?),
-                PacketType::Subscribe => Packet::Subscribe(frame.read(Subscribe::decode)?),
-                PacketType::SubAck => Packet::SubAck(frame.read(SubAck::decode)?),
-                PacketType::Unsubscribe => Packet::Unsubscribe(frame.read(Unsubscribe::decode)?),
-                PacketType::UnsubAck => Packet::UnsubAck(frame.read(UnsubAck::decode)?),
-                PacketType::PingReq => frame.ping(Packet::PingReq)?,
-                PacketType::PingResp => frame.ping(Packet::PingResp)?,
-                PacketType::Disconnect => Packet::Disconnect(frame.read(Disconnect::decode)?),
-                PacketType::Auth => Packet::Auth(frame.read(Auth::decode)?),
-            })
+        self.packet(bytes, Sender::Either, |frame| match frame.packet_type() {
+            Some(PacketType::Connect) => frame.read_apart(ConnectView::decode, Packet::Connect),
+            Some(PacketType::ConnAck) => frame.read_apart(ConnAck::decode, Packet::ConnAck),
+            Some(PacketType::Publish) => frame.publish(Packet::Publish),
+            Some(PacketType::PubAck) => frame.read(PubAck::decode, Packet::PubAck),
+            Some(PacketType::PubRec) => frame.read(PubRec::decode, Packet::PubRec),
+            Some(PacketType::PubRel) => frame.read(PubRel::decode, Packet::PubRel),
+            Some(PacketType::PubComp) => frame.read(PubComp::decode, Packet::PubComp),
+            Some(PacketType::Subscribe) => frame.read_apart(Subscribe::decode, Packet::Subscribe),
+            Some(PacketType::SubAck) => frame.read_apart(SubAck::decode, Packet::SubAck),
+            Some(PacketType::Unsubscribe) => {
+                frame.read_apart(Unsubscribe::decode, Packet::Unsubscribe)
+            }
+            Some(PacketType::UnsubAck) => frame.read_apart(UnsubAck::decode, Packet::UnsubAck),
+            Some(PacketType::PingReq) => frame.complete(Packet::PingReq),
+            Some(PacketType::PingResp) => frame.complete(Packet::PingResp),
+            Some(PacketType::Disconnect) => {
+                frame.read_apart(Disconnect::decode, Packet::Disconnect)
+            }
+            Some(PacketType::Auth) => frame.read_apart(Auth::decode, Packet::Auth),
+            None => frame.wrong_side(),
         })
     }
 
@@ -218,26 +226,35 @@ impl Decoder {
         &self,
         bytes: &'a [u8],
         sender: Sender,
-        decode: impl FnOnce(&mut Frame<'a>) -> Result<T, Broken>,
+        decode: impl FnOnce(Frame<'a>) -> Result<Decoded<T>, DecodeError>,
     ) -> Result<Decoded<T>, DecodeError> {
-        let header = match FixedHeader::decode(bytes)? {
-            Decoded::NeedMore(bytes) => return Ok(Decoded::NeedMore(bytes)),
-            Decoded::Complete { packet, .. } => packet,
+        // Most lengths take one byte, nearly all others two.
+        let (first, header_len, remaining) = match *bytes {
+            [first, len, ..] if len < 0x80 => (first, 2, u32::from(len)),
+            [first, low, high, ..] if high < 0x80 && high > 0 => {
+                (first, 3, u32::from(low & 0x7f) | u32::from(high) << 7)
+            }
+            _ => match FixedHeader::decode(bytes)? {
+                Decoded::NeedMore(bytes) => return Ok(Decoded::NeedMore(bytes)),
+                Decoded::Complete { packet, len } => {
+                    (packet.first_byte(), len, packet.remaining_length)
+                }
+            },
         };
-        self.check_header(header, sender)?;
-        let len = header.frame_len();
-        let Some(body) = bytes.get(usize::from(header.header_len)..len) else {
+        let total = remaining + header_len as u32;
+        if total > self.maximum_packet_size || !admits(first, remaining, sender, self.version) {
+            return Err(self.refused(bytes, sender));
+        }
+        let len = to_usize(total);
+        let Some(body) = bytes.get(header_len..len) else {
             return Ok(Decoded::NeedMore(len));
         };
-        let mut frame = Frame {
-            header,
+        decode(Frame {
+            first,
             body: Reader::new(body, len),
+            len,
             cx: self.context(sender),
-        };
-        match decode(&mut frame) {
-            Ok(packet) => Ok(Decoded::Complete { packet, len }),
-            Err(_) => Err(frame.body.error()),
-        }
+        })
     }
 
     #[inline]
@@ -249,8 +266,21 @@ impl Decoder {
         }
     }
 
+    /// Which rule the front of `bytes` breaks, before a byte behind the fixed header is looked at.
+    #[cold]
+    fn refused(&self, bytes: &[u8], sender: Sender) -> DecodeError {
+        match FixedHeader::decode(bytes) {
+            Ok(Decoded::Complete { packet, .. }) => self.check_header(packet, sender).err(),
+            Ok(Decoded::NeedMore(_)) => None,
+            Err(error) => Some(error),
+        }
+        .unwrap_or(DecodeError {
+            rule: RuleId::PacketTypeReserved,
+            at: 0,
+        })
+    }
+
     /// Refuses what can be refused before a byte behind the fixed header has arrived.
-    #[inline]
     fn check_header(&self, header: FixedHeader, sender: Sender) -> Result<(), DecodeError> {
         if header.total() > self.maximum_packet_size {
             return Err(DecodeError {
@@ -258,10 +288,13 @@ impl Decoder {
                 at: 1,
             });
         }
-        if let Some(rule) = broken_first_byte(header, sender, self.version) {
+        let FixedHeader {
+            packet_type, flags, ..
+        } = header;
+        if let Some(rule) = broken_first_byte(packet_type, flags, sender, self.version) {
             return Err(DecodeError { rule, at: 0 });
         }
-        match longest_body(header.packet_type, self.version) {
+        match longest_body(packet_type, self.version) {
             Some(longest) if longest < header.remaining_length => Err(DecodeError {
                 rule: RuleId::TrailingBytes,
                 at: u32::from(header.header_len) + longest,

@@ -1,62 +1,13 @@
 //! Frames: what is known of a packet before its fields are read.
 
+use crate::admission::Sender;
 use crate::header::{FixedHeader, PacketType};
-use crate::packet::{DUP, Publish};
-use crate::place::{self, Places};
+use crate::packet::Publish;
+use crate::place::Places;
 use crate::property::{Limits, Properties};
 use crate::varint::{self, VarInt};
 use crate::wire::{Broken, Reader, to_u32, to_usize};
-use crate::{RuleId, Version};
-
-/// Who sent a packet, as far as the reader knows.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Sender {
-    Client,
-    Server,
-    Either,
-}
-
-impl Sender {
-    /// Whether this side sends packets of the type; of AUTH the version has been checked.
-    #[inline]
-    pub(crate) const fn sends(self, packet_type: PacketType, version: Version) -> bool {
-        match packet_type {
-            PacketType::Connect
-            | PacketType::Subscribe
-            | PacketType::Unsubscribe
-            | PacketType::PingReq => !matches!(self, Self::Server),
-            PacketType::ConnAck
-            | PacketType::SubAck
-            | PacketType::UnsubAck
-            | PacketType::PingResp => !matches!(self, Self::Client),
-            PacketType::Disconnect => version.is_v5() || !matches!(self, Self::Server),
-            PacketType::Publish
-            | PacketType::PubAck
-            | PacketType::PubRec
-            | PacketType::PubRel
-            | PacketType::PubComp
-            | PacketType::Auth => true,
-        }
-    }
-
-    #[inline]
-    pub(crate) const fn publish(self) -> Places {
-        match self {
-            Self::Client => place::PUBLISH_FROM_CLIENT,
-            Self::Server => place::PUBLISH_FROM_SERVER,
-            Self::Either => place::PUBLISH,
-        }
-    }
-
-    #[inline]
-    pub(crate) const fn disconnect(self) -> Places {
-        match self {
-            Self::Client => place::DISCONNECT_FROM_CLIENT,
-            Self::Server => place::DISCONNECT_FROM_SERVER,
-            Self::Either => place::DISCONNECT,
-        }
-    }
-}
+use crate::{DecodeError, Decoded, RuleId, Version};
 
 /// What the packets need to know when they are read.
 #[derive(Clone, Copy, Debug)]
@@ -97,95 +48,75 @@ impl Context {
 
 /// A packet that is there in full and about to be taken apart.
 pub(crate) struct Frame<'a> {
-    pub(crate) header: FixedHeader,
+    /// The first byte, which is admitted.
+    pub(crate) first: u8,
     pub(crate) body: Reader<'a>,
+    /// Bytes of the whole packet.
+    pub(crate) len: usize,
     pub(crate) cx: Context,
 }
 
 impl<'a> Frame<'a> {
-    /// Reads the body with `decode` and makes sure that nothing is left of it.
+    /// `None` for a number that is never admitted.
     #[inline(always)]
-    pub(crate) fn read<T>(
-        &mut self,
-        decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<T, Broken>,
-    ) -> Result<T, Broken> {
-        let packet = decode(&mut self.body, self.cx)?;
-        self.body.finish()?;
-        Ok(packet)
+    pub(crate) fn packet_type(&self) -> Option<PacketType> {
+        PacketType::from_u8(self.first >> 4)
     }
 
+    /// Reads the body with `decode`, makes sure that nothing is left of it, and wraps the packet.
+    ///
+    /// Each kind of packet is put where the caller wants it in one step, without a stop at a place that is fit for all of them.
     #[inline(always)]
-    pub(crate) fn publish(&mut self) -> Result<Publish<'a>, Broken> {
-        Publish::decode(&mut self.body, self.header.flags, self.cx)
-    }
-
-    #[inline(always)]
-    pub(crate) fn ping<T>(&mut self, packet: T) -> Result<T, Broken> {
-        self.body.finish().map(|()| packet)
-    }
-
-    /// For the packets that the check of the header has refused already.
-    #[cold]
-    pub(crate) fn wrong_side<T>(&mut self) -> Result<T, Broken> {
-        Err(self.body.broken(RuleId::PacketFromWrongSide, 0))
-    }
-}
-
-/// The rule that packet type or flags of the first byte break.
-#[inline]
-pub(crate) fn broken_first_byte(
-    header: FixedHeader,
-    sender: Sender,
-    version: Version,
-) -> Option<RuleId> {
-    // MQTT 3.1 allows DUP on the packets that it sends again.
-    let (dup, flags) = (version == Version::V31, header.flags);
-    let resent = if dup { flags & !DUP } else { flags };
-    let (fixed, rule) = match header.packet_type {
-        PacketType::Publish if flags & 0x06 == 0x06 => return Some(RuleId::PublishQoS),
-        PacketType::Publish if flags & 0x0e == DUP && !dup => return Some(RuleId::DupAtMostOnce),
-        PacketType::Publish => return None,
-        PacketType::Auth if !version.is_v5() => return Some(RuleId::PacketTypeReserved),
-        packet_type if !sender.sends(packet_type, version) => {
-            return Some(RuleId::PacketFromWrongSide);
+    pub(crate) fn read<T, P>(
+        mut self,
+        decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<P, Broken>,
+        wrap: impl FnOnce(P) -> T,
+    ) -> Result<Decoded<T>, DecodeError> {
+        match decode(&mut self.body, self.cx) {
+            Ok(packet) if self.body.is_empty() => self.complete(wrap(packet)),
+            Ok(_) => Err(DecodeError {
+                rule: RuleId::TrailingBytes,
+                at: self.body.at(),
+            }),
+            Err(_) => Err(self.body.error()),
         }
-        PacketType::PubRel => (resent == 2, RuleId::PubRelFlags),
-        PacketType::Subscribe => (resent == 2, RuleId::SubscribeFlags),
-        PacketType::Unsubscribe => (resent == 2, RuleId::UnsubscribeFlags),
-        PacketType::Disconnect => (flags == 0, RuleId::DisconnectFlags),
-        PacketType::Auth => (flags == 0, RuleId::AuthFlags),
-        PacketType::Connect
-        | PacketType::ConnAck
-        | PacketType::PubAck
-        | PacketType::PubRec
-        | PacketType::PubComp
-        | PacketType::SubAck
-        | PacketType::UnsubAck
-        | PacketType::PingReq
-        | PacketType::PingResp => (flags == 0, RuleId::HeaderFlags),
-    };
-    if fixed { None } else { Some(rule) }
-}
+    }
 
-/// Bytes behind the fixed header of a packet that has a fixed length.
-#[inline]
-pub(crate) const fn longest_body(packet_type: PacketType, version: Version) -> Option<u32> {
-    match packet_type {
-        PacketType::PingReq | PacketType::PingResp => Some(0),
-        _ if version.is_v5() => None,
-        PacketType::Disconnect => Some(0),
-        PacketType::ConnAck
-        | PacketType::PubAck
-        | PacketType::PubRec
-        | PacketType::PubRel
-        | PacketType::PubComp
-        | PacketType::UnsubAck => Some(2),
-        PacketType::Connect
-        | PacketType::Publish
-        | PacketType::Subscribe
-        | PacketType::SubAck
-        | PacketType::Unsubscribe
-        | PacketType::Auth => None,
+    /// The same in a function of its own: what few packets need costs the others nothing.
+    #[inline(never)]
+    pub(crate) fn read_apart<T, P>(
+        self,
+        decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<P, Broken>,
+        wrap: impl FnOnce(P) -> T,
+    ) -> Result<Decoded<T>, DecodeError> {
+        self.read(decode, wrap)
+    }
+
+    #[inline(always)]
+    pub(crate) fn publish<T>(
+        mut self,
+        wrap: impl FnOnce(Publish<'a>) -> T,
+    ) -> Result<Decoded<T>, DecodeError> {
+        match Publish::decode(&mut self.body, self.first, self.cx) {
+            Ok(packet) => self.complete(wrap(packet)),
+            Err(_) => Err(self.body.error()),
+        }
+    }
+
+    /// PINGREQ and PINGRESP, which are nothing but a fixed header.
+    #[inline(always)]
+    pub(crate) const fn complete<T>(self, packet: T) -> Result<Decoded<T>, DecodeError> {
+        let len = self.len;
+        Ok(Decoded::Complete { packet, len })
+    }
+
+    /// For the packets that are not admitted.
+    #[cold]
+    pub(crate) fn wrong_side<T>(self) -> Result<Decoded<T>, DecodeError> {
+        Err(DecodeError {
+            rule: RuleId::PacketFromWrongSide,
+            at: 0,
+        })
     }
 }
 

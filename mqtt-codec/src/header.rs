@@ -124,6 +124,12 @@ impl FixedHeader {
         to_usize(self.total())
     }
 
+    /// Packet type and flags as they were read.
+    #[inline]
+    pub(crate) const fn first_byte(&self) -> u8 {
+        (self.packet_type as u8) << 4 | self.flags
+    }
+
     /// Bytes of the whole packet.
     #[inline]
     pub(crate) const fn total(&self) -> u32 {

@@ -113,6 +113,7 @@
 #![no_std]
 #![deny(clippy::indexing_slicing)]
 
+mod admission;
 mod decode;
 mod encode;
 mod error;
@@ -125,6 +126,7 @@ mod qos;
 mod reason;
 mod rule;
 mod sink;
+mod text;
 mod value;
 mod varint;
 mod version;

@@ -1,6 +1,7 @@
 //! Writes fields, or measures them: the only place that puts a packet together.
 
-use crate::wire::{has_nul, to_u32};
+use crate::text::has_nul;
+use crate::wire::to_u32;
 use crate::{EncodeError, varint};
 
 /// Where the fields of a packet go. The same code that writes a packet thus measures it.

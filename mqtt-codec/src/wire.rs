@@ -1,5 +1,6 @@
 //! Reads fields from bytes: the only place that takes a packet apart.
 
+use crate::text::{has_nul, is_plain};
 use crate::varint::{self, VarInt};
 use crate::{DecodeError, PacketId, RuleId};
 
@@ -55,20 +56,20 @@ impl<'a> Reader<'a> {
         self.error
     }
 
-    /// Notes the broken rule.
-    #[cold]
+    /// Notes the broken rule. Inlined, so that a reader of a hot path need not be in memory.
+    #[inline(always)]
     pub(crate) fn broken(&mut self, rule: RuleId, at: u32) -> Broken {
         self.error = DecodeError { rule, at };
         Broken(())
     }
 
     /// Notes the rule broken at the next byte.
-    #[cold]
+    #[inline(always)]
     pub(crate) fn broken_here(&mut self, rule: RuleId) -> Broken {
         self.broken(rule, self.at())
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Broken> {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
             return Err(self.broken_here(RuleId::Truncated));
@@ -78,7 +79,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader of the next `len` bytes alone, which a broken rule is to be adopted from.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn part(&mut self, len: u32) -> Result<Self, Broken> {
         let bytes = self.take(to_usize(len))?;
         let end = self.at();
@@ -89,12 +90,12 @@ impl<'a> Reader<'a> {
     }
 
     /// Takes over the rule that was broken in a part.
-    #[cold]
+    #[inline(always)]
     pub(crate) fn adopt(&mut self, part: &Self) {
         self.error = part.error;
     }
 
-    #[inline]
+    #[inline(always)]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
         let Some((taken, rest)) = self.rest.split_first_chunk() else {
             return Err(self.broken_here(RuleId::Truncated));
@@ -103,13 +104,13 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u8(&mut self) -> Result<u8, Broken> {
         let [byte] = self.array()?;
         Ok(byte)
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn u16(&mut self) -> Result<u16, Broken> {
         Ok(u16::from_be_bytes(self.array()?))
     }
@@ -120,7 +121,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A Variable Byte Integer in its shortest form.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn varint(&mut self) -> Result<u32, Broken> {
         match varint::decode(self.rest) {
             VarInt::Value(value, len) => self.take(len).map(|_| value),
@@ -131,14 +132,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Two bytes of length and as many bytes as they say.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn binary(&mut self) -> Result<&'a [u8], Broken> {
         let len = self.u16()?;
         self.take(usize::from(len))
     }
 
     /// A UTF-8 string without U+0000; anything else is kept as it is, a BOM included.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<&'a str, Broken> {
         let bytes = self.binary()?;
         match core::str::from_utf8(bytes) {
@@ -165,18 +166,14 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// Which of the two rules the string just read breaks, and at which byte of it.
-    #[cold]
+    /// Notes which of the two rules the string just read breaks, and at which byte of it.
+    #[inline(always)]
     fn bad_string(&mut self, bytes: &[u8]) -> Broken {
-        let (rule, offset) = match core::str::from_utf8(bytes) {
-            Err(error) => (RuleId::Utf8Invalid, error.valid_up_to()),
-            Ok(text) => (RuleId::NulInString, text.find('\0').unwrap_or(0)),
-        };
-        let behind = to_u32(bytes.len().saturating_sub(offset));
+        let (rule, behind) = broken_string(bytes);
         self.broken(rule, self.at().saturating_sub(behind))
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, Broken> {
         let at = self.at();
         match PacketId::new(self.u16()?) {
@@ -184,16 +181,16 @@ impl<'a> Reader<'a> {
             None => Err(self.broken(RuleId::PacketIdZero, at)),
         }
     }
+}
 
-    /// The packet must end here.
-    #[inline]
-    pub(crate) fn finish(&mut self) -> Result<(), Broken> {
-        if self.rest.is_empty() {
-            Ok(())
-        } else {
-            Err(self.broken_here(RuleId::TrailingBytes))
-        }
-    }
+/// Which of the two rules for strings is broken, and how many bytes before the end.
+#[cold]
+fn broken_string(bytes: &[u8]) -> (RuleId, u32) {
+    let (rule, offset) = match core::str::from_utf8(bytes) {
+        Err(error) => (RuleId::Utf8Invalid, error.valid_up_to()),
+        Ok(text) => (RuleId::NulInString, text.find('\0').unwrap_or(0)),
+    };
+    (rule, to_u32(bytes.len().saturating_sub(offset)))
 }
 
 /// A length of the protocol in memory; where that has 16 bits, one that no slice reaches.
@@ -210,42 +207,6 @@ pub(crate) const fn to_usize(len: u32) -> usize {
 #[inline]
 pub(crate) fn to_u32(len: usize) -> u32 {
     u32::try_from(len).unwrap_or(u32::MAX)
-}
-
-/// A one in each byte of a word.
-const LOW: usize = usize::MAX / 0xff;
-/// The highest bit of each byte of a word.
-const HIGH: usize = LOW << 7;
-
-/// Whether a byte is zero.
-#[inline]
-pub(crate) fn has_nul(bytes: &[u8]) -> bool {
-    any_word(bytes, |word| word.wrapping_sub(LOW) & !word & HIGH != 0)
-}
-
-/// Whether all bytes are ASCII and none is zero, as in most strings.
-#[inline]
-fn is_plain(bytes: &[u8]) -> bool {
-    !any_word(bytes, |word| (word.wrapping_sub(LOW) | word) & HIGH != 0)
-}
-
-/// Whether the test is true of a word of `bytes`, or of a few of them filled up with ones. Strings are
-/// short: the words at both ends overlap, and there is no loop over single bytes but below four.
-#[inline]
-fn any_word(bytes: &[u8], test: impl Fn(usize) -> bool) -> bool {
-    const WORD: usize = size_of::<usize>();
-    if let Some(last) = bytes.last_chunk::<WORD>() {
-        let (words, _) = bytes.as_chunks::<WORD>();
-        return test(usize::from_ne_bytes(*last))
-            || words.iter().any(|word| test(usize::from_ne_bytes(*word)));
-    }
-    let filled = |value: usize, mask: usize| test(value | (LOW & !mask));
-    match (bytes.first_chunk(), bytes.last_chunk()) {
-        (Some(first), Some(last)) => [first, last]
-            .iter()
-            .any(|half| filled(u32::from_ne_bytes(**half) as usize, u32::MAX as usize)),
-        _ => bytes.iter().any(|byte| filled(usize::from(*byte), 0xff)),
-    }
 }
 
 #[cfg(test)]
@@ -291,38 +252,5 @@ mod tests {
     #[test]
     fn a_byte_order_mark_is_kept() {
         assert_eq!(string("\0\x04\u{feff}a".as_bytes()), Ok("\u{feff}a"));
-    }
-
-    #[test]
-    fn plain_strings_are_ascii_without_nul() {
-        for len in 0..40 {
-            let mut bytes = [0x7f_u8; 40];
-            let bytes = bytes.get_mut(..len).expect("len is below 40");
-            for fine in [0x01, 0x7f] {
-                bytes.fill(fine);
-                assert!(is_plain(bytes));
-                for at in 0..len {
-                    for wrong in [0x00, 0x80, 0xff] {
-                        *bytes.get_mut(at).expect("at is below len") = wrong;
-                        assert!(!is_plain(bytes), "{len} {at}");
-                    }
-                    *bytes.get_mut(at).expect("at is below len") = fine;
-                }
-            }
-        }
-    }
-
-    #[test]
-    fn has_nul_sees_every_position() {
-        for len in 0..40 {
-            let mut bytes = [0x80_u8; 40];
-            let bytes = bytes.get_mut(..len).expect("len is below 40");
-            assert!(!has_nul(bytes));
-            for at in 0..len {
-                bytes.fill(0x01);
-                *bytes.get_mut(at).expect("at is below len") = 0;
-                assert!(has_nul(bytes), "{len} {at}");
-            }
-        }
     }
 }

@@ -30,13 +30,16 @@ macro_rules! acks {
                     Self { packet_id, reason: ReasonCode::SUCCESS, properties: Properties::EMPTY }
                 }
 
-                #[inline]
+                #[inline(always)]
                 pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
                     let packet_id = reader.packet_id()?;
                     if reader.is_empty() {
                         return Ok(Self::new(packet_id));
                     }
-                    let (reason, properties) = decode_outcome(reader, cx, place::$place, RuleId::$rule)?;
+                    let mut tail = *reader;
+                    let outcome = decode_outcome(&mut tail, cx, place::$place, RuleId::$rule);
+                    *reader = tail;
+                    let (reason, properties) = outcome?;
                     Ok(Self { packet_id, reason, properties })
                 }
             }
@@ -79,6 +82,7 @@ acks! {
 
 /// A reason code and, unless the packet ends behind it, properties: the tail that the four packets
 /// here and DISCONNECT and AUTH share. The packet has been found to go on.
+#[inline(never)]
 pub(super) fn decode_outcome<'a>(
     reader: &mut Reader<'a>,
     cx: Context,

@@ -1,8 +1,9 @@
 //! AUTH: one step of enhanced authentication.
 
 use super::ack::{check_outcome, decode_outcome, write_outcome};
+use crate::admission::Sender;
 use crate::encode::{Layout, impl_encode};
-use crate::frame::{Context, Sender};
+use crate::frame::Context;
 use crate::place;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};

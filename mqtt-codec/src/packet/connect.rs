@@ -171,6 +171,7 @@ const _: () = assert!(size_of::<ConnectView<'_>>() <= 56);
 
 impl<'a> ConnectView<'a> {
     /// Reads what follows the fixed header; the version in the packet counts, not that of `cx`.
+    #[inline]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let (version, bridge) = decode_protocol(reader)?;
         let cx = cx.with_version(version);

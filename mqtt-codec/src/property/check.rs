@@ -51,7 +51,7 @@ impl Seen {
 
 impl<'a> Properties<'a> {
     /// Reads the length of the properties and then the properties, and checks all of them.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'a>, limits: Limits) -> Result<(Self, Seen), Broken> {
         let len = reader.varint()?;
         if len == 0 {
@@ -104,6 +104,7 @@ impl<'a> Properties<'a> {
     }
 }
 
+#[inline(never)]
 fn check(reader: &mut Reader<'_>, limits: Limits) -> Result<Seen, Broken> {
     let mut seen = Seen::default();
     let mut user_properties = 0;
