@@ -63,6 +63,12 @@ impl<'a> Reader<'a> {
         Broken(())
     }
 
+    /// Notes the rule broken at the front of `rest`, which was what [`rest`](Self::rest) gave earlier.
+    #[inline(always)]
+    pub(crate) fn broken_at(&mut self, rule: RuleId, rest: &[u8]) -> Broken {
+        self.broken(rule, self.end.saturating_sub(to_u32(rest.len())))
+    }
+
     /// Notes the rule broken at the next byte.
     #[inline(always)]
     pub(crate) fn broken_here(&mut self, rule: RuleId) -> Broken {
@@ -78,7 +84,7 @@ impl<'a> Reader<'a> {
         Ok(taken)
     }
 
-    /// A reader of the next `len` bytes alone, which a broken rule is to be adopted from.
+    /// A reader of the next `len` bytes alone.
     #[inline(always)]
     pub(crate) fn part(&mut self, len: u32) -> Result<Self, Broken> {
         let bytes = self.take(to_usize(len))?;
@@ -87,12 +93,6 @@ impl<'a> Reader<'a> {
             end,
             ..Self::new(bytes, 0)
         })
-    }
-
-    /// Takes over the rule that was broken in a part.
-    #[inline(always)]
-    pub(crate) fn adopt(&mut self, part: &Self) {
-        self.error = part.error;
     }
 
     #[inline(always)]
@@ -149,20 +149,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks a string that is read later.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn skip_string(&mut self) -> Result<(), Broken> {
         let bytes = self.binary()?;
-        if is_plain(bytes) {
+        if is_plain(bytes) || is_string(bytes) {
             Ok(())
         } else {
-            self.check_string(bytes)
-        }
-    }
-
-    fn check_string(&mut self, bytes: &[u8]) -> Result<(), Broken> {
-        match core::str::from_utf8(bytes) {
-            Ok(_) if !has_nul(bytes) => Ok(()),
-            _ => Err(self.bad_string(bytes)),
+            Err(self.bad_string(bytes))
         }
     }
 
@@ -181,6 +174,12 @@ impl<'a> Reader<'a> {
             None => Err(self.broken(RuleId::PacketIdZero, at)),
         }
     }
+}
+
+/// Whether bytes that are not plain are a string nonetheless.
+#[inline(never)]
+fn is_string(bytes: &[u8]) -> bool {
+    core::str::from_utf8(bytes).is_ok() && !has_nul(bytes)
 }
 
 /// Which of the two rules for strings is broken, and how many bytes before the end.

@@ -1,9 +1,9 @@
 //! Checks properties once, when they are read and when they are about to be written.
 
-use super::Properties;
 use super::table::{self, Kind, Row};
+use super::{Properties, iter};
 use crate::place::{self, Places};
-use crate::wire::{Broken, Reader};
+use crate::wire::{Broken, Reader, to_u32, to_usize};
 use crate::{DecodeError, EncodeError, RuleId};
 
 /// What the properties of a packet are checked against.
@@ -57,14 +57,10 @@ impl<'a> Properties<'a> {
         if len == 0 {
             return Ok((Self::EMPTY, Seen::default()));
         }
-        let mut part = reader.part(len)?;
-        let properties = Self::stored(part.rest());
-        match check(&mut part, limits) {
-            Ok(seen) => Ok((properties, seen)),
-            Err(broken) => {
-                reader.adopt(&part);
-                Err(broken)
-            }
+        let bytes = reader.take(to_usize(len))?;
+        match check(bytes, reader.at(), limits) {
+            Ok(seen) => Ok((Self::stored(bytes), seen)),
+            Err(error) => Err(reader.broken(error.rule, error.at)),
         }
     }
 
@@ -77,11 +73,7 @@ impl<'a> Properties<'a> {
             places: place::PUBLISH,
             user_properties: u16::MAX,
         };
-        let mut reader = Reader::new(bytes, bytes.len());
-        match check(&mut reader, limits) {
-            Ok(_) => Ok(Self::stored(bytes)),
-            Err(_) => Err(reader.error()),
-        }
+        check(bytes, to_u32(bytes.len()), limits).map(|_| Self::stored(bytes))
     }
 
     /// Whether a list may be written there; wire properties were checked when they were read.
@@ -104,44 +96,50 @@ impl<'a> Properties<'a> {
     }
 }
 
+/// Checks the properties in `bytes`, the last byte of which is followed by offset `end` of the packet.
 #[inline(never)]
-fn check(reader: &mut Reader<'_>, limits: Limits) -> Result<Seen, Broken> {
+fn check(bytes: &[u8], end: u32, limits: Limits) -> Result<Seen, DecodeError> {
+    let mut reader = Reader::new(bytes, to_usize(end));
     let mut seen = Seen::default();
+    match check_all(&mut reader, &mut seen, limits) {
+        Err(_) => Err(reader.error()),
+        Ok(()) if seen.authentication_data() && !seen.authentication_method() => {
+            Err(data_alone(bytes, end))
+        }
+        Ok(()) => Ok(seen),
+    }
+}
+
+#[inline(always)]
+fn check_all(reader: &mut Reader<'_>, seen: &mut Seen, limits: Limits) -> Result<(), Broken> {
     let mut user_properties = 0;
-    let mut data_at = 0;
     while !reader.is_empty() {
-        let at = reader.at();
+        let property = reader.rest();
         let id = reader.u8()?;
         let row = table::row(id);
         if row.places & limits.places == 0 {
-            return Err(reader.broken(misplaced(id, row, limits.places), at));
+            return Err(reader.broken_at(misplaced(id, row, limits.places), property));
         }
         if seen.again(id) && row.repeats & limits.places == 0 {
-            return Err(reader.broken(RuleId::PropertyRepeated, at));
+            return Err(reader.broken_at(RuleId::PropertyRepeated, property));
         }
-        if id == table::USER_PROPERTY {
+        if row.kind == Kind::Pair {
             let most = limits.user_properties;
             #[cfg(mutation = "fuzz-will-users")]
             let most = most.saturating_add(u16::from(limits.places == place::WILL));
             if user_properties == most {
-                return Err(reader.broken(RuleId::TooManyUserProperties, at));
+                return Err(reader.broken_at(RuleId::TooManyUserProperties, property));
             }
             user_properties += 1;
         }
-        if id == table::AUTHENTICATION_DATA {
-            data_at = at;
-        }
         check_value(reader, row.kind)?;
     }
-    if seen.authentication_data() && !seen.authentication_method() {
-        return Err(reader.broken(RuleId::AuthenticationDataAlone, data_at));
-    }
-    Ok(seen)
+    Ok(())
 }
 
-#[inline]
+#[inline(always)]
 fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<(), Broken> {
-    let at = reader.at();
+    let value = reader.rest();
     let broken = match kind {
         Kind::Bit => (reader.u8()? > 1).then_some(RuleId::PropertyByteRange),
         Kind::U16 => reader.u16().map(|_| None)?,
@@ -150,12 +148,12 @@ fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<(), Broken> {
         Kind::TopicAlias => (reader.u16()? == 0).then_some(RuleId::TopicAliasZero),
         Kind::MaximumPacketSize => (reader.u32()? == 0).then_some(RuleId::MaximumPacketSizeZero),
         Kind::SubscriptionId => (reader.varint()? == 0).then_some(RuleId::SubscriptionIdZero),
-        Kind::String => reader.skip_string().map(|()| None)?,
         Kind::Topic => match reader.string()? {
             "" => Some(RuleId::ResponseTopicEmpty),
             topic => table::has_wildcard(topic).then_some(RuleId::ResponseTopicWildcard),
         },
         Kind::Binary => reader.binary().map(|_| None)?,
+        Kind::String => reader.skip_string().map(|()| None)?,
         Kind::Pair => {
             reader.skip_string()?;
             reader.skip_string().map(|()| None)?
@@ -164,7 +162,18 @@ fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<(), Broken> {
     };
     match broken {
         None => Ok(()),
-        Some(rule) => Err(reader.broken(rule, at)),
+        Some(rule) => Err(reader.broken_at(rule, value)),
+    }
+}
+
+/// Where the authentication data is that has no method beside it.
+#[cold]
+fn data_alone(bytes: &[u8], end: u32) -> DecodeError {
+    let value = iter::find(bytes, table::AUTHENTICATION_DATA);
+    let behind = value.map_or(0, |reader| to_u32(reader.rest().len()).saturating_add(1));
+    DecodeError {
+        rule: RuleId::AuthenticationDataAlone,
+        at: end.saturating_sub(behind),
     }
 }
 
