@@ -1,8 +1,8 @@
-//! Writing packets: measured first, then written in one pass that cannot fail.
+//! Writing packets: counted first, then written and looked at in one pass.
 
+use crate::sink::{Count, Sink, Writer};
 #[cfg(feature = "bytes")]
-use crate::sink::WriteTo;
-use crate::sink::{Count, Measure, Sink, Writer};
+use crate::sink::{Inspect, WriteTo};
 use crate::{EncodeError, Version, varint, wire};
 
 /// The bytes of a PINGREQ, the same in all versions.
@@ -16,11 +16,17 @@ pub(crate) trait Layout {
     /// The first byte: packet type and flags.
     fn first_byte(&self) -> u8;
 
-    /// Whether this version can carry the packet, apart from what `Measure` finds.
+    /// Whether this version can carry the packet, apart from what a look at its fields finds.
     fn check(&self, version: Version) -> Result<(), EncodeError>;
 
     /// Everything behind the fixed header.
     fn body<S: Sink>(&self, version: Version, sink: &mut S);
+
+    /// The whole packet where it is one of four bytes, as nearly all acknowledgements are.
+    #[inline(always)]
+    fn shortest(&self, _version: Version) -> Option<[u8; 4]> {
+        None
+    }
 
     /// Bytes that belong to the packet and are written elsewhere.
     #[inline]
@@ -30,7 +36,7 @@ pub(crate) trait Layout {
 }
 
 /// Bytes behind the fixed header that `body` writes.
-#[inline]
+#[inline(always)]
 fn body_len(packet: &impl Layout, version: Version) -> usize {
     let mut count = Count::default();
     packet.body(version, &mut count);
@@ -52,17 +58,18 @@ fn frame_len(remaining: u32, body: usize) -> usize {
 /// Bytes that `encode` writes.
 #[inline]
 pub(crate) fn encoded_len(packet: &impl Layout, version: Version) -> usize {
+    if let Some(bytes) = packet.shortest(version) {
+        return bytes.len();
+    }
     let body = body_len(packet, version);
     frame_len(remaining_len(packet, body), body)
 }
 
-/// Checks the packet, and gives its remaining length and the bytes to be written.
-#[inline]
+/// Checks the packet but for its fields, and gives its remaining length and the bytes to be written.
+#[inline(always)]
 fn measure(packet: &impl Layout, version: Version) -> Result<(u32, usize), EncodeError> {
     packet.check(version)?;
-    let mut measure = Measure::default();
-    packet.body(version, &mut measure);
-    let body = measure.finish()?;
+    let body = body_len(packet, version);
     let remaining = remaining_len(packet, body);
     if remaining > varint::MAX {
         return Err(EncodeError::TooLong);
@@ -70,7 +77,7 @@ fn measure(packet: &impl Layout, version: Version) -> Result<(u32, usize), Encod
     Ok((remaining, frame_len(remaining, body)))
 }
 
-#[inline]
+#[inline(always)]
 fn write<S: Sink>(packet: &impl Layout, version: Version, remaining: u32, sink: &mut S) {
     sink.u8(packet.first_byte());
     sink.varint(remaining);
@@ -78,18 +85,27 @@ fn write<S: Sink>(packet: &impl Layout, version: Version, remaining: u32, sink: 
 }
 
 /// Writes the packet to the front of `buffer` and gives its length.
-#[inline]
+#[inline(always)]
 pub(crate) fn encode(
     packet: &impl Layout,
     version: Version,
     buffer: &mut [u8],
 ) -> Result<usize, EncodeError> {
+    if let Some(bytes) = packet.shortest(version) {
+        let needed = bytes.len();
+        let Some(room) = buffer.first_chunk_mut() else {
+            return Err(EncodeError::TooSmall { needed });
+        };
+        *room = bytes;
+        return Ok(needed);
+    }
     let (remaining, needed) = measure(packet, version)?;
     let Some(room) = buffer.get_mut(..needed) else {
         return Err(EncodeError::TooSmall { needed });
     };
-    write(packet, version, remaining, &mut Writer::new(room));
-    Ok(needed)
+    let mut writer = Writer::new(room);
+    write(packet, version, remaining, &mut writer);
+    writer.finish().map(|()| needed)
 }
 
 #[cfg(feature = "bytes")]
@@ -117,6 +133,9 @@ pub(crate) fn encode_to(
     buffer: &mut impl bytes::BufMut,
 ) -> Result<usize, EncodeError> {
     let (remaining, needed) = measure(packet, version)?;
+    let mut inspect = Inspect::default();
+    packet.body(version, &mut inspect);
+    inspect.0.check()?;
     if buffer.remaining_mut() < needed {
         return Err(EncodeError::TooSmall { needed });
     }

@@ -1,8 +1,10 @@
 //! Writes fields, or measures them: the only place that puts a packet together.
 
+use crate::text::copy_text;
+#[cfg(feature = "bytes")]
 use crate::text::has_nul;
 use crate::wire::to_u32;
-use crate::{EncodeError, varint};
+use crate::{EncodeError, Property, varint};
 
 /// Where the fields of a packet go. The same code that writes a packet thus measures it.
 pub(crate) trait Sink {
@@ -33,7 +35,7 @@ pub(crate) trait Sink {
         self.u8(rest as u8);
     }
 
-    /// `Measure` has refused anything longer before it gets here.
+    /// Anything longer is refused, by whoever looks at the fields.
     #[inline]
     fn binary(&mut self, bytes: &[u8]) {
         self.u16(bytes.len() as u16);
@@ -47,6 +49,15 @@ pub(crate) trait Sink {
 
     /// What `write` writes, behind a Variable Byte Integer that is its length.
     fn with_len(&mut self, write: impl WriteTo);
+
+    /// Properties, one after the other.
+    #[inline]
+    fn list(&mut self, list: &[Property<'_>])
+    where
+        Self: Sized,
+    {
+        list.iter().for_each(|property| property.write(self));
+    }
 }
 
 /// Something that goes to any sink.
@@ -58,135 +69,228 @@ pub(crate) trait WriteTo {
 #[derive(Default)]
 pub(crate) struct Count(pub(crate) usize);
 
+impl Count {
+    #[inline(always)]
+    const fn add(&mut self, bytes: usize) {
+        // The slices of a program do not add up to more than 64 bits can say.
+        self.0 = if cfg!(target_pointer_width = "64") {
+            self.0.wrapping_add(bytes)
+        } else {
+            self.0.saturating_add(bytes)
+        };
+    }
+}
+
 impl Sink for Count {
-    #[inline]
+    #[inline(always)]
     fn bytes(&mut self, bytes: &[u8]) {
-        self.0 = self.0.saturating_add(bytes.len());
+        self.add(bytes.len());
     }
 
-    #[inline]
+    #[inline(always)]
     fn varint(&mut self, value: u32) {
-        self.0 = self.0.saturating_add(varint::len(value));
+        self.add(varint::len(value));
     }
 
-    #[inline]
+    #[inline(always)]
     fn with_len(&mut self, write: impl WriteTo) {
         let before = self.0;
         write.write_to(self);
-        self.varint(to_u32(self.0 - before));
+        self.varint(to_u32(self.0.wrapping_sub(before)));
+    }
+
+    #[inline(always)]
+    fn list(&mut self, list: &[Property<'_>]) {
+        self.add(count_list(list));
     }
 }
 
-/// Counts, and finds the fields that cannot be written.
-#[derive(Default)]
-pub(crate) struct Measure {
-    count: Count,
-    fault: Option<EncodeError>,
+/// Bytes of a list, counted in one place for all packets.
+#[inline(never)]
+fn count_list(list: &[Property<'_>]) -> usize {
+    let mut count = Count::default();
+    for property in list {
+        property.write(&mut count);
+    }
+    count.0
 }
 
-impl Measure {
-    /// The length, unless a field was at fault.
-    #[inline]
-    pub(crate) fn finish(self) -> Result<usize, EncodeError> {
-        match self.fault {
-            None => Ok(self.count.0),
-            Some(fault) => Err(fault),
+/// Writes a list to the front of `room`, in one place for all packets, and gives its length.
+#[inline(never)]
+fn write_list(list: &[Property<'_>], room: &mut [u8]) -> (usize, Faults) {
+    let whole = room.len();
+    let mut writer = Writer::new(room);
+    for property in list {
+        property.write(&mut writer);
+    }
+    (whole - writer.rest.len(), writer.faults)
+}
+
+/// What a look at the fields finds: those that cannot be written.
+#[derive(Clone, Copy, Default)]
+pub(crate) struct Faults(u8);
+
+impl Faults {
+    const TOO_LONG: u8 = 1;
+    const NUL: u8 = 2;
+
+    #[inline(always)]
+    const fn note(&mut self, fault: u8, is_there: bool) {
+        self.0 |= if is_there { fault } else { 0 };
+    }
+
+    #[inline(always)]
+    const fn too_long(&mut self, len: usize) {
+        self.note(Self::TOO_LONG, len > u16::MAX as usize);
+    }
+
+    #[inline(always)]
+    pub(crate) const fn check(self) -> Result<(), EncodeError> {
+        if self.0 == 0 {
+            return Ok(());
         }
+        Err(if self.0 & Self::TOO_LONG != 0 {
+            EncodeError::TooLong
+        } else {
+            EncodeError::NulInString
+        })
     }
 }
 
-impl Sink for Measure {
-    #[inline]
-    fn bytes(&mut self, bytes: &[u8]) {
-        self.count.bytes(bytes);
-    }
+/// Looks at the fields, for a buffer in which nothing may be left behind that is refused.
+#[cfg(feature = "bytes")]
+#[derive(Default)]
+pub(crate) struct Inspect(pub(crate) Faults);
 
+#[cfg(feature = "bytes")]
+impl Sink for Inspect {
     #[inline]
-    fn varint(&mut self, value: u32) {
-        self.count.varint(value);
-    }
+    fn bytes(&mut self, _: &[u8]) {}
 
     #[inline]
     fn binary(&mut self, bytes: &[u8]) {
-        if bytes.len() > usize::from(u16::MAX) {
-            self.fault = Some(EncodeError::TooLong);
-        }
-        self.count.binary(bytes);
+        self.0.too_long(bytes.len());
     }
 
     #[inline]
     fn string(&mut self, text: &str) {
         self.binary(text.as_bytes());
-        if has_nul(text.as_bytes()) {
-            self.fault.get_or_insert(EncodeError::NulInString);
-        }
+        self.0.note(Faults::NUL, has_nul(text.as_bytes()));
     }
 
     #[inline]
     fn with_len(&mut self, write: impl WriteTo) {
-        let before = self.count.0;
         write.write_to(self);
-        self.count.varint(to_u32(self.count.0 - before));
     }
 }
 
-/// Writes to the front of a buffer that was measured before; what does not fit is dropped.
+/// Writes to the front of a buffer that was measured before, and looks at the fields as they pass; what does not fit is dropped.
 pub(crate) struct Writer<'b> {
-    buffer: &'b mut [u8],
-    written: usize,
+    /// Where the next field goes.
+    rest: &'b mut [u8],
+    faults: Faults,
 }
 
 impl<'b> Writer<'b> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn new(buffer: &'b mut [u8]) -> Self {
-        Self { buffer, written: 0 }
+        let faults = Faults::default();
+        Self {
+            rest: buffer,
+            faults,
+        }
+    }
+
+    /// Nothing that was written may be used otherwise.
+    ///
+    /// # Errors
+    /// A field that is too long, or a string that holds U+0000.
+    #[inline(always)]
+    pub(crate) const fn finish(self) -> Result<(), EncodeError> {
+        self.faults.check()
+    }
+
+    /// Room for a field.
+    #[inline(always)]
+    fn claim(&mut self, len: usize) -> Option<&'b mut [u8]> {
+        let (room, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(len)?;
+        self.rest = rest;
+        Some(room)
+    }
+
+    /// Room for the length of a field and the field.
+    #[inline(always)]
+    fn claim_field(&mut self, len: usize) -> Option<&'b mut [u8]> {
+        self.faults.too_long(len);
+        // A slice is never so long that this wraps.
+        let room = self.claim(len.wrapping_add(2))?;
+        let (prefix, room) = room.split_first_chunk_mut()?;
+        *prefix = (len as u16).to_be_bytes();
+        Some(room)
     }
 }
 
 impl Sink for Writer<'_> {
-    #[inline]
+    #[inline(always)]
     fn bytes(&mut self, bytes: &[u8]) {
-        let end = self.written + bytes.len();
-        if let Some(room) = self.buffer.get_mut(self.written..end) {
+        if let Some(room) = self.claim(bytes.len()) {
             room.copy_from_slice(bytes);
-            self.written = end;
         }
     }
 
-    #[inline]
-    fn u8(&mut self, value: u8) {
-        if let Some(room) = self.buffer.get_mut(self.written) {
-            *room = value;
-            self.written += 1;
-        }
-    }
-
-    #[inline]
+    #[inline(always)]
     fn binary(&mut self, bytes: &[u8]) {
-        let end = self.written + 2 + bytes.len();
-        let room = self.buffer.get_mut(self.written..end);
-        if let Some((len, room)) = room.and_then(<[u8]>::split_first_chunk_mut) {
-            *len = (bytes.len() as u16).to_be_bytes();
+        if let Some(room) = self.claim_field(bytes.len()) {
             room.copy_from_slice(bytes);
-            self.written = end;
         }
+    }
+
+    #[inline(always)]
+    fn string(&mut self, text: &str) {
+        if let Some(room) = self.claim_field(text.len()) {
+            self.faults
+                .note(Faults::NUL, copy_text(room, text.as_bytes()));
+        }
+    }
+
+    #[inline(always)]
+    fn list(&mut self, list: &[Property<'_>]) {
+        let (len, faults) = write_list(list, self.rest);
+        self.faults.0 |= faults.0;
+        self.claim(len);
     }
 
     /// Guesses that the length takes one byte, and moves what was written when it takes more.
-    #[inline]
+    #[inline(always)]
     fn with_len(&mut self, write: impl WriteTo) {
-        let start = self.written;
-        self.u8(0);
-        write.write_to(self);
-        let len = self.written.saturating_sub(start + 1);
-        self.written = start;
-        if len > 0x7f {
-            let moved = start + varint::len(to_u32(len));
-            if moved + len <= self.buffer.len() {
-                self.buffer.copy_within(start + 1..start + 1 + len, moved);
-            }
-        }
-        self.varint(to_u32(len));
-        self.written += len;
+        let start = core::mem::take(&mut self.rest);
+        let Some((prefix, room)) = start.split_first_mut() else {
+            return;
+        };
+        let whole = room.len();
+        let mut writer = Writer {
+            rest: room,
+            faults: self.faults,
+        };
+        write.write_to(&mut writer);
+        self.faults = writer.faults;
+        let len = whole - writer.rest.len();
+        let behind = if len > 0x7f {
+            make_room(start, len)
+        } else {
+            *prefix = len as u8;
+            1 + len
+        };
+        self.rest = start.get_mut(behind..).unwrap_or_default();
     }
+}
+
+/// Moves `len` bytes behind the first so that their length fits in front of them, and gives the length of both.
+fn make_room(start: &mut [u8], len: usize) -> usize {
+    let prefix = varint::len(to_u32(len));
+    if prefix + len <= start.len() {
+        start.copy_within(1..=len, prefix);
+        Writer::new(start).varint(to_u32(len));
+    }
+    prefix + len
 }

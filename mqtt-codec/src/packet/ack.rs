@@ -49,6 +49,17 @@ macro_rules! acks {
                     (PacketType::$name as u8) << 4 | $flags
                 }
 
+                #[inline(always)]
+                fn shortest(&self, version: Version) -> Option<[u8; 4]> {
+                    let says_nothing = if version.is_v5() {
+                        self.reason == ReasonCode::SUCCESS && self.properties.is_empty()
+                    } else {
+                        !self.reason.is_error()
+                    };
+                    let [high, low] = self.packet_id.get().to_be_bytes();
+                    says_nothing.then_some([self.first_byte(), 2, high, low])
+                }
+
                 fn check(&self, version: Version) -> Result<(), EncodeError> {
                     if !version.is_v5() {
                         return if self.reason.is_error() { Err(EncodeError::NotInVersion) } else { Ok(()) };
@@ -56,6 +67,7 @@ macro_rules! acks {
                     check_outcome(self.reason, &self.properties, place::$place)
                 }
 
+                #[inline(always)]
                 fn body<S: Sink>(&self, version: Version, sink: &mut S) {
                     sink.u16(self.packet_id.get());
                     if version.is_v5() {

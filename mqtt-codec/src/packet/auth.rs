@@ -67,6 +67,7 @@ impl Layout for Auth<'_> {
         check_outcome(self.reason, &self.properties, place::AUTH)
     }
 
+    #[inline(always)]
     fn body<S: Sink>(&self, _: Version, sink: &mut S) {
         write_outcome(self.reason, &self.properties, sink);
     }

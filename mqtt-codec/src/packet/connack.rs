@@ -73,6 +73,7 @@ impl Layout for ConnAck<'_> {
         self.properties.check(place::CONNACK)
     }
 
+    #[inline(always)]
     fn body<S: Sink>(&self, version: Version, sink: &mut S) {
         sink.u8(u8::from(self.session_present && version != Version::V31));
         if version.is_v5() {

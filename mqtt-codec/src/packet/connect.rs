@@ -117,6 +117,7 @@ impl Layout for Connect<'_> {
         }
     }
 
+    #[inline(always)]
     fn body<S: Sink>(&self, version: Version, sink: &mut S) {
         sink.string(version.protocol_name());
         sink.u8(version.level() | if self.bridge { BRIDGE } else { 0 });

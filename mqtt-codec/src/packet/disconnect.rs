@@ -55,6 +55,7 @@ impl Layout for Disconnect<'_> {
         }
     }
 
+    #[inline(always)]
     fn body<S: Sink>(&self, version: Version, sink: &mut S) {
         if version.is_v5() {
             write_outcome(self.reason, &self.properties, sink);

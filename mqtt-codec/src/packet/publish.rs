@@ -95,7 +95,7 @@ impl Layout for Publish<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn body<S: Sink>(&self, version: Version, sink: &mut S) {
         sink.string(self.topic);
         if let Some(id) = self.delivery.packet_id() {

@@ -64,7 +64,7 @@ impl PublishHead<'_> {
 struct HeadProperties<'h>(&'h PublishHead<'h>);
 
 impl WriteTo for HeadProperties<'_> {
-    #[inline]
+    #[inline(always)]
     fn write_to<S: Sink>(&self, sink: &mut S) {
         let head = self.0;
         if let Some(alias) = head.topic_alias {
@@ -103,7 +103,7 @@ impl Layout for PublishHead<'_> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     fn body<S: Sink>(&self, version: Version, sink: &mut S) {
         sink.string(self.topic);
         if let Some(id) = self.delivery.packet_id() {

@@ -141,6 +141,7 @@ impl Layout for SubAck<'_> {
         }
     }
 
+    #[inline(always)]
     fn body<S: Sink>(&self, version: Version, sink: &mut S) {
         sink.u16(self.packet_id.get());
         if version.is_v5() {
@@ -192,6 +193,7 @@ impl Layout for UnsubAck<'_> {
         self.properties.check(place::UNSUBACK)
     }
 
+    #[inline(always)]
     fn body<S: Sink>(&self, version: Version, sink: &mut S) {
         sink.u16(self.packet_id.get());
         if version.is_v5() {

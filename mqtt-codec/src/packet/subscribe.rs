@@ -247,6 +247,7 @@ impl Layout for Subscribe<'_> {
         }
     }
 
+    #[inline(always)]
     fn body<S: Sink>(&self, version: Version, sink: &mut S) {
         sink.u16(self.packet_id.get());
         if version.is_v5() {

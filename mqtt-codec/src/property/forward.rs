@@ -4,7 +4,7 @@ use super::iter::value_len;
 use super::table::Property;
 use super::{Properties, WireProperties};
 use crate::EncodeError;
-use crate::sink::{Count, Measure, Sink, Writer};
+use crate::sink::{Count, Sink, Writer};
 
 /// What a server keeps of the properties of a PUBLISH: payload format, content type, response topic,
 /// correlation data and user properties, unaltered and in their order ([MQTT-3.3.2-4],
@@ -24,14 +24,13 @@ impl Properties<'_> {
     /// `TooSmall` when the buffer is shorter than [`forwarded_len`](Self::forwarded_len); for a list
     /// also `TooLong` and `NulInString`.
     pub fn write_forwarded(&self, buffer: &mut [u8]) -> Result<usize, EncodeError> {
-        let mut measure = Measure::default();
-        self.forward(&mut measure);
-        let needed = measure.finish()?;
+        let needed = self.forwarded_len();
         let Some(room) = buffer.get_mut(..needed) else {
             return Err(EncodeError::TooSmall { needed });
         };
-        self.forward(&mut Writer::new(room));
-        Ok(needed)
+        let mut writer = Writer::new(room);
+        self.forward(&mut writer);
+        writer.finish().map(|()| needed)
     }
 
     fn forward<S: Sink>(&self, sink: &mut S) {

@@ -67,7 +67,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Writes the length and the properties.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write_with_len<S: Sink>(&self, sink: &mut S) {
         match self {
             Self::Wire(WireProperties { bytes }) => {
@@ -79,17 +79,17 @@ impl<'a> Properties<'a> {
     }
 
     /// Writes the properties alone.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn write<S: Sink>(&self, sink: &mut S) {
         match self {
             Self::Wire(WireProperties { bytes }) => sink.bytes(bytes),
-            Self::List(list) => list.iter().for_each(|property| property.write(sink)),
+            Self::List(list) => sink.list(list),
         }
     }
 }
 
 impl WriteTo for Properties<'_> {
-    #[inline]
+    #[inline(always)]
     fn write_to<S: Sink>(&self, sink: &mut S) {
         self.write(sink);
     }

@@ -123,6 +123,7 @@ macro_rules! properties {
                 })
             }
 
+            #[inline(always)]
             pub(crate) fn write<S: Sink>(&self, sink: &mut S) {
                 sink.u8(self.id());
                 match *self {
