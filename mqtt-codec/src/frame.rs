@@ -3,8 +3,7 @@
 use crate::admission::Sender;
 use crate::header::{FixedHeader, PacketType};
 use crate::packet::Publish;
-use crate::place::Places;
-use crate::property::{Limits, Properties};
+use crate::property::{Limits, Properties, Spot};
 use crate::varint::{self, VarInt};
 use crate::wire::{Broken, Reader, to_u32, to_usize};
 use crate::{DecodeError, Decoded, RuleId, Version};
@@ -24,9 +23,9 @@ impl Context {
     }
 
     #[inline]
-    pub(crate) const fn limits(self, places: Places) -> Limits {
+    pub(crate) const fn limits(self, spot: &'static Spot) -> Limits {
         Limits {
-            places,
+            spot,
             user_properties: self.maximum_user_properties,
         }
     }
@@ -36,10 +35,10 @@ impl Context {
     pub(crate) fn properties<'a>(
         self,
         reader: &mut Reader<'a>,
-        places: Places,
+        spot: &'static Spot,
     ) -> Result<Properties<'a>, Broken> {
         if self.version.is_v5() {
-            Properties::decode(reader, self.limits(places)).map(|(properties, _)| properties)
+            Properties::decode(reader, self.limits(spot)).map(|(properties, _)| properties)
         } else {
             Ok(Properties::EMPTY)
         }

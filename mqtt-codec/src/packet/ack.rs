@@ -2,7 +2,8 @@
 
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
-use crate::place::{self, Places};
+use crate::place;
+use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version};
@@ -37,7 +38,7 @@ macro_rules! acks {
                         return Ok(Self::new(packet_id));
                     }
                     let mut tail = *reader;
-                    let outcome = decode_outcome(&mut tail, cx, place::$place, RuleId::$rule);
+                    let outcome = decode_outcome(&mut tail, cx, &const { Spot::new(place::$place) }, RuleId::$rule);
                     *reader = tail;
                     let (reason, properties) = outcome?;
                     Ok(Self { packet_id, reason, properties })
@@ -64,7 +65,7 @@ macro_rules! acks {
                     if !version.is_v5() {
                         return if self.reason.is_error() { Err(EncodeError::NotInVersion) } else { Ok(()) };
                     }
-                    check_outcome(self.reason, &self.properties, place::$place)
+                    check_outcome(self.reason, &self.properties, &const { Spot::new(place::$place) })
                 }
 
                 #[inline(always)]
@@ -98,7 +99,7 @@ acks! {
 pub(super) fn decode_outcome<'a>(
     reader: &mut Reader<'a>,
     cx: Context,
-    places: Places,
+    spot: &'static Spot,
     rule: RuleId,
 ) -> Result<(ReasonCode, Properties<'a>), Broken> {
     let at = reader.at();
@@ -106,25 +107,25 @@ pub(super) fn decode_outcome<'a>(
         return Err(reader.broken(RuleId::TrailingBytes, at));
     }
     let reason = ReasonCode(reader.u8()?);
-    if !reason.allowed_in(places) {
+    if !reason.allowed_in(spot.places) {
         return Err(reader.broken(rule, at));
     }
     if reader.is_empty() {
         return Ok((reason, Properties::EMPTY));
     }
-    let (properties, _) = Properties::decode(reader, cx.limits(places))?;
+    let (properties, _) = Properties::decode(reader, cx.limits(spot))?;
     Ok((reason, properties))
 }
 
 pub(super) fn check_outcome(
     reason: ReasonCode,
     properties: &Properties<'_>,
-    places: Places,
+    spot: &Spot,
 ) -> Result<(), EncodeError> {
-    if !reason.allowed_in(places) {
+    if !reason.allowed_in(spot.places) {
         return Err(EncodeError::InvalidReason);
     }
-    properties.check(places)
+    properties.check(spot)
 }
 
 /// Without properties their length is left out, and then a reason of success too.

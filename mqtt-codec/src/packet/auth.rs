@@ -5,6 +5,7 @@ use crate::admission::Sender;
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
+use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
@@ -28,7 +29,12 @@ impl<'a> Auth<'a> {
         let (reason, properties) = if reader.is_empty() {
             (ReasonCode::SUCCESS, Properties::EMPTY)
         } else {
-            decode_outcome(reader, cx, place::AUTH, RuleId::AuthReason)?
+            decode_outcome(
+                reader,
+                cx,
+                &const { Spot::new(place::AUTH) },
+                RuleId::AuthReason,
+            )?
         };
         let wrong_side = match cx.sender {
             Sender::Client => reason == ReasonCode::SUCCESS,
@@ -64,7 +70,11 @@ impl Layout for Auth<'_> {
         if self.lacks_method() {
             return Err(EncodeError::InvalidProperty);
         }
-        check_outcome(self.reason, &self.properties, place::AUTH)
+        check_outcome(
+            self.reason,
+            &self.properties,
+            &const { Spot::new(place::AUTH) },
+        )
     }
 
     #[inline(always)]

@@ -3,6 +3,7 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
+use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
@@ -42,7 +43,7 @@ impl<'a> ConnAck<'a> {
             return Err(reader.broken(RuleId::ConnAckReason, at));
         };
         let properties = if cx.version.is_v5() {
-            Properties::decode(reader, cx.limits(place::CONNACK))?.0
+            Properties::decode(reader, cx.limits(&const { Spot::new(place::CONNACK) }))?.0
         } else {
             Properties::EMPTY
         };
@@ -70,7 +71,7 @@ impl Layout for ConnAck<'_> {
         if !self.reason.allowed_in(place::CONNACK) {
             return Err(EncodeError::InvalidReason);
         }
-        self.properties.check(place::CONNACK)
+        self.properties.check(&const { Spot::new(place::CONNACK) })
     }
 
     #[inline(always)]

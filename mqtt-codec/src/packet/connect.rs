@@ -6,6 +6,7 @@ use super::Will;
 use crate::encode::{self, Layout};
 use crate::frame::Context;
 use crate::place;
+use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketType, Properties, QoS, RuleId, Version};
@@ -102,7 +103,8 @@ impl Layout for Connect<'_> {
             will.check(version)?;
         }
         if version.is_v5() {
-            self.properties.check(place::CONNECT)?;
+            self.properties
+                .check(&const { Spot::new(place::CONNECT) })?;
         }
         let password_alone = self.password.is_some() && self.user_name.is_none();
         let fits = if version.is_v5() {
@@ -182,14 +184,14 @@ impl<'a> ConnectView<'a> {
             return Err(reader.broken(rule, flags_at));
         }
         let keep_alive = reader.u16()?;
-        let properties = match cx.properties(reader, place::CONNECT)? {
+        let properties = match cx.properties(reader, &const { Spot::new(place::CONNECT) })? {
             Properties::Wire(properties) => properties.as_bytes(),
             Properties::List(_) => &[],
         };
         let client_id = reader.string()?;
         let rest = reader.rest();
         if flags & WILL != 0 {
-            cx.properties(reader, place::WILL)?;
+            cx.properties(reader, &const { Spot::new(place::WILL) })?;
             reader.skip_string()?;
             reader.binary()?;
         }

@@ -4,6 +4,7 @@ use super::ack::{check_outcome, decode_outcome, write_outcome};
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
+use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
@@ -47,7 +48,11 @@ impl Layout for Disconnect<'_> {
 
     fn check(&self, version: Version) -> Result<(), EncodeError> {
         if version.is_v5() {
-            check_outcome(self.reason, &self.properties, place::DISCONNECT)
+            check_outcome(
+                self.reason,
+                &self.properties,
+                &const { Spot::new(place::DISCONNECT) },
+            )
         } else if self.reason == ReasonCode::NORMAL_DISCONNECTION {
             Ok(())
         } else {

@@ -3,6 +3,7 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
+use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
 use crate::{Delivery, EncodeError, PacketType, Properties, RuleId, Version};
@@ -89,7 +90,7 @@ impl Layout for Publish<'_> {
             return Err(EncodeError::EmptyTopic);
         }
         if version.is_v5() {
-            self.properties.check(place::PUBLISH)
+            self.properties.check(&const { Spot::new(place::PUBLISH) })
         } else {
             Ok(())
         }

@@ -3,6 +3,7 @@
 use super::publish::first_byte;
 use crate::encode::{self, Layout, impl_encode};
 use crate::place;
+use crate::property::Spot;
 use crate::sink::{Sink, WriteTo};
 use crate::wire::to_usize;
 use crate::{Delivery, EncodeError, Properties, Property, SubscriptionId, TopicAlias, Version};
@@ -43,7 +44,8 @@ impl PublishHead<'_> {
 
     /// A list must not repeat what the head itself adds.
     fn check_list(&self) -> Result<(), EncodeError> {
-        self.properties.check(place::PUBLISH)?;
+        self.properties
+            .check(&const { Spot::new(place::PUBLISH) })?;
         let Properties::List(list) = self.properties else {
             return Ok(());
         };

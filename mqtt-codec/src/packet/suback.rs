@@ -3,6 +3,7 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place::{self, Places};
+use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader, to_u32};
 use crate::{EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version};
@@ -105,7 +106,7 @@ impl<'a> SubAck<'a> {
     #[inline]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
-        let properties = cx.properties(reader, place::SUBACK)?;
+        let properties = cx.properties(reader, &const { Spot::new(place::SUBACK) })?;
         // MQTT 3.1 has no failure code, but servers of today send 0x80 to its clients as well.
         let codes = decode_codes(reader, RuleId::SubAckEmpty, RuleId::SubAckReason, |code| {
             if cx.version.is_v5() {
@@ -135,7 +136,7 @@ impl Layout for SubAck<'_> {
             return Err(EncodeError::InvalidReason);
         }
         if version.is_v5() {
-            self.properties.check(place::SUBACK)
+            self.properties.check(&const { Spot::new(place::SUBACK) })
         } else {
             Ok(())
         }
@@ -157,7 +158,7 @@ impl<'a> UnsubAck<'a> {
     #[inline]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
-        let properties = cx.properties(reader, place::UNSUBACK)?;
+        let properties = cx.properties(reader, &const { Spot::new(place::UNSUBACK) })?;
         let mut codes = ReasonCodes::default();
         if cx.version.is_v5() {
             codes = decode_codes(
@@ -190,7 +191,7 @@ impl Layout for UnsubAck<'_> {
         if !self.codes.all_in(place::UNSUBACK) {
             return Err(EncodeError::InvalidReason);
         }
-        self.properties.check(place::UNSUBACK)
+        self.properties.check(&const { Spot::new(place::UNSUBACK) })
     }
 
     #[inline(always)]

@@ -5,6 +5,7 @@ use core::fmt;
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
+use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketId, PacketType, Properties, QoS, RuleId, Version};
@@ -215,7 +216,7 @@ impl<'a> Subscribe<'a> {
     #[inline]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
-        let properties = cx.properties(reader, place::SUBSCRIBE)?;
+        let properties = cx.properties(reader, &const { Spot::new(place::SUBSCRIBE) })?;
         let filters = Filters::Wire(WireFilters::decode(reader, cx.version)?);
         Ok(Self {
             packet_id,
@@ -235,7 +236,9 @@ impl Layout for Subscribe<'_> {
             return Err(EncodeError::Empty);
         }
         if version.is_v5() {
-            return self.properties.check(place::SUBSCRIBE);
+            return self
+                .properties
+                .check(&const { Spot::new(place::SUBSCRIBE) });
         }
         let plain = |filter: SubscribeFilter<'_>| {
             filter.options == SubscriptionOptions::new(filter.options.qos)

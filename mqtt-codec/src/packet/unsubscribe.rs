@@ -5,6 +5,7 @@ use core::fmt;
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
+use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
 use crate::{EncodeError, PacketId, PacketType, Properties, RuleId, Version};
@@ -106,7 +107,7 @@ impl<'a> Unsubscribe<'a> {
     #[inline]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
-        let properties = cx.properties(reader, place::UNSUBSCRIBE)?;
+        let properties = cx.properties(reader, &const { Spot::new(place::UNSUBSCRIBE) })?;
         let filters = UnsubscribeFilters::Wire(WireUnsubscribeFilters::decode(reader)?);
         Ok(Self {
             packet_id,
@@ -126,7 +127,8 @@ impl Layout for Unsubscribe<'_> {
             return Err(EncodeError::Empty);
         }
         if version.is_v5() {
-            self.properties.check(place::UNSUBSCRIBE)
+            self.properties
+                .check(&const { Spot::new(place::UNSUBSCRIBE) })
         } else {
             Ok(())
         }

@@ -1,6 +1,7 @@
 //! The will: a message the server publishes when its client is gone.
 
 use crate::place;
+use crate::property::Spot;
 use crate::sink::Sink;
 use crate::{EncodeError, Properties, QoS, Version};
 
@@ -22,12 +23,13 @@ pub struct Will<'a> {
 impl Will<'_> {
     pub(super) fn check(&self, version: Version) -> Result<(), EncodeError> {
         if version.is_v5() {
-            self.properties.check(place::WILL)
+            self.properties.check(&const { Spot::new(place::WILL) })
         } else {
             Ok(())
         }
     }
 
+    #[inline(always)]
     pub(super) fn write<S: Sink>(&self, version: Version, sink: &mut S) {
         if version.is_v5() {
             self.properties.write_with_len(sink);

@@ -1,16 +1,16 @@
 //! Checks properties once, when they are read and when they are about to be written.
 
-use super::table::{self, Kind, Row};
-use super::{Properties, iter};
-use crate::place::{self, Places};
+use super::table::{self, Kind, Spot};
+use super::{Properties, Property, iter};
+use crate::place;
 use crate::wire::{Broken, Reader, to_u32, to_usize};
 use crate::{DecodeError, EncodeError, RuleId};
 
 /// What the properties of a packet are checked against.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Limits {
-    /// Where they stand; several places where the sender is not known.
-    pub(crate) places: Places,
+    /// Where they stand.
+    pub(crate) spot: &'static Spot,
     /// User properties that are accepted.
     pub(crate) user_properties: u16,
 }
@@ -20,18 +20,18 @@ pub(crate) struct Limits {
 pub(crate) struct Seen(u64);
 
 impl Seen {
-    /// Marks a property, and tells whether it was marked before. Identifiers are below 64.
-    #[inline]
-    fn again(&mut self, id: u8) -> bool {
-        let bit = 1_u64.wrapping_shl(u32::from(id));
-        let again = self.0 & bit != 0;
+    /// Marks a property, and tells whether it may stand there, again if it was marked before.
+    #[inline(always)]
+    fn allows(&mut self, id: u8, spot: &Spot) -> bool {
+        let bit = bit(id);
+        let allowed = (spot.allowed & !(self.0 & spot.once)) & bit != 0;
         self.0 |= bit;
-        again
+        allowed
     }
 
     #[inline]
     const fn has(self, id: u8) -> bool {
-        self.0 & 1_u64.wrapping_shl(id as u32) != 0
+        self.0 & bit(id) != 0
     }
 
     #[inline]
@@ -47,6 +47,12 @@ impl Seen {
     const fn authentication_data(self) -> bool {
         self.has(table::AUTHENTICATION_DATA)
     }
+}
+
+/// The bit of an identifier that exists, and is thus below 64.
+#[inline(always)]
+const fn bit(id: u8) -> u64 {
+    1_u64.wrapping_shl(id as u32)
 }
 
 impl<'a> Properties<'a> {
@@ -70,30 +76,34 @@ impl<'a> Properties<'a> {
     /// What makes them unfit, with the offset from the start of `bytes`.
     pub fn checked_publish(bytes: &'a [u8]) -> Result<Self, DecodeError> {
         let limits = Limits {
-            places: place::PUBLISH,
+            spot: &const { Spot::new(place::PUBLISH) },
             user_properties: u16::MAX,
         };
         check(bytes, to_u32(bytes.len()), limits).map(|_| Self::stored(bytes))
     }
 
     /// Whether a list may be written there; wire properties were checked when they were read.
-    pub(crate) fn check(&self, places: Places) -> Result<(), EncodeError> {
-        let Self::List(list) = self else {
-            return Ok(());
-        };
-        let mut seen = Seen::default();
-        for property in *list {
-            let row = table::row(property.id());
-            let again = seen.again(property.id()) && row.repeats & places == 0;
-            if again || row.places & places == 0 || !property.is_valid() {
-                return Err(EncodeError::InvalidProperty);
-            }
+    #[inline(always)]
+    pub(crate) fn check(&self, spot: &Spot) -> Result<(), EncodeError> {
+        match self {
+            Self::Wire(_) => Ok(()),
+            Self::List(list) => check_list(list, spot),
         }
-        if seen.authentication_data() && !seen.authentication_method() {
+    }
+}
+
+#[inline(never)]
+fn check_list(list: &[Property<'_>], spot: &Spot) -> Result<(), EncodeError> {
+    let mut seen = Seen::default();
+    for property in list {
+        if !seen.allows(property.id(), spot) || !property.is_valid() {
             return Err(EncodeError::InvalidProperty);
         }
-        Ok(())
     }
+    if seen.authentication_data() && !seen.authentication_method() {
+        return Err(EncodeError::InvalidProperty);
+    }
+    Ok(())
 }
 
 /// Checks the properties in `bytes`, the last byte of which is followed by offset `end` of the packet.
@@ -116,23 +126,20 @@ fn check_all(reader: &mut Reader<'_>, seen: &mut Seen, limits: Limits) -> Result
     while !reader.is_empty() {
         let property = reader.rest();
         let id = reader.u8()?;
-        let row = table::row(id);
-        if row.places & limits.places == 0 {
-            return Err(reader.broken_at(misplaced(id, row, limits.places), property));
+        let kind = table::kind(id);
+        if !seen.allows(id, limits.spot) || kind == Kind::Unknown {
+            return Err(reader.broken_at(misplaced(id, limits.spot), property));
         }
-        if seen.again(id) && row.repeats & limits.places == 0 {
-            return Err(reader.broken_at(RuleId::PropertyRepeated, property));
-        }
-        if row.kind == Kind::Pair {
+        if kind == Kind::Pair {
             let most = limits.user_properties;
             #[cfg(mutation = "fuzz-will-users")]
-            let most = most.saturating_add(u16::from(limits.places == place::WILL));
+            let most = most.saturating_add(u16::from(limits.spot.places == place::WILL));
             if user_properties == most {
                 return Err(reader.broken_at(RuleId::TooManyUserProperties, property));
             }
             user_properties += 1;
         }
-        check_value(reader, row.kind)?;
+        check_value(reader, kind)?;
     }
     Ok(())
 }
@@ -179,13 +186,14 @@ fn data_alone(bytes: &[u8], end: u32) -> DecodeError {
 
 /// Why a property may not stand where it does.
 #[cold]
-fn misplaced(id: u8, row: Row, places: Places) -> RuleId {
+fn misplaced(id: u8, spot: &Spot) -> RuleId {
     match id {
-        _ if row.kind == Kind::Unknown => RuleId::PropertyUnknown,
-        table::SUBSCRIPTION_IDENTIFIER if places == place::PUBLISH_FROM_CLIENT => {
+        _ if table::kind(id) == Kind::Unknown => RuleId::PropertyUnknown,
+        _ if spot.allowed & bit(id) != 0 => RuleId::PropertyRepeated,
+        table::SUBSCRIPTION_IDENTIFIER if spot.places == place::PUBLISH_FROM_CLIENT => {
             RuleId::SubscriptionIdFromClient
         }
-        table::SESSION_EXPIRY_INTERVAL if places == place::DISCONNECT_FROM_SERVER => {
+        table::SESSION_EXPIRY_INTERVAL if spot.places == place::DISCONNECT_FROM_SERVER => {
             RuleId::SessionExpiryFromServer
         }
         _ => RuleId::PropertyNotAllowed,

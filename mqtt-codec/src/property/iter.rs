@@ -87,7 +87,7 @@ pub(super) fn value_len(id: u8, bytes: &[u8]) -> Option<usize> {
         let len = u16::from_be_bytes(*bytes.first_chunk()?);
         Some(usize::from(len).saturating_add(2))
     };
-    match table::row(id).kind {
+    match table::kind(id) {
         Kind::Unknown => None,
         Kind::Bit => Some(1),
         Kind::U16 | Kind::ReceiveMaximum | Kind::TopicAlias => Some(2),

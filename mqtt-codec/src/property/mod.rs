@@ -11,6 +11,7 @@ use core::fmt;
 pub(crate) use check::Limits;
 pub use iter::PropertyIter;
 pub use table::Property;
+pub(crate) use table::Spot;
 pub use value::PayloadFormat;
 
 use crate::sink::{Sink, WriteTo};
@@ -70,6 +71,7 @@ impl<'a> Properties<'a> {
     #[inline(always)]
     pub(crate) fn write_with_len<S: Sink>(&self, sink: &mut S) {
         match self {
+            Self::Wire(WireProperties { bytes: [] }) => sink.u8(0),
             Self::Wire(WireProperties { bytes }) => {
                 sink.varint(wire::to_u32(bytes.len()));
                 sink.bytes(bytes);

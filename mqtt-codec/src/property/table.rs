@@ -36,11 +36,46 @@ pub(super) enum Kind {
 }
 
 /// One row of the table.
+#[derive(Clone, Copy)]
+struct Row {
+    kind: Kind,
+    places: Places,
+    repeats: Places,
+}
+
+/// Where properties stand, and which of them may: the column of the table that a packet needs.
 #[derive(Clone, Copy, Debug)]
-pub(super) struct Row {
-    pub(super) kind: Kind,
-    pub(super) places: Places,
-    pub(super) repeats: Places,
+pub(crate) struct Spot {
+    /// Several places where the sender is not known.
+    pub(crate) places: Places,
+    /// Properties that may stand there, one bit for each identifier.
+    pub(super) allowed: u64,
+    /// Those that may not be repeated there.
+    pub(super) once: u64,
+}
+
+impl Spot {
+    /// To be called while compiling: `&const { Spot::new(place::CONNECT) }`.
+    pub(crate) const fn new(places: Places) -> Self {
+        let (mut allowed, mut once) = (0, 0);
+        let mut id = 0;
+        let mut rows: &[Row] = &ROWS;
+        while let [row, rest @ ..] = rows {
+            if row.places & places != 0 {
+                allowed |= 1 << id;
+            }
+            if row.repeats & places == 0 {
+                once |= 1 << id;
+            }
+            id += 1;
+            rows = rest;
+        }
+        Self {
+            places,
+            allowed,
+            once,
+        }
+    }
 }
 
 /// Identifiers of the properties that have a rule of their own.
@@ -52,7 +87,7 @@ pub(super) const TOPIC_ALIAS: u8 = 0x23;
 pub(super) const USER_PROPERTY: u8 = 0x26;
 
 /// One more than the highest identifier.
-pub(super) const ROWS: usize = 0x2b;
+const IDS: usize = 0x2b;
 
 const UNKNOWN: Row = Row {
     kind: Kind::Unknown,
@@ -60,10 +95,23 @@ const UNKNOWN: Row = Row {
     repeats: 0,
 };
 
-/// The row of an identifier; of an unknown one, a row that is allowed nowhere.
+static KINDS: [Kind; IDS] = {
+    let mut kinds = [Kind::Unknown; IDS];
+    let mut id = 0;
+    while id < IDS {
+        #[expect(clippy::indexing_slicing, reason = "evaluated while compiling")]
+        {
+            kinds[id] = ROWS[id].kind;
+        }
+        id += 1;
+    }
+    kinds
+};
+
+/// What the bytes of the property with this identifier look like.
 #[inline]
-pub(super) fn row(id: u8) -> Row {
-    TABLE.get(usize::from(id)).copied().unwrap_or(UNKNOWN)
+pub(super) fn kind(id: u8) -> Kind {
+    KINDS.get(usize::from(id)).copied().unwrap_or(Kind::Unknown)
 }
 
 macro_rules! properties {
@@ -82,8 +130,8 @@ macro_rules! properties {
             UserProperty(&'a str, &'a str),
         }
 
-        static TABLE: [Row; ROWS] = {
-            let mut rows = [UNKNOWN; ROWS];
+        const ROWS: [Row; IDS] = {
+            let mut rows = [UNKNOWN; IDS];
             let mut list: &[(usize, Row)] = &[
                 $(($id, Row {
                     kind: Kind::$kind,
