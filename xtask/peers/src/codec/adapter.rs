@@ -151,7 +151,7 @@ mod slices {
         let wire = wire.to_vec();
         Some(Op::new(1, move |n| {
             for _ in 0..n {
-                let _ = black_box(C::read(black_box(&wire)));
+                let _ = black_box(&C::read(black_box(&wire)));
             }
         }))
     }
@@ -176,7 +176,7 @@ mod slices {
             let mut seen = 0;
             for piece in wire.chunks(piece) {
                 parts.arrived(black_box(piece), |frame| {
-                    seen += u32::from(black_box(C::read(frame)).is_some());
+                    seen += u32::from(black_box(&C::read(frame)).is_some());
                 })?;
             }
             (seen == packets).then_some(())
@@ -201,7 +201,7 @@ mod slices {
         C::bytes(&packet)?;
         Some(Op::new(1, move |n| {
             for _ in 0..n {
-                let _ = black_box(C::bytes(black_box(&packet)));
+                let _ = black_box(&C::bytes(black_box(&packet)));
             }
         }))
     }
@@ -236,7 +236,7 @@ mod buffers {
             buffer.extend_from_slice(&batch);
             watch.time(|| {
                 for _ in 0..count {
-                    let _ = black_box(C::read(black_box(&mut state), black_box(&mut buffer)));
+                    let _ = black_box(&C::read(black_box(&mut state), black_box(&mut buffer)));
                 }
             });
             assert!(buffer.is_empty(), "all packets were taken off");
@@ -251,7 +251,7 @@ mod buffers {
         Some(Op::new(1, move |n| {
             for _ in 0..n {
                 buffer.clear();
-                black_box(C::write(
+                let _ = black_box(C::write(
                     &mut state,
                     black_box(&packet),
                     black_box(&mut buffer),
@@ -289,7 +289,9 @@ mod buffers {
             for piece in wire.chunks(piece) {
                 buffer.extend_from_slice(black_box(piece));
                 while buffer.len() >= needed.max(1) {
-                    match black_box(C::read(&mut state, &mut buffer))? {
+                    let read = C::read(&mut state, &mut buffer);
+                    black_box(&read);
+                    match read? {
                         Taken::Packet(_) => (seen, needed) = (seen + 1, 0),
                         Taken::Missing(bytes) => needed = buffer.len() + bytes.max(1),
                     }

@@ -1,21 +1,29 @@
 //! The codec bench: packets read and written, streams, fan-out, conversations.
 
 mod adapter;
+mod bars;
+mod floor;
 mod frames;
 mod keeps;
 mod peers;
 
 use mqtt_cases::codec::{self, PacketCase};
-use mqtt_cases::ours;
+use mqtt_cases::{ours, session};
+use mqtt_codec::Version::{self, V5, V311};
 
-use self::adapter::{Adapter, MakeOp};
+use self::adapter::Adapter;
+use self::bars::{COPY, FLOOR, Kind, with_bars};
 use self::keeps::{keeps, keeps_all};
-use crate::harness::{Bench, Chart, Contender, Filter, Op, Row, Section};
+use crate::harness::{Bench, Chart, Contender, Filter, Op, Role, Row, Section};
 
 /// The whole comparison.
 #[must_use]
 pub fn bench() -> Bench {
-    let mut contenders = vec![Contender::ours()];
+    let mut contenders = vec![
+        Contender::ours(),
+        Contender::new(FLOOR, Role::Floor, ""),
+        Contender::new(COPY, Role::Reference, ""),
+    ];
     for adapter in peers::all() {
         if !contenders.iter().any(|it| it.name == adapter.peer) {
             contenders.push(Contender::peer(adapter.peer));
@@ -29,40 +37,124 @@ pub fn bench() -> Bench {
         sections: vec![
             Section::new("Decode", 50.0, decode_rows),
             Section::new("Encode", 50.0, encode_rows),
+            Section::new("Heads", 10.0, head_rows),
             Section::new("Streams", 40.0, stream_rows),
             Section::new("Conversations", 20.0, session_rows),
         ],
         chart: Chart {
             title: "Reading MQTT packets in Rust",
-            rows: Vec::new(),
+            rows: [
+                "CONNECT v3.1.1",
+                "CONNECT v5, will + properties",
+                "PUBLISH QoS 0, 64 B, v3.1.1",
+                "PUBLISH QoS 0, 64 B, v5",
+                "PUBLISH QoS 1, alias + 3 user properties, v5",
+                "SUBSCRIBE, 8 filters, v5",
+                "mixed packets in pieces of 1 KiB, v3.1.1",
+                "mixed packets in pieces of 1 KiB, v5",
+            ]
+            .map(|case| format!("decode {case}"))
+            .into(),
         },
     }
 }
 
 fn decode_rows(only: &Filter) -> Vec<Row> {
-    packet_rows(only, ours::decode, |adapter| adapter.decode)
+    let cases = codec::packets().into_iter();
+    rows(cases, only, ours::decode, |case, row| {
+        row.push(FLOOR, Some(floor::decode(case)));
+        row.push(COPY, Some(floor::copy_in(&case.wire)));
+        for adapter in adapters(case) {
+            row.push(adapter.peer, (adapter.decode)(&case.wire));
+        }
+        Kind::Decode
+    })
 }
 
 fn encode_rows(only: &Filter) -> Vec<Row> {
-    packet_rows(only, ours::encode, |adapter| adapter.encode)
+    let cases = codec::packets().into_iter();
+    rows(cases, only, ours::encode, |case, row| {
+        row.push(FLOOR, Some(floor::encode(case)));
+        row.push(COPY, Some(floor::copy_out(&case.wire)));
+        for adapter in adapters(case) {
+            row.push(adapter.peer, (adapter.encode)(&case.wire));
+        }
+        Kind::Encode
+    })
 }
 
-fn packet_rows(
+/// Nobody else writes the head of a PUBLISH alone.
+fn head_rows(only: &Filter) -> Vec<Row> {
+    let head = |len: &u32| ours::encode_head(V311, *len);
+    let mut heads = rows([16, 65_536], only, head, |len, row| {
+        row.push(FLOOR, Some(floor::encode_head(*len as usize)));
+        Kind::Encode
+    });
+    let fan_out = |version: &Version| {
+        ours::fan_out(*version).named(format!("fan-out to 1,000 receivers, {}", label(*version)))
+    };
+    heads.extend(rows([V311, V5], only, fan_out, |version, row| {
+        row.push(FLOOR, Some(floor::fan_out(*version)));
+        Kind::Encode
+    }));
+    heads
+}
+
+fn stream_rows(only: &Filter) -> Vec<Row> {
+    rows(codec::streams(), only, ours::stream, |case, row| {
+        row.push(FLOOR, Some(floor::stream(case)));
+        for adapter in peers::all().iter().filter(|it| it.version == case.version) {
+            if keeps_all(adapter, case) {
+                row.push(adapter.peer, (adapter.stream)(case));
+            }
+        }
+        Kind::Decode
+    })
+}
+
+fn session_rows(only: &Filter) -> Vec<Row> {
+    let named = |op: mqtt_cases::Op, version| {
+        let name = format!("{}, {}", op.name, label(version));
+        op.named(name)
+    };
+    let mut all = rows(
+        [V311, V5],
+        only,
+        |it| named(session::qos1(*it), *it),
+        |version, row| {
+            row.push(FLOOR, Some(floor::qos1(*version)));
+            Kind::Session
+        },
+    );
+    all.extend(rows(
+        [V311, V5],
+        only,
+        |it| named(session::qos2(*it), *it),
+        |version, row| {
+            row.push(FLOOR, Some(floor::qos2(*version)));
+            Kind::Session
+        },
+    ));
+    all
+}
+
+/// One row for each case, with ours in it; `others` adds the rest and says what the row is about.
+fn rows<C>(
+    cases: impl IntoIterator<Item = C>,
     only: &Filter,
-    ours: fn(&PacketCase) -> mqtt_cases::Op,
-    theirs: fn(&Adapter) -> MakeOp,
+    ours: impl Fn(&C) -> mqtt_cases::Op,
+    others: impl Fn(&C, &mut Row) -> Kind,
 ) -> Vec<Row> {
     let mut rows = Vec::new();
-    for case in codec::packets() {
-        let ours = ours(&case);
-        if !only.wants(&ours.name) {
-            continue;
+    for case in cases {
+        let mut op = ours(&case);
+        if only.wants(&op.name) {
+            let name = op.name.clone();
+            let mut row =
+                Row::new(name).with("ours", Op::new(op.units, move |times| op.run(times)));
+            let kind = others(&case, &mut row);
+            rows.push(with_bars(row, kind));
         }
-        let mut row = row(ours);
-        for adapter in adapters(&case) {
-            row.push(adapter.peer, theirs(&adapter)(&case.wire));
-        }
-        rows.push(row);
     }
     rows
 }
@@ -81,33 +173,44 @@ fn adapters(case: &PacketCase) -> Vec<Adapter> {
     able
 }
 
-fn stream_rows(only: &Filter) -> Vec<Row> {
-    let mut rows = Vec::new();
-    for case in codec::streams() {
-        let ours = ours::stream(&case);
-        if only.wants(&ours.name) {
-            let mut row = row(ours);
-            let peers = peers::all().into_iter();
-            for adapter in peers.filter(|it| it.version == case.version) {
-                if keeps_all(&adapter, &case) {
-                    row.push(adapter.peer, (adapter.stream)(&case));
-                }
+/// A version as the cases spell it.
+fn label(version: Version) -> &'static str {
+    if version == V5 { "v5" } else { "v3.1.1" }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::harness::{Against, What};
+
+    /// Every row has ours and the floor, a name of its own, and peers where there are any.
+    #[test]
+    fn rows_are_complete() {
+        let only = Filter::default();
+        let mut names = Vec::new();
+        let sections: [fn(&Filter) -> Vec<Row>; 5] = [
+            decode_rows,
+            encode_rows,
+            head_rows,
+            stream_rows,
+            session_rows,
+        ];
+        let rows: Vec<Row> = sections.iter().flat_map(|section| section(&only)).collect();
+        for row in &rows {
+            assert!(row.has("ours") && row.has(FLOOR), "{}", row.name);
+            names.push(row.name.clone());
+        }
+        let count = names.len();
+        names.sort();
+        names.dedup();
+        assert_eq!(names.len(), count, "names of rows");
+        for bar in rows.iter().flat_map(|row| &row.bars) {
+            if let What::Ratio(_, Against::Row(other, _)) = &bar.what {
+                assert!(names.contains(other), "{other}");
             }
-            rows.push(row);
+        }
+        for row in bench().chart.rows {
+            assert!(names.contains(&row), "{row}");
         }
     }
-    rows
-}
-
-fn session_rows(_: &Filter) -> Vec<Row> {
-    mqtt_cases::session_ops().into_iter().map(row).collect()
-}
-
-/// A row with our operation in it.
-fn row(op: mqtt_cases::Op) -> Row {
-    Row::new(op.name.clone()).with("ours", ours_op(op))
-}
-
-fn ours_op(mut op: mqtt_cases::Op) -> Op {
-    Op::new(op.units, move |times| op.run(times))
 }

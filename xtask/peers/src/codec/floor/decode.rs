@@ -1,0 +1,406 @@
+//! Reading: one pass over the bytes, everything borrowed.
+
+use super::text::is_utf8;
+
+/// A packet of a client.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the bench only looks at them as a whole")
+)]
+pub(super) enum Packet<'a> {
+    Connect(Connect<'a>),
+    Publish(Publish<'a>),
+    /// PUBACK, PUBREC, PUBREL, PUBCOMP.
+    Ack(Ack<'a>),
+    Subscribe(Subscribe<'a>),
+    PingReq,
+}
+
+/// What a server looks at first, and the rest as it was checked.
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the bench only looks at them as a whole")
+)]
+pub(super) struct Connect<'a> {
+    pub(super) flags: u8,
+    pub(super) keep_alive: u16,
+    pub(super) properties: &'a [u8],
+    pub(super) client_id: &'a str,
+    /// Will, user name and password.
+    pub(super) rest: &'a [u8],
+}
+
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Publish<'a> {
+    pub(super) first: u8,
+    pub(super) id: u16,
+    pub(super) topic: &'a str,
+    pub(super) properties: &'a [u8],
+    pub(super) payload: &'a [u8],
+}
+
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the bench only looks at them as a whole")
+)]
+pub(super) struct Ack<'a> {
+    pub(super) first: u8,
+    pub(super) reason: u8,
+    pub(super) id: u16,
+    pub(super) properties: &'a [u8],
+}
+
+#[derive(Clone, Copy, Debug)]
+#[cfg_attr(
+    not(test),
+    expect(dead_code, reason = "the bench only looks at them as a whole")
+)]
+pub(super) struct Subscribe<'a> {
+    pub(super) id: u16,
+    pub(super) properties: &'a [u8],
+    pub(super) filters: &'a [u8],
+}
+
+const _: () = assert!(size_of::<Packet<'_>>() <= 64);
+
+/// Why there is no packet.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Stop {
+    /// So many bytes are needed in all.
+    Missing(usize),
+    Malformed,
+}
+
+use Stop::{Malformed, Missing};
+
+/// The packet at the front, and its length.
+#[inline]
+pub(super) fn decode<const V5: bool>(bytes: &[u8]) -> Result<(Packet<'_>, usize), Stop> {
+    let (first, body, len) = frame(bytes)?;
+    let packet = match first >> 4 {
+        3 => Packet::Publish(publish::<V5>(first, body).ok_or(Malformed)?),
+        1 if first == 0x10 => Packet::Connect(connect::<V5>(body).ok_or(Malformed)?),
+        4 | 5 | 7 if first & 0x0f == 0 => Packet::Ack(ack::<V5>(first, body).ok_or(Malformed)?),
+        6 if first == 0x62 => Packet::Ack(ack::<V5>(first, body).ok_or(Malformed)?),
+        8 if first == 0x82 => Packet::Subscribe(subscribe::<V5>(body).ok_or(Malformed)?),
+        12 if first == 0xc0 && body.is_empty() => Packet::PingReq,
+        _ => return Err(Malformed),
+    };
+    Ok((packet, len))
+}
+
+/// First byte, body and length of the frame.
+#[inline(always)]
+pub(super) fn frame(bytes: &[u8]) -> Result<(u8, &[u8], usize), Stop> {
+    let [first, len, rest @ ..] = bytes else {
+        return Err(Missing(2));
+    };
+    if *len < 0x80 {
+        let len = usize::from(*len);
+        let body = rest.get(..len).ok_or(Missing(2 + len))?;
+        return Ok((*first, body, 2 + len));
+    }
+    let (len, used) = long_varint(*len, rest).ok_or(if rest.len() < 3 {
+        Missing(bytes.len() + 1)
+    } else {
+        Malformed
+    })?;
+    let body = rest.get(used..used + len).ok_or(Missing(2 + used + len))?;
+    Ok((*first, body, 2 + used + len))
+}
+
+/// The value of an integer of two to four bytes, and how many of them follow the first.
+#[inline]
+fn long_varint(first: u8, rest: &[u8]) -> Option<(usize, usize)> {
+    let low = usize::from(first & 0x7f);
+    // Not canonical: a last byte of zero.
+    match *rest {
+        [a @ 1..0x80, ..] => Some((low | usize::from(a) << 7, 1)),
+        [a @ 0x80..=0xff, b @ 1..0x80, ..] => {
+            Some((low | usize::from(a & 0x7f) << 7 | usize::from(b) << 14, 2))
+        }
+        [a @ 0x80..=0xff, b @ 0x80..=0xff, c @ 1..0x80, ..] => Some((
+            low | usize::from(a & 0x7f) << 7 | usize::from(b & 0x7f) << 14 | usize::from(c) << 21,
+            3,
+        )),
+        _ => None,
+    }
+}
+
+#[inline(always)]
+fn u16(bytes: &[u8]) -> Option<(u16, &[u8])> {
+    let (value, rest) = bytes.split_first_chunk()?;
+    Some((u16::from_be_bytes(*value), rest))
+}
+
+/// An identifier that is not zero.
+#[inline(always)]
+fn id(bytes: &[u8]) -> Option<(u16, &[u8])> {
+    u16(bytes).filter(|(id, _)| *id != 0)
+}
+
+#[inline(always)]
+fn binary(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (len, rest) = u16(bytes)?;
+    rest.split_at_checked(usize::from(len))
+}
+
+#[inline(always)]
+fn string(bytes: &[u8]) -> Option<(&str, &[u8])> {
+    let (text, rest) = binary(bytes)?;
+    Some((std::str::from_utf8(text).ok()?, rest))
+}
+
+/// A string that stays in a slice.
+#[inline(always)]
+fn skip_string(bytes: &[u8]) -> Option<&[u8]> {
+    let (text, rest) = binary(bytes)?;
+    is_utf8(text).then_some(rest)
+}
+
+#[inline(always)]
+fn publish<const V5: bool>(first: u8, body: &[u8]) -> Option<Publish<'_>> {
+    // DUP needs a QoS, and QoS 3 does not exist.
+    const VALID: u16 = 0b0011_1100_0011_1111;
+    if VALID >> (first & 0x0f) & 1 == 0 {
+        return None;
+    }
+    let (topic, rest) = string(body)?;
+    let (id, rest) = if first & 0x06 == 0 {
+        (0, rest)
+    } else {
+        id(rest)?
+    };
+    let (properties, payload) = if V5 {
+        checked::<PUBLISH>(rest)?
+    } else {
+        (&[][..], rest)
+    };
+    Some(Publish {
+        first,
+        id,
+        topic,
+        properties,
+        payload,
+    })
+}
+
+#[inline(always)]
+fn ack<const V5: bool>(first: u8, body: &[u8]) -> Option<Ack<'_>> {
+    let (id, rest) = id(body)?;
+    let (reason, properties) = if rest.is_empty() {
+        (0, rest)
+    } else if V5 {
+        long_ack(first, rest)?
+    } else {
+        return None;
+    };
+    Some(Ack {
+        first,
+        reason,
+        id,
+        properties,
+    })
+}
+
+/// With a reason, and perhaps with properties.
+#[inline(never)]
+fn long_ack(first: u8, rest: &[u8]) -> Option<(u8, &[u8])> {
+    let (&reason, rest) = rest.split_first()?;
+    let known = match first >> 4 {
+        4 | 5 => matches!(
+            reason,
+            0x00 | 0x10 | 0x80 | 0x83 | 0x87 | 0x90 | 0x91 | 0x97 | 0x99
+        ),
+        _ => matches!(reason, 0x00 | 0x92),
+    };
+    let (properties, end) = if rest.is_empty() {
+        (rest, rest)
+    } else {
+        checked::<ACK>(rest)?
+    };
+    (known && end.is_empty()).then_some((reason, properties))
+}
+
+#[inline(always)]
+fn subscribe<const V5: bool>(body: &[u8]) -> Option<Subscribe<'_>> {
+    let (id, rest) = id(body)?;
+    let (properties, filters) = if V5 {
+        checked::<SUBSCRIBE>(rest)?
+    } else {
+        (&[][..], rest)
+    };
+    let mut rest = filters;
+    if rest.is_empty() {
+        return None;
+    }
+    while !rest.is_empty() {
+        let (&options, later) = skip_string(rest)?.split_first()?;
+        let valid = if V5 {
+            options < 0x30 && options & 3 != 3
+        } else {
+            options < 3
+        };
+        if !valid {
+            return None;
+        }
+        rest = later;
+    }
+    Some(Subscribe {
+        id,
+        properties,
+        filters,
+    })
+}
+
+#[inline(always)]
+fn connect<const V5: bool>(body: &[u8]) -> Option<Connect<'_>> {
+    let level = if V5 { 5 } else { 4 };
+    let (&[0, 4, b'M', b'Q', b'T', b'T', version, flags], rest) = body.split_first_chunk()? else {
+        return None;
+    };
+    let will = flags & 0x04 != 0;
+    let will_flags = if will {
+        flags & 0x18 == 0x18
+    } else {
+        flags & 0x38 != 0
+    };
+    if version != level || flags & 1 != 0 || will_flags || (!V5 && flags & 0xc0 == 0x40) {
+        return None;
+    }
+    let (keep_alive, rest) = u16(rest)?;
+    let (properties, rest) = if V5 {
+        checked::<CONNECT>(rest)?
+    } else {
+        (&[][..], rest)
+    };
+    let (client_id, rest) = string(rest)?;
+    let mut left = rest;
+    if will {
+        if V5 {
+            left = checked::<WILL>(left)?.1;
+        }
+        left = skip_string(left)?;
+        left = binary(left)?.1;
+    }
+    if flags & 0x80 != 0 {
+        left = skip_string(left)?;
+    }
+    if flags & 0x40 != 0 {
+        left = binary(left)?.1;
+    }
+    left.is_empty().then_some(Connect {
+        flags,
+        keep_alive,
+        properties,
+        client_id,
+        rest,
+    })
+}
+
+/// Which identifiers a packet may carry, one bit each.
+const fn set(ids: &[u8]) -> u64 {
+    let mut set = 0;
+    let mut at = 0;
+    while at < ids.len() {
+        set |= 1 << ids[at];
+        at += 1;
+    }
+    set
+}
+
+const PUBLISH: u64 = set(&[0x01, 0x02, 0x03, 0x08, 0x09, 0x0b, 0x23, 0x26]);
+const CONNECT: u64 = set(&[0x11, 0x15, 0x16, 0x17, 0x19, 0x21, 0x22, 0x26, 0x27]);
+const WILL: u64 = set(&[0x01, 0x02, 0x03, 0x08, 0x09, 0x18, 0x26]);
+const SUBSCRIBE: u64 = set(&[0x0b, 0x26]);
+const ACK: u64 = set(&[0x1f, 0x26]);
+
+/// The properties, checked, and what follows them.
+#[inline(always)]
+fn checked<const ALLOWED: u64>(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    let (&len, rest) = bytes.split_first()?;
+    if len == 0 {
+        return Some((&[], rest));
+    }
+    let (properties, rest) = if len < 0x80 {
+        rest.split_at_checked(usize::from(len))?
+    } else {
+        let (len, used) = long_varint(len, rest)?;
+        rest[used..].split_at_checked(len)?
+    };
+    check::<ALLOWED>(properties).then_some((properties, rest))
+}
+
+#[inline]
+fn check<const ALLOWED: u64>(mut bytes: &[u8]) -> bool {
+    while let [id, rest @ ..] = bytes {
+        if *id >= 64 || ALLOWED >> id & 1 == 0 {
+            return false;
+        }
+        let rest = match id {
+            0x26 => skip_string(rest).and_then(skip_string),
+            0x01 | 0x17 | 0x19 => rest.get(1..),
+            0x21..=0x23 => rest.get(2..),
+            0x02 | 0x11 | 0x18 | 0x27 => rest.get(4..),
+            0x03 | 0x08 | 0x15 | 0x1f => skip_string(rest),
+            0x09 | 0x16 => binary(rest).map(|(_, rest)| rest),
+            0x0b => match rest {
+                [..=0x7f, rest @ ..] => Some(rest),
+                [first, rest @ ..] => long_varint(*first, rest).map(|(_, used)| &rest[used..]),
+                [] => None,
+            },
+            _ => None,
+        };
+        match rest {
+            Some(rest) => bytes = rest,
+            None => return false,
+        }
+    }
+    true
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use mqtt_cases::codec::PacketCase;
+    use mqtt_cases::packets::Outgoing;
+
+    use super::*;
+
+    /// Whether what the floor has read is the case.
+    pub(in super::super) fn is(packet: &Packet<'_>, case: &PacketCase) -> bool {
+        let ends = |slice: &[u8]| slice.is_empty() || case.wire.ends_with(slice);
+        match (packet, &case.packet) {
+            (Packet::Connect(read), Outgoing::Connect(sent)) => {
+                read.client_id == sent.client_id
+                    && read.keep_alive == sent.keep_alive
+                    && (read.flags & 4 != 0) == sent.will.is_some()
+                    && read.properties.is_empty() == sent.properties.is_empty()
+                    && ends(read.rest)
+            }
+            (Packet::Publish(read), Outgoing::Publish(sent)) => {
+                let id = sent
+                    .delivery
+                    .packet_id()
+                    .map_or(0, mqtt_codec::PacketId::get);
+                read.topic == sent.topic
+                    && read.payload == sent.payload
+                    && read.id == id
+                    && read.first >> 1 & 3 == sent.delivery.qos() as u8
+                    && read.properties.is_empty() == sent.properties.is_empty()
+            }
+            (Packet::Ack(read), Outgoing::PubAck(sent)) => {
+                (read.first, read.reason) == (0x40, 0)
+                    && read.id == sent.packet_id.get()
+                    && read.properties.is_empty()
+            }
+            (Packet::Subscribe(read), Outgoing::Subscribe(sent)) => {
+                read.id == sent.packet_id.get() && !read.properties.is_empty() && ends(read.filters)
+            }
+            (Packet::PingReq, Outgoing::PingReq) => true,
+            _ => false,
+        }
+    }
+}
