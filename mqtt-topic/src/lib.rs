@@ -65,7 +65,7 @@ assert_eq!(found, ["site/7/temperature: 21.5"]);
 //! | feature | default | adds |
 //! |---|---|---|
 //! | – | always | `TopicName`, `TopicFilter` (`matches`, `covers`), `ShareName`, `ParsedFilter`: borrowed, `Copy` |
-//! | `alloc` | off | `TopicNameBuf`, `TopicFilterBuf`, `ShareNameBuf`, `SubscriptionIndex`, `RetainedIndex`, `RetainedWalk`; needs the crate `alloc` |
+//! | `alloc` | off | `TopicNameBuf`, `TopicFilterBuf`, `ShareNameBuf`, `SubscriptionIndex`, `MatchCache`, `RetainedIndex`, `RetainedWalk`; needs the crate `alloc` |
 //!
 //! # What is promised
 //!
@@ -80,6 +80,8 @@ assert_eq!(found, ["site/7/temperature: 21.5"]);
 #[cfg(feature = "alloc")]
 extern crate alloc;
 
+#[cfg(feature = "alloc")]
+mod cache;
 mod error;
 mod filter;
 #[cfg(feature = "alloc")]
@@ -101,6 +103,8 @@ mod subscription;
 #[cfg(feature = "alloc")]
 mod table;
 
+#[cfg(feature = "alloc")]
+pub use cache::{CacheLimits, MatchCache};
 pub use error::{TopicFilterError, TopicFilterErrorKind, TopicNameError, TopicNameErrorKind};
 pub use filter::TopicFilter;
 pub use levels::{FilterLevels, Level, Levels};

@@ -1,10 +1,9 @@
 //! Who gets a message of a topic: gathered from the index, one entry for each receiver, and remembered for hot topics.
 
-use std::collections::HashMap;
 use std::sync::Arc;
 
 use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
-use mqtt_topic::{SubscriptionIndex, TopicName};
+use mqtt_topic::{MatchCache, SubscriptionIndex, TopicName};
 
 use super::ids::Subscriber;
 use super::message::Ids;
@@ -84,46 +83,8 @@ pub(super) fn gather(index: &SubscriptionIndex<Subscriber, Grant>, name: &TopicN
     routes
 }
 
-/// The fan-out of topics that were published to lately; each worker has its own.
-#[derive(Debug, Default)]
-pub(super) struct Cache {
-    topics: HashMap<Box<str>, (u64, Arc<FanOut>)>,
-    routes: usize,
-}
-
-impl Cache {
-    const TOPICS: usize = 8_192;
-    const ROUTES: usize = 262_144;
-    /// Longer topics are looked up each time: clients choose them, and the cache must not grow by them.
-    const TOPIC_BYTES: usize = 512;
-
-    /// The fan-out that was gathered under this generation.
-    pub(super) fn get(&self, topic: &str, generation: u64) -> Option<Arc<FanOut>> {
-        let (of, fan_out) = self.topics.get(topic)?;
-        (*of == generation).then(|| Arc::clone(fan_out))
-    }
-
-    pub(super) fn put(&mut self, topic: &str, generation: u64, fan_out: &Arc<FanOut>) {
-        if topic.len() > Self::TOPIC_BYTES {
-            return;
-        }
-        if self.topics.len() >= Self::TOPICS || self.routes >= Self::ROUTES {
-            self.topics = HashMap::new();
-            self.routes = 0;
-        }
-        self.routes += fan_out.len();
-        let entry = (generation, Arc::clone(fan_out));
-        match self.topics.get_mut(topic) {
-            Some(old) => {
-                self.routes -= old.1.len();
-                *old = entry;
-            }
-            None => {
-                self.topics.insert(topic.into(), entry);
-            }
-        }
-    }
-}
+/// The fan-out of topics that were published to lately; each worker has its own. Its weight is the receivers.
+pub(super) type Cache = MatchCache<Arc<FanOut>>;
 
 #[cfg(test)]
 mod tests {
@@ -193,26 +154,5 @@ mod tests {
         assert_eq!((own.qos, own.ids.as_slice().len()), (QoS::AtMostOnce, 1));
         let only = gather(&index, &TopicName::new("a/c").unwrap());
         assert_eq!(only[0].terms(who(1)), None);
-    }
-
-    #[test]
-    fn a_cached_fan_out_is_used_only_under_its_generation() {
-        let mut cache = Cache::default();
-        cache.put("t", 7, &Arc::new(FanOut::new()));
-        assert!(cache.get("t", 7).is_some());
-        assert!(cache.get("t", 8).is_none());
-        assert!(cache.get("u", 7).is_none());
-    }
-
-    /// Topics of 64 kB, each published to once, filled the cache with half a gigabyte.
-    #[test]
-    fn the_cache_is_bounded_in_topics_routes_and_bytes() {
-        let mut cache = Cache::default();
-        cache.put(&"t".repeat(60_000), 1, &Arc::new(FanOut::new()));
-        assert!(cache.topics.is_empty());
-        for number in 0..3 * Cache::TOPICS {
-            cache.put(&number.to_string(), 1, &Arc::new(FanOut::new()));
-            assert!(cache.topics.len() <= Cache::TOPICS);
-        }
     }
 }

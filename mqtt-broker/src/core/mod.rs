@@ -49,6 +49,7 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use mqtt_codec::ReasonCode;
 use mqtt_session::{Commit, Instant, Output as Polling};
+use mqtt_topic::CacheLimits;
 
 pub use counters::{Counters, Gauge};
 pub use effect::{Batch, Effect, Question, QuestionId};
@@ -190,7 +191,7 @@ impl Core {
             polled: Vec::new(),
             effects: Vec::new(),
             pool: Pool::default(),
-            cache: Cache::default(),
+            cache: Cache::with_seed(seed, CacheLimits::default()),
             tally: Tally::default(),
             sys: Sys::new(now),
             expiring: BinaryHeap::new(),

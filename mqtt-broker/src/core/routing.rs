@@ -103,12 +103,13 @@ impl Core {
     fn fan_out(&mut self, name: &TopicName<'_>) -> Arc<FanOut> {
         let index = self.shared.subscriptions();
         let generation = index.generation(name);
-        if let Some(known) = self.cache.get(name.as_str(), generation) {
-            return known;
+        if let Some(known) = self.cache.get(name, generation) {
+            return Arc::clone(known);
         }
         let fan_out = Arc::new(gather(&index, name));
         drop(index);
-        self.cache.put(name.as_str(), generation, &fan_out);
+        self.cache
+            .put(name, generation, Arc::clone(&fan_out), fan_out.len());
         fan_out
     }
 
