@@ -173,16 +173,20 @@ fn properties_are_checked_before_they_are_written() {
             properties: list.into(),
         }
     }
-    for list in [
-        [Property::MaximumQoS(QoS::ExactlyOnce)],
-        [Property::AuthenticationData(b"x")],
-    ] {
-        refused(
-            Packet::ConnAck(connack(&list)),
-            Version::V5,
-            EncodeError::InvalidProperty,
-        );
-    }
+    refused(
+        Packet::ConnAck(connack(&[Property::MaximumQoS(QoS::ExactlyOnce)])),
+        Version::V5,
+        EncodeError::InvalidProperty,
+    );
+    let data = [Property::AuthenticationData(b"x")];
+    let connect = Connect {
+        properties: (&data).into(),
+        ..Connect::new(Version::V5, "id")
+    };
+    assert_eq!(
+        connect.encode(&mut [0; 99]),
+        Err(EncodeError::InvalidProperty)
+    );
     let expiry = [Property::MessageExpiryInterval(1)];
     let head = PublishHead {
         dup: false,

@@ -29,12 +29,18 @@ impl<'a> Auth<'a> {
         let (reason, properties) = if reader.is_empty() {
             (ReasonCode::SUCCESS, Properties::EMPTY)
         } else {
-            decode_outcome(
+            let reason_alone = reader.rest().len() == 1;
+            let outcome = decode_outcome(
                 reader,
                 cx,
                 &const { Spot::new(place::AUTH) },
                 RuleId::AuthReason,
-            )?
+            )?;
+            // Section 3.15.2.1: the length of the properties is left out with the reason code, or not at all.
+            if reason_alone {
+                return Err(reader.broken_here(RuleId::Truncated));
+            }
+            outcome
         };
         let wrong_side = match cx.sender {
             Sender::Client => reason == ReasonCode::SUCCESS,

@@ -44,8 +44,12 @@ impl Seen {
         self.has(table::AUTHENTICATION_METHOD)
     }
 
-    const fn authentication_data(self) -> bool {
-        self.has(table::AUTHENTICATION_DATA)
+    /// Whether there is data for a method that is not named. A CONNACK need not name the one of its CONNECT
+    /// unless it accepts [MQTT-4.12.0-5].
+    const fn lacks_method(self, spot: &Spot) -> bool {
+        spot.places != place::CONNACK
+            && self.has(table::AUTHENTICATION_DATA)
+            && !self.authentication_method()
     }
 }
 
@@ -100,7 +104,7 @@ fn check_list(list: &[Property<'_>], spot: &Spot) -> Result<(), EncodeError> {
             return Err(EncodeError::InvalidProperty);
         }
     }
-    if seen.authentication_data() && !seen.authentication_method() {
+    if seen.lacks_method(spot) {
         return Err(EncodeError::InvalidProperty);
     }
     Ok(())
@@ -113,9 +117,7 @@ fn check(bytes: &[u8], end: u32, limits: Limits) -> Result<Seen, DecodeError> {
     let mut seen = Seen::default();
     match check_all(&mut reader, &mut seen, limits) {
         Err(_) => Err(reader.error()),
-        Ok(()) if seen.authentication_data() && !seen.authentication_method() => {
-            Err(data_alone(bytes, end))
-        }
+        Ok(()) if seen.lacks_method(limits.spot) => Err(data_alone(bytes, end)),
         Ok(()) => Ok(seen),
     }
 }
