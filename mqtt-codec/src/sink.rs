@@ -288,6 +288,8 @@ impl Sink for Writer<'_> {
 /// Moves `len` bytes behind the first so that their length fits in front of them, and gives the length of both.
 fn make_room(start: &mut [u8], len: usize) -> usize {
     let prefix = varint::len(to_u32(len));
+    #[cfg(mutation = "fuzz-list-moved")]
+    let prefix = prefix.min(2);
     if prefix + len <= start.len() {
         start.copy_within(1..=len, prefix);
         Writer::new(start).varint(to_u32(len));

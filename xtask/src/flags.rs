@@ -52,7 +52,7 @@ Commands:
   test         All tests: unit, integration and documentation tests, foreign clients included
   tidy         The rules that no compiler checks: layers, allowed crates, licences, files
   conformance  Every statement of MQTT 3.1.1 and 5.0, and the tests that prove it; a suite for any broker
-  fuzz         Fuzzes decoder, sessions, the broker's core and topics; keeps their corpora small
+  fuzz         Fuzzes codec, sessions, the broker's core and topics; keeps their corpora small
   sim          The simulations over many seeds
   mutations    Plants one bug after the other, and sees that the simulations find each
   size         Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
@@ -129,7 +129,7 @@ Options:
 ";
 
 const FUZZ: &str = "\
-Fuzzes decoder, sessions, the broker's core and topics; keeps their corpora small
+Fuzzes codec, sessions, the broker's core and topics; keeps their corpora small
 
 Usage: cargo xtask fuzz [OPTIONS] [TARGET]...
 
@@ -144,6 +144,8 @@ Options:
       --seconds <N>  How long each target runs [default: 60]
       --minimise     Pack what reaches new edges into the committed corpora afterwards
       --planted      Build the bugs that are planted for it, and show how soon each is found from an empty corpus
+      --judged       Replay the judged disagreements with other decoders, which `differential` knows, show them, and write
+                     xtask/fuzz/DISAGREEMENTS.md; needs no cargo-fuzz
       --input <FILE> Run one input of one target, and stop
   -h, --help         Print this help
 
@@ -303,6 +305,7 @@ fn fuzz(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("seconds") => options.seconds = Some(count(&mut parser, "--seconds")?),
             Arg::Long("minimise") => options.minimise = true,
             Arg::Long("planted") => options.planted = true,
+            Arg::Long("judged") => options.judged = true,
             Arg::Long("input") => options.input = Some(parser.value()?.into()),
             Arg::Value(name) => {
                 let name = name.string()?;

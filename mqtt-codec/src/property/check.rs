@@ -29,6 +29,11 @@ impl Seen {
         allowed
     }
 
+    #[cfg(any(mutation = "fuzz-list-repeated", mutation = "fuzz-delay-twice"))]
+    const fn forget(&mut self, id: u8) {
+        self.0 &= !bit(id);
+    }
+
     #[inline]
     const fn has(self, id: u8) -> bool {
         self.0 & bit(id) != 0
@@ -100,6 +105,8 @@ impl<'a> Properties<'a> {
 fn check_list(list: &[Property<'_>], spot: &Spot) -> Result<(), EncodeError> {
     let mut seen = Seen::default();
     for property in list {
+        #[cfg(mutation = "fuzz-list-repeated")]
+        seen.forget(table::SUBSCRIPTION_IDENTIFIER);
         if !seen.allows(property.id(), spot) || !property.is_valid() {
             return Err(EncodeError::InvalidProperty);
         }
@@ -129,6 +136,8 @@ fn check_all(reader: &mut Reader<'_>, seen: &mut Seen, limits: Limits) -> Result
         let property = reader.rest();
         let id = reader.u8()?;
         let kind = table::kind(id);
+        #[cfg(mutation = "fuzz-delay-twice")]
+        seen.forget(0x18);
         if !seen.allows(id, limits.spot) || kind == Kind::Unknown {
             return Err(reader.broken_at(misplaced(id, limits.spot), property));
         }

@@ -11,7 +11,7 @@ const MOST_BYTES: usize = 100_000;
 
 const HEAD: &str = "\
 # Inputs that together reach every edge that fuzzing has reached; one a line, in hex, the shortest first.
-# Written by `cargo xtask fuzz --minimise`, replayed by the tests of mqtt-testkit.
+# Written by `cargo xtask fuzz --minimise`, replayed by the tests of mqtt-testkit; `differential` by `cargo xtask fuzz --judged`.
 ";
 
 /// The inputs of a packed file; what follows `#` is a comment.

@@ -23,6 +23,8 @@ pub(crate) struct FuzzOptions {
     pub(crate) minimise: bool,
     /// Find the planted bugs instead.
     pub(crate) planted: bool,
+    /// Replay the judged disagreements with other decoders instead, and write the page about them.
+    pub(crate) judged: bool,
     /// Run this input only.
     pub(crate) input: Option<PathBuf>,
 }
@@ -40,12 +42,24 @@ pub(crate) struct Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 4] = [
+pub(crate) const TARGETS: [Target; 6] = [
     Target {
         name: "decoder",
         about: "packets of both sides and all versions, whole, in pieces, and written again",
         features: "",
         longest: 2_000,
+    },
+    Target {
+        name: "round-trip",
+        about: "packets as a program builds them, written and read again, and what cannot be written",
+        features: "",
+        longest: 1_000,
+    },
+    Target {
+        name: "differential",
+        about: "the same frames to our decoder and to those of others; what differs has to be judged",
+        features: "peers",
+        longest: 300,
     },
     Target {
         name: "session",
@@ -81,7 +95,7 @@ pub(crate) fn target(name: &str) -> Option<&'static Target> {
 pub(crate) fn list_targets() -> String {
     TARGETS
         .iter()
-        .map(|target| format!("  {:<9} {}\n", target.name, target.about))
+        .map(|target| format!("  {:<12} {}\n", target.name, target.about))
         .collect()
 }
 
@@ -90,6 +104,9 @@ pub(crate) fn list_targets() -> String {
 /// # Errors
 /// If cargo-fuzz is missing, a target does not build, or there was a finding; with planted bugs, if one was not found.
 pub(crate) fn main(ws: &Workspace, options: &FuzzOptions) -> Result<()> {
+    if options.judged {
+        return judged(ws);
+    }
     if !Program::cargo(&ws.root)
         .args(["fuzz", "--version"])
         .succeeds_silently()
@@ -128,6 +145,9 @@ pub(crate) fn main(ws: &Workspace, options: &FuzzOptions) -> Result<()> {
         table.push((target.name, figures));
     }
     println!("\n{}", report::table(&table));
+    for (_, figures) in &table {
+        print!("{}", report::judged(figures));
+    }
     let mut failed = false;
     for (name, figures) in &table {
         if let Some(finding) = &figures.finding {
@@ -146,6 +166,23 @@ pub(crate) fn main(ws: &Workspace, options: &FuzzOptions) -> Result<()> {
         }
     }
     if failed { Err(Error::Told) } else { Ok(()) }
+}
+
+/// Replays the judged disagreements and what the committed inputs show, and writes the page about them. Needs no cargo-fuzz.
+fn judged(ws: &Workspace) -> Result<()> {
+    let files = ws.root.join("xtask/fuzz");
+    let page = files.join("DISAGREEMENTS.md");
+    let inputs = ["corpus", "findings"].map(|kind| files.join(kind).join("differential.txt"));
+    Program::cargo(&ws.root)
+        .args(["run", "--release", "--quiet", "--locked"])
+        .args(["--manifest-path", "xtask/fuzz/Cargo.toml"])
+        .args(["--features", "peers", "--bin", "judged", "--", "--write"])
+        .args([&page])
+        .args(&inputs)
+        .quiet_env("CARGO_TARGET_DIR", ws.target.join("fuzz/judged"))
+        .run()?;
+    println!("{}", page.display());
+    Ok(())
 }
 
 /// One target, built one way.

@@ -14,7 +14,7 @@ struct Planted {
     about: &'static str,
 }
 
-const PLANTED: [Planted; 10] = [
+const PLANTED: [Planted; 14] = [
     Planted {
         name: "fuzz-varint-three",
         target: "decoder",
@@ -29,6 +29,26 @@ const PLANTED: [Planted; 10] = [
         name: "fuzz-head-length",
         target: "decoder",
         about: "the head of a QoS 2 PUBLISH with 128 bytes of properties is taken a byte too soon",
+    },
+    Planted {
+        name: "fuzz-list-repeated",
+        target: "round-trip",
+        about: "a SUBSCRIBE with two subscription identifiers in its list is written",
+    },
+    Planted {
+        name: "fuzz-list-moved",
+        target: "round-trip",
+        about: "properties of more than 16,383 bytes are written a byte too far in front",
+    },
+    Planted {
+        name: "fuzz-reason-table",
+        target: "differential",
+        about: "PUBCOMP may carry a reason code that only PUBACK and PUBREC have",
+    },
+    Planted {
+        name: "fuzz-delay-twice",
+        target: "differential",
+        about: "a will may have its delay twice",
     },
     Planted {
         name: "fuzz-pubrel-unknown",
@@ -67,8 +87,8 @@ const PLANTED: [Planted; 10] = [
     },
 ];
 
-/// The targets whose code stands on that of others: bugs of these would be found there too, and pass for their own.
-const ON_OTHERS: [&str; 2] = ["session", "core"];
+/// The targets that run code of others too: bugs of these would be found there, and pass for their own.
+const ON_OTHERS: [&str; 4] = ["round-trip", "differential", "session", "core"];
 
 /// Builds the planted bugs of these targets and fuzzes, from no corpus at all, until each is found.
 ///
@@ -78,7 +98,7 @@ const ON_OTHERS: [&str; 2] = ["session", "core"];
 /// If one is not found in time.
 pub(super) fn main(ws: &Workspace, targets: &[&'static Target], seconds: u32) -> Result<()> {
     let mut table = format!(
-        "{:<20} {:<8} {:>8} {:>11}  {:<6}  what is wrong\n",
+        "{:<20} {:<12} {:>8} {:>11}  {:<6}  what is wrong\n",
         "planted bug", "target", "seconds", "executions", "corpus"
     );
     let mut missed = Vec::new();
@@ -110,7 +130,7 @@ pub(super) fn main(ws: &Workspace, targets: &[&'static Target], seconds: u32) ->
                 "-".to_owned()
             };
             table += &format!(
-                "{:<20} {:<8} {found:>8} {:>11}  {:<6}  {}\n",
+                "{:<20} {:<12} {found:>8} {:>11}  {:<6}  {}\n",
                 planted.name,
                 target.name,
                 figures.runs,

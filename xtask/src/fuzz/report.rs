@@ -23,6 +23,8 @@ pub(super) struct Figures {
     pub(super) decode: u64,
     /// Packets or operations in them.
     pub(super) steps: u64,
+    /// Disagreements that were judged, by the name of their rule, and how often each was seen.
+    pub(super) judged: Vec<(String, u64)>,
     /// How long it took.
     pub(super) elapsed: Duration,
     /// The first finding, which ends a run.
@@ -102,6 +104,13 @@ impl Reader {
             figures.decode = numbers.next().unwrap_or(0);
             figures.steps = numbers.next().unwrap_or(0);
             figures.runs = figures.runs.max(figures.told);
+        } else if let Some(counts) = line.strip_prefix("judged: ") {
+            let pairs = counts
+                .split_whitespace()
+                .filter_map(|it| it.split_once('='));
+            figures.judged = pairs
+                .filter_map(|(rule, count)| Some((rule.to_owned(), number(count)?)))
+                .collect();
         } else if let Some(done) = line.strip_prefix("Done ") {
             let runs = done.split_whitespace().next().and_then(number);
             figures.runs = runs.unwrap_or(figures.runs);
@@ -182,7 +191,7 @@ impl Progress {
 /// One line for each target.
 pub(super) fn table(rows: &[(&str, Figures)]) -> String {
     let mut text = format!(
-        "{:<9} {:>8} {:>11} {:>8} {:>7} {:>9} {:>7} {:>7} {:>8}  {}\n",
+        "{:<12} {:>8} {:>11} {:>8} {:>7} {:>9} {:>7} {:>7} {:>8}  {}\n",
         "target",
         "seconds",
         "executions",
@@ -198,7 +207,7 @@ pub(super) fn table(rows: &[(&str, Figures)]) -> String {
         let steps = (figures.steps as f64 / (figures.told as f64).max(1.0)).round();
         let _ = writeln!(
             text,
-            "{name:<9} {:>8} {:>11} {:>8} {:>7} {:>9} {:>7} {:>7} {steps:>8}  {}",
+            "{name:<12} {:>8} {:>11} {:>8} {:>7} {:>9} {:>7} {:>7} {steps:>8}  {}",
             figures.elapsed.as_secs(),
             figures.runs,
             figures.per_second(),
@@ -210,6 +219,18 @@ pub(super) fn table(rows: &[(&str, Figures)]) -> String {
         );
     }
     text.push_str("\ndecode: share of the inputs that came through, see xtask/fuzz/README.md; steps: packets or operations an input\n");
+    text
+}
+
+/// How often each judged disagreement was seen; nothing for a target without such.
+pub(super) fn judged(figures: &Figures) -> String {
+    if figures.judged.is_empty() {
+        return String::new();
+    }
+    let mut text = String::from("judged disagreements, and how often each was seen\n");
+    for (rule, count) in &figures.judged {
+        let _ = writeln!(text, "{count:>11}  {rule}");
+    }
     text
 }
 
@@ -232,6 +253,7 @@ mod tests {
              #2\tINITED cov: 20 ft: 21 corp: 1/1b exec/s: 0 rss: 28Mb\n\
              shape: 1200 inputs, 601 decode, 4000 steps, 250 ms\n\
              #1208\tREDUCE cov: 2170 ft: 11973 corp: 3171/233Kb lim: 21 exec/s: 10070 rss: 34Mb L: 5/9 MS: 3 CrossOver-\n\
+             judged: a-rule=7 another=0\n\
              Done 1209 runs in 1 second(s)",
         );
         let expected = Figures {
@@ -242,10 +264,13 @@ mod tests {
             told: 1200,
             decode: 601,
             steps: 4000,
+            judged: vec![("a-rule".to_owned(), 7), ("another".to_owned(), 0)],
             ..Figures::default()
         };
         assert_eq!(figures, expected);
         assert_eq!(figures.share(), "50 %");
+        assert!(judged(&figures).ends_with("7  a-rule\n          0  another\n"));
+        assert_eq!(judged(&Figures::default()), "");
     }
 
     #[test]

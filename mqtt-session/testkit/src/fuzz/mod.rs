@@ -7,6 +7,7 @@
 //! |---|---|---|
 //! | `decoder` | a stream of packets in both directions, in every version and at every cut | a whole packet was read |
 //! | `core` | the core of the broker (feature `broker`): raw clients at several workers, a late store, restarts | a client was greeted by CONNACK |
+//! | `round-trip` | packets as a program builds them, written and read again; what cannot be written | a packet was written and read |
 //! | `session` | one session, client or server, of every profile, with a peer that sends anything | a packet was taken behind the handshake |
 //! | `topics` | topic names, filters and both indexes, beside naive twins | a subscription or a retained name was found by a match |
 
@@ -16,6 +17,7 @@ pub mod corpus;
 pub mod decoder;
 pub mod grammar;
 pub mod input;
+pub mod round_trip;
 pub mod session;
 pub mod topics;
 
@@ -49,6 +51,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "core",
         run: broker::run,
+    },
+    Target {
+        name: "round-trip",
+        run: round_trip::run,
     },
     Target {
         name: "session",

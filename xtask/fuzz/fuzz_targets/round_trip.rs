@@ -1,0 +1,7 @@
+//! libFuzzer drives `mqtt_testkit::fuzz::round_trip`.
+#![no_main]
+
+libfuzzer_sys::fuzz_target!(|input: &[u8]| mqtt_fuzz::run(
+    mqtt_testkit::fuzz::round_trip::run,
+    input
+));
