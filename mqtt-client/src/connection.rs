@@ -205,7 +205,7 @@ impl Driver {
                     outbox: &mut outbox,
                     limits: &self.options.limits,
                 };
-                let event = self.session.handle(packet, self.shared.now(), &mut owner);
+                let event = self.session.handle(&packet, self.shared.now(), &mut owner);
                 owner.outbox.cursor = self.session.state().cursor();
                 event
             };

@@ -56,11 +56,16 @@ fn frame_len(remaining: u32, body: usize) -> usize {
 }
 
 /// Bytes that `encode` writes.
-#[inline]
+#[inline(always)]
 pub(crate) fn encoded_len(packet: &impl Layout, version: Version) -> usize {
-    if let Some(bytes) = packet.shortest(version) {
-        return bytes.len();
+    match packet.shortest(version) {
+        Some(bytes) => bytes.len(),
+        None => fields_len(packet, version),
     }
+}
+
+#[inline(never)]
+fn fields_len(packet: &impl Layout, version: Version) -> usize {
     let body = body_len(packet, version);
     frame_len(remaining_len(packet, body), body)
 }
@@ -91,14 +96,28 @@ pub(crate) fn encode(
     version: Version,
     buffer: &mut [u8],
 ) -> Result<usize, EncodeError> {
-    if let Some(bytes) = packet.shortest(version) {
-        let needed = bytes.len();
-        let Some(room) = buffer.first_chunk_mut() else {
-            return Err(EncodeError::TooSmall { needed });
-        };
-        *room = bytes;
-        return Ok(needed);
+    match packet.shortest(version) {
+        Some(bytes) => encode_bytes(bytes, buffer),
+        None => encode_fields(packet, version, buffer),
     }
+}
+
+#[inline(always)]
+fn encode_bytes(bytes: [u8; 4], buffer: &mut [u8]) -> Result<usize, EncodeError> {
+    let needed = bytes.len();
+    let Some(room) = buffer.first_chunk_mut() else {
+        return Err(EncodeError::TooSmall { needed });
+    };
+    *room = bytes;
+    Ok(needed)
+}
+
+#[inline(never)]
+fn encode_fields(
+    packet: &impl Layout,
+    version: Version,
+    buffer: &mut [u8],
+) -> Result<usize, EncodeError> {
     let (remaining, needed) = measure(packet, version)?;
     let Some(room) = buffer.get_mut(..needed) else {
         return Err(EncodeError::TooSmall { needed });
@@ -149,6 +168,7 @@ macro_rules! impl_encode {
         $(
             impl $packet<'_> {
                 /// Bytes that [`encode`](Self::encode) writes, exactly, for a packet that can be written.
+                #[inline]
                 pub fn encoded_len(&self, version: $crate::Version) -> usize {
                     $crate::encode::encoded_len(self, version)
                 }
@@ -158,6 +178,7 @@ macro_rules! impl_encode {
                 /// # Errors
                 /// A buffer that is too small, and contents that this version cannot carry, see
                 /// [`EncodeError`](crate::EncodeError).
+                #[inline]
                 pub fn encode(
                     &self,
                     version: $crate::Version,

@@ -11,7 +11,21 @@ use mqtt_topic::TopicName;
 pub struct DeliveryId {
     pub(crate) number: u32,
     pub(crate) id: u16,
-    pub(crate) exactly_once: bool,
+    pub(crate) handshake: Handshake,
+}
+
+/// What settles a message. Two bytes, so that a [`DeliveryId`] has no gap and is moved in one piece.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+#[repr(u16)]
+pub(crate) enum Handshake {
+    PubAck,
+    PubRec,
+}
+
+impl DeliveryId {
+    pub(crate) const fn exactly_once(self) -> bool {
+        matches!(self.handshake, Handshake::PubRec)
+    }
 }
 
 /// The topic of a received message.

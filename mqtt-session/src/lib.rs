@@ -19,7 +19,7 @@
 //!            bytes in                                             bytes out
 //!               |                                                     ^
 //!               v                                                     |
-//!      session.decoder() ------> session.handle(packet)      session.poll_output(tx)   until Idle
+//!      session.decoder() ------> session.handle(&packet)      session.poll_output(tx)   until Idle
 //!      while wants_input()             |                              ^
 //!                                      v                              |
 //!                            one event: a message,           what answers it, what is due,
@@ -83,7 +83,7 @@
 //!     let limits = app.limits.clone();
 //!     let decoded = session.decoder(&limits).from_server(received).unwrap();
 //!     let Decoded::Complete { packet, .. } = decoded else { panic!("read more") };
-//!     match session.handle(packet, now, &mut app) {
+//!     match session.handle(&packet, now, &mut app) {
 //!         Ok(ClientEvent::Publication(publication)) => println!("{:?}", publication.payload),
 //!         Ok(_) => {}
 //!         Err(violation) => panic!("{violation}"), // still polled: the DISCONNECT that says so

@@ -3,7 +3,7 @@
 use mqtt_codec::{Delivery, PubAck, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, TopicAlias};
 use mqtt_topic::TopicName;
 
-use crate::event::{DeliveryId, Publication, Topic};
+use crate::event::{DeliveryId, Handshake, Publication, Topic};
 use crate::inflight::inbound::{Received, Status};
 use crate::inflight::outbound::{Found, Releasing};
 use crate::limits::Limits;
@@ -21,14 +21,34 @@ pub(crate) enum Payload {
     Arriving,
 }
 
+impl<'p> Publication<'p> {
+    /// The packet in the owner's terms.
+    #[inline(always)]
+    pub(crate) const fn of(
+        packet: &Publish<'p>,
+        (topic, delivery): (Topic<'p>, Option<DeliveryId>),
+    ) -> Self {
+        Self {
+            delivery,
+            topic,
+            qos: packet.delivery.qos(),
+            retain: packet.retain,
+            dup: packet.dup,
+            properties: packet.properties,
+            payload: packet.payload,
+        }
+    }
+}
+
 impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
-    /// PUBLISH: `None` when it repeats a message that the owner has already.
-    pub(crate) fn publication<'p, O: Owner<Gate = P::Gate>>(
+    /// PUBLISH: its topic, and what is to be settled; `None` when it repeats a message that the owner has already.
+    #[inline(always)]
+    pub(crate) fn admit<'p, O: Owner<Gate = P::Gate>>(
         &mut self,
-        packet: Publish<'p>,
+        packet: &Publish<'p>,
         payload: Payload,
         owner: &mut O,
-    ) -> Result<Option<Publication<'p>>, Rule> {
+    ) -> Result<Option<(Topic<'p>, Option<DeliveryId>)>, Rule> {
         let qos = packet.delivery.qos();
         let limits = owner.limits();
         if qos > P::MAX_QOS || (R::SERVER && qos > limits.maximum_qos) {
@@ -37,7 +57,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         if R::SERVER && packet.retain && !limits.retain_available {
             return Err(Rule::RetainNotSupported);
         }
-        let topic = self.resolve(&packet, limits)?;
+        let topic = self.resolve(packet, limits)?;
         let delivery = match packet.delivery {
             Delivery::AtMostOnce => None,
             Delivery::AtLeastOnce(id) => Some(self.owe_puback(id.get())?),
@@ -46,15 +66,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                 None => return Ok(None),
             },
         };
-        Ok(Some(Publication {
-            delivery,
-            topic,
-            qos,
-            retain: packet.retain,
-            dup: packet.dup,
-            properties: packet.properties,
-            payload: packet.payload,
-        }))
+        Ok(Some((topic, delivery)))
     }
 
     /// The topic of a PUBLISH: in full, or the alias that stands for it.
@@ -142,7 +154,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         Ok(DeliveryId {
             number,
             id,
-            exactly_once: false,
+            handshake: Handshake::PubAck,
         })
     }
 
@@ -229,7 +241,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         Ok(known.is_none().then_some(DeliveryId {
             number,
             id: id.get(),
-            exactly_once: true,
+            handshake: Handshake::PubRec,
         }))
     }
 
@@ -239,7 +251,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         delivery: DeliveryId,
         owner: &mut O,
     ) {
-        if !delivery.exactly_once || P::MAX_QOS != QoS::ExactlyOnce {
+        if !delivery.exactly_once() || P::MAX_QOS != QoS::ExactlyOnce {
             return;
         }
         let Some(id) = mqtt_codec::PacketId::new(delivery.id) else {

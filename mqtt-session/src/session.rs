@@ -160,7 +160,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     /// settle: a late verdict on a QoS 1 delivery returns false and changes nothing. Before 5.0 a refusal cannot be told, and the
     /// message is acknowledged [3.1.1:MQTT-3.3.5-2].
     pub fn settle(&mut self, delivery: DeliveryId, reason: ReasonCode, kept: P::Gate) -> bool {
-        if P::MAX_QOS == QoS::ExactlyOnce && delivery.exactly_once {
+        if P::MAX_QOS == QoS::ExactlyOnce && delivery.exactly_once() {
             let entry = self
                 .state
                 .inbound

@@ -36,9 +36,9 @@ impl Core {
             decoder.maximum_user_properties = settings.user_properties;
             match decoder.from_client(rest) {
                 Ok(Decoded::NeedMore(need)) => return Received::More { consumed, need },
-                Ok(Decoded::Complete { packet, len }) => {
+                Ok(Decoded::Complete { ref packet, len }) => {
                     // Only the first: a second CONNECT is an error wherever it would be at home [MQTT-3.1.0-2].
-                    if let FromClient::Connect(connect) = &packet
+                    if let FromClient::Connect(connect) = packet
                         && conn.awaits_connect()
                         && !connect.client_id().is_empty()
                     {
@@ -72,7 +72,7 @@ impl Core {
         self.touch(id);
     }
 
-    fn packet(&mut self, id: ConnId, packet: FromClient<'_>, now: Instant) {
+    fn packet(&mut self, id: ConnId, packet: &FromClient<'_>, now: Instant) {
         let event = self.with_machine(id, |machine, keeper| machine.handle(packet, now, keeper));
         self.touch(id);
         self.note_use(id);

@@ -258,7 +258,7 @@ impl Peer {
             let Ok(Decoded::Complete { packet, len }) = decoder.from_client(&frame) else {
                 return;
             };
-            let event = self.session.handle(packet, now(), &mut self.messages);
+            let event = self.session.handle(&packet, now(), &mut self.messages);
             let seen = match event.expect("the client keeps to the rules") {
                 ServerEvent::Connect(connect) => {
                     self.asked = Some(Asked {

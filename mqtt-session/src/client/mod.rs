@@ -3,9 +3,9 @@
 mod handshake;
 mod requests;
 
-use mqtt_codec::{FromServer, PartialPublish, QoS, ReasonCode};
+use mqtt_codec::{FromServer, PartialPublish, Publish, QoS, ReasonCode};
 
-use crate::event::ClientEvent;
+use crate::event::{ClientEvent, Publication};
 use crate::inflight::packet_ids::distance;
 use crate::limits::Limits;
 use crate::link::Phase;
@@ -164,15 +164,22 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
     ///
     /// # Errors
     /// The server broke a rule: keep polling the output, which answers and closes.
+    #[inline]
     pub fn handle<'p, O: Owner<Gate = P::Gate>>(
         &mut self,
-        packet: FromServer<'p>,
+        packet: &FromServer<'p>,
         now: Instant,
         owner: &mut O,
     ) -> Result<ClientEvent<'p>, Violation> {
         self.heard(now);
-        self.dispatch(packet, Payload::Whole, now, owner)
-            .map_err(|rule| self.fail(rule.into()))
+        match packet {
+            FromServer::Publish(publish) if self.is_connected() => {
+                self.receive(publish, Payload::Whole, owner)
+            }
+            _ => self
+                .dispatch(packet, now, owner)
+                .map_err(|rule| self.fail(rule.into())),
+        }
     }
 
     /// Takes a PUBLISH whose payload is not complete: its first part goes with the event, hand the others over yourself, then call
@@ -182,7 +189,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
     /// As [`handle`](Self::handle).
     pub fn handle_part<'p, O: Owner<Gate = P::Gate>>(
         &mut self,
-        part: PartialPublish<'p>,
+        part: &PartialPublish<'p>,
         now: Instant,
         owner: &mut O,
     ) -> Result<ClientEvent<'p>, Violation> {
@@ -192,21 +199,37 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         } else {
             Payload::Arriving
         };
-        self.dispatch(FromServer::Publish(part.publish), payload, now, owner)
+        if self.is_connected() {
+            return self.receive(&part.publish, payload, owner);
+        }
+        self.dispatch(&FromServer::Publish(part.publish), now, owner)
             .map_err(|rule| self.fail(rule.into()))
+    }
+
+    /// PUBLISH, of which there are more than of all others together: the event is made where the caller wants it.
+    fn receive<'p, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        packet: &Publish<'p>,
+        payload: Payload,
+        owner: &mut O,
+    ) -> Result<ClientEvent<'p>, Violation> {
+        match self.admit(packet, payload, owner) {
+            Ok(Some(known)) => Ok(ClientEvent::Publication(Publication::of(packet, known))),
+            Ok(None) => Ok(ClientEvent::Nothing),
+            Err(rule) => Err(self.fail(rule.into())),
+        }
     }
 
     fn dispatch<'p, O: Owner<Gate = P::Gate>>(
         &mut self,
-        packet: FromServer<'p>,
-        payload: Payload,
+        packet: &FromServer<'p>,
         now: Instant,
         owner: &mut O,
     ) -> Result<ClientEvent<'p>, Rule> {
         match self.link.phase {
             Phase::Connected => {}
             Phase::AwaitConnAck => {
-                return match packet {
+                return match *packet {
                     FromServer::ConnAck(connack) => self.connack(connack, now, owner),
                     FromServer::Auth(auth) => self.auth(auth, owner),
                     FromServer::Publish(_)
@@ -222,11 +245,10 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             }
             _ => return Ok(ClientEvent::Nothing),
         }
-        match packet {
+        match *packet {
             FromServer::ConnAck(_) => Err(Rule::SecondConnAck),
-            FromServer::Publish(publish) => Ok(self
-                .publication(publish, payload, owner)?
-                .map_or(ClientEvent::Nothing, ClientEvent::Publication)),
+            // `receive` has taken it.
+            FromServer::Publish(_) => Ok(ClientEvent::Nothing),
             FromServer::PubAck(packet) => self.puback(&packet, owner).map(nothing),
             FromServer::PubRec(packet) => self.pubrec(&packet, owner).map(nothing),
             FromServer::PubRel(packet) => self.pubrel(&packet, owner).map(nothing),

@@ -11,7 +11,7 @@
 //!         the transport takes bytes of tx
 //!         the transport has bytes, if session.wants_input():
 //!             session.heard(now)
-//!             for each complete packet: session.handle(packet, now, &mut owner)?
+//!             for each complete packet: session.handle(&packet, now, &mut owner)?
 //!         a commit of the owner's store
 //!         a command: the owner queues a message, session.subscribe(…), session.disconnect(…)
 //!         session.deadline(): session.timeout(now, &limits)

@@ -3,9 +3,9 @@
 mod handshake;
 mod subscribe;
 
-use mqtt_codec::{Disconnect, FromClient, PartialPublish, ReasonCode};
+use mqtt_codec::{Disconnect, FromClient, PartialPublish, Publish, ReasonCode};
 
-use crate::event::ServerEvent;
+use crate::event::{Publication, ServerEvent};
 use crate::limits::Limits;
 use crate::link::Phase;
 use crate::owner::Owner;
@@ -81,15 +81,22 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
     ///
     /// # Errors
     /// The client broke a rule: keep polling the output, which answers and closes.
+    #[inline]
     pub fn handle<'p, O: Owner<Gate = P::Gate>>(
         &mut self,
-        packet: FromClient<'p>,
+        packet: &FromClient<'p>,
         now: Instant,
         owner: &mut O,
     ) -> Result<ServerEvent<'p>, Violation> {
         self.heard(now);
-        self.dispatch(packet, Payload::Whole, owner)
-            .map_err(|rule| self.fail(rule.into()))
+        match packet {
+            FromClient::Publish(publish) if self.is_connected() => {
+                self.receive(publish, Payload::Whole, owner)
+            }
+            _ => self
+                .dispatch(packet, owner)
+                .map_err(|rule| self.fail(rule.into())),
+        }
     }
 
     /// Takes a PUBLISH whose payload is not complete: its first part goes with the event, hand the others over yourself, then call
@@ -99,7 +106,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
     /// As [`handle`](Self::handle).
     pub fn handle_part<'p, O: Owner<Gate = P::Gate>>(
         &mut self,
-        part: PartialPublish<'p>,
+        part: &PartialPublish<'p>,
         now: Instant,
         owner: &mut O,
     ) -> Result<ServerEvent<'p>, Violation> {
@@ -109,20 +116,37 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         } else {
             Payload::Arriving
         };
-        self.dispatch(FromClient::Publish(part.publish), payload, owner)
+        if self.is_connected() {
+            return self.receive(&part.publish, payload, owner);
+        }
+        self.dispatch(&FromClient::Publish(part.publish), owner)
             .map_err(|rule| self.fail(rule.into()))
+    }
+
+    /// PUBLISH, of which there are more than of all others together: the event is made where the caller wants it.
+    fn receive<'p, O: Owner<Gate = P::Gate>>(
+        &mut self,
+        packet: &Publish<'p>,
+        payload: Payload,
+        owner: &mut O,
+    ) -> Result<ServerEvent<'p>, Violation> {
+        self.state.mark_used();
+        match self.admit(packet, payload, owner) {
+            Ok(Some(known)) => Ok(ServerEvent::Publication(Publication::of(packet, known))),
+            Ok(None) => Ok(ServerEvent::Nothing),
+            Err(rule) => Err(self.fail(rule.into())),
+        }
     }
 
     fn dispatch<'p, O: Owner<Gate = P::Gate>>(
         &mut self,
-        packet: FromClient<'p>,
-        payload: Payload,
+        packet: &FromClient<'p>,
         owner: &mut O,
     ) -> Result<ServerEvent<'p>, Rule> {
         match self.link.phase {
             Phase::Connected => self.state.mark_used(),
             Phase::AwaitConnect => {
-                return match packet {
+                return match *packet {
                     FromClient::Connect(connect) => self.connect(connect, owner.limits()),
                     FromClient::Publish(_)
                     | FromClient::PubAck(_)
@@ -137,7 +161,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
                 };
             }
             Phase::AwaitAuth => {
-                return match packet {
+                return match *packet {
                     FromClient::Auth(auth) => self.auth(auth, owner),
                     // [MQTT-3.1.2-30]: nothing but AUTH and DISCONNECT before CONNACK.
                     FromClient::Disconnect(disconnect) => self.goodbye(disconnect),
@@ -147,11 +171,10 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
             // `wants_input` was false: nothing is looked at.
             _ => return Ok(ServerEvent::Nothing),
         }
-        match packet {
+        match *packet {
             FromClient::Connect(_) => Err(Rule::SecondConnect),
-            FromClient::Publish(publish) => Ok(self
-                .publication(publish, payload, owner)?
-                .map_or(ServerEvent::Nothing, ServerEvent::Publication)),
+            // `receive` has taken it.
+            FromClient::Publish(_) => Ok(ServerEvent::Nothing),
             FromClient::PubAck(packet) => self.puback(&packet, owner).map(nothing),
             FromClient::PubRec(packet) => self.pubrec(&packet, owner).map(nothing),
             FromClient::PubRel(packet) => self.pubrel(&packet, owner).map(nothing),

@@ -215,7 +215,7 @@ impl<K: Kind> Script<Server, K> {
                 }
             };
             rest = &rest[len..];
-            let line = match self.session.handle(packet, self.now, &mut self.owner) {
+            let line = match self.session.handle(&packet, self.now, &mut self.owner) {
                 Ok(ServerEvent::Nothing) => continue,
                 Ok(ServerEvent::Publication(publication)) => self.publication(publication),
                 Ok(ServerEvent::Connect(connect)) => {
@@ -343,7 +343,7 @@ impl<K: Kind> Script<Client, K> {
                 }
             };
             rest = &rest[len..];
-            let line = match self.session.handle(packet, self.now, &mut self.owner) {
+            let line = match self.session.handle(&packet, self.now, &mut self.owner) {
                 Ok(ClientEvent::Nothing) => continue,
                 Ok(ClientEvent::Publication(publication)) => self.publication(publication),
                 Ok(ClientEvent::Connected(_)) => "connected".to_owned(),

@@ -70,13 +70,14 @@ impl Served {
 
     /// One packet in, and everything that answers it out.
     fn exchange(&mut self, bytes: &[u8], tx: &mut SliceTx<'_>) {
-        let decoded = self.session.decoder(&self.owner.limits).from_client(bytes);
-        let Ok(Decoded::Complete { packet, .. }) = decoded else {
-            panic!("a whole packet: {decoded:?}");
+        let Ok(Decoded::Complete { ref packet, .. }) =
+            self.session.decoder(&self.owner.limits).from_client(bytes)
+        else {
+            panic!("a whole packet");
         };
-        match self.session.handle(packet, self.now, &mut self.owner) {
+        match &self.session.handle(packet, self.now, &mut self.owner) {
             Ok(ServerEvent::Publication(publication)) => {
-                black_box(&publication);
+                black_box(publication);
                 if let Some(delivery) = publication.delivery {
                     self.session.settle(delivery, ReasonCode::SUCCESS, ());
                 }

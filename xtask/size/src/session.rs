@@ -176,7 +176,7 @@ fn connection<P: Profile<Gate = ()>>(session: &mut Held<P>, device: &mut Device,
                 Ok(Decoded::Complete { packet, len }) => {
                     used += len;
                     // A violation is answered, and the connection closed, by the next poll.
-                    if let Ok(event) = session.handle(packet, clock(), device) {
+                    if let Ok(event) = session.handle(&packet, clock(), device) {
                         act(session, event, &mut tx);
                     }
                 }

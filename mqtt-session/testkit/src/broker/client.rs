@@ -309,7 +309,7 @@ impl Client {
 
     fn take_part(&mut self, part: PartialPublish<'_>, now: Instant) {
         let id = exactly_once(part.publish.delivery);
-        let event = self.session.handle_part(part, now, &mut self.owner);
+        let event = self.session.handle_part(&part, now, &mut self.owner);
         let event = event.unwrap_or_else(|why| panic!("{}: {why:?}", NAMES[self.index]));
         let delivery = match event {
             ClientEvent::Publication(publication) => publication.delivery,
@@ -332,7 +332,7 @@ impl Client {
             let text = super::link::describe(packet);
             format!("{now} {} takes {text}", NAMES[self.index])
         });
-        let event = self.session.handle(packet, now, &mut self.owner);
+        let event = self.session.handle(&packet, now, &mut self.owner);
         match event.unwrap_or_else(|why| panic!("{}: {why:?}", NAMES[self.index])) {
             ClientEvent::Publication(publication) => {
                 if let Some(delivery) = publication.delivery {

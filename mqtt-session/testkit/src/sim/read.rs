@@ -74,7 +74,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
                         let event = self
                             .server
                             .session
-                            .handle_part(part, self.now, &mut self.server.owner)
+                            .handle_part(&part, self.now, &mut self.server.owner)
                             .expect("no rule is broken");
                         let publication = match &event {
                             ServerEvent::Publication(publication) => Some(publication),
@@ -128,7 +128,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
         let event = self
             .server
             .session
-            .handle(packet, self.now, &mut self.server.owner)?;
+            .handle(&packet, self.now, &mut self.server.owner)?;
         let publication = match event {
             ServerEvent::Publication(publication) => Some(publication),
             ServerEvent::Connect(_) => {
@@ -192,7 +192,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
                         let event = self
                             .client
                             .session
-                            .handle_part(part, self.now, &mut self.client.owner)
+                            .handle_part(&part, self.now, &mut self.client.owner)
                             .expect("no rule is broken");
                         let publication = match &event {
                             ClientEvent::Publication(publication) => Some(publication),
@@ -228,7 +228,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
         let event = self
             .client
             .session
-            .handle(packet, self.now, &mut self.client.owner)?;
+            .handle(&packet, self.now, &mut self.client.owner)?;
         let publication = match event {
             ClientEvent::Publication(publication) => Some(publication),
             ClientEvent::Connected(connack) => {

@@ -81,12 +81,12 @@ impl Side for Client {
             };
             drive
                 .session
-                .handle_part(packet, drive.now, &mut drive.owner)?
+                .handle_part(&packet, drive.now, &mut drive.owner)?
         } else {
             let Ok(Decoded::Complete { packet, .. }) = decoder.from_server(bytes) else {
                 panic!("a packet that was whole")
             };
-            drive.session.handle(packet, drive.now, &mut drive.owner)?
+            drive.session.handle(&packet, drive.now, &mut drive.owner)?
         };
         Ok(match event {
             ClientEvent::Publication(publication) => {

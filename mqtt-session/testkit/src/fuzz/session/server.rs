@@ -50,12 +50,12 @@ impl Side for Server {
             };
             drive
                 .session
-                .handle_part(packet, drive.now, &mut drive.owner)?
+                .handle_part(&packet, drive.now, &mut drive.owner)?
         } else {
             let Ok(Decoded::Complete { packet, .. }) = decoder.from_client(bytes) else {
                 panic!("a packet that was whole")
             };
-            drive.session.handle(packet, drive.now, &mut drive.owner)?
+            drive.session.handle(&packet, drive.now, &mut drive.owner)?
         };
         Ok(match event {
             ServerEvent::Nothing | ServerEvent::Disconnect(_) => Happened::Nothing,
