@@ -36,9 +36,21 @@ pub(super) struct Connect<'a> {
 pub(super) struct Publish<'a> {
     pub(super) first: u8,
     pub(super) id: u16,
+    /// How many bytes of `rest` are properties.
+    pub(super) properties: u32,
     pub(super) topic: &'a str,
-    pub(super) properties: &'a [u8],
-    pub(super) payload: &'a [u8],
+    /// Properties and payload.
+    pub(super) rest: &'a [u8],
+}
+
+impl<'a> Publish<'a> {
+    pub(super) fn properties(&self) -> &'a [u8] {
+        &self.rest[..self.properties as usize]
+    }
+
+    pub(super) fn payload(&self) -> &'a [u8] {
+        &self.rest[self.properties as usize..]
+    }
 }
 
 #[derive(Clone, Copy, Debug)]
@@ -76,20 +88,29 @@ pub(super) enum Stop {
 
 use Stop::{Malformed, Missing};
 
+/// A packet and its length.
+type Read<'a> = Result<(Packet<'a>, usize), Stop>;
+
 /// The packet at the front, and its length.
-#[inline]
-pub(super) fn decode<const V5: bool>(bytes: &[u8]) -> Result<(Packet<'_>, usize), Stop> {
+///
+/// Each kind is put together where it is returned: a packet that is moved costs as much as a short one to read.
+#[inline(always)]
+pub(super) fn decode<const V5: bool>(bytes: &[u8]) -> Read<'_> {
     let (first, body, len) = frame(bytes)?;
-    let packet = match first >> 4 {
-        3 => Packet::Publish(publish::<V5>(first, body).ok_or(Malformed)?),
-        1 if first == 0x10 => Packet::Connect(connect::<V5>(body).ok_or(Malformed)?),
-        4 | 5 | 7 if first & 0x0f == 0 => Packet::Ack(ack::<V5>(first, body).ok_or(Malformed)?),
-        6 if first == 0x62 => Packet::Ack(ack::<V5>(first, body).ok_or(Malformed)?),
-        8 if first == 0x82 => Packet::Subscribe(subscribe::<V5>(body).ok_or(Malformed)?),
-        12 if first == 0xc0 && body.is_empty() => Packet::PingReq,
-        _ => return Err(Malformed),
-    };
-    Ok((packet, len))
+    match first {
+        0x30..=0x3f => publish::<V5>(first, body, len),
+        0x40 | 0x50 | 0x62 | 0x70 => ack::<V5>(first, body, len),
+        0xc0 if body.is_empty() => Ok((Packet::PingReq, len)),
+        0x82 => match subscribe::<V5>(body) {
+            Some(subscribe) => Ok((Packet::Subscribe(subscribe), len)),
+            None => Err(Malformed),
+        },
+        0x10 => match connect::<V5>(body) {
+            Some(connect) => Ok((Packet::Connect(connect), len)),
+            None => Err(Malformed),
+        },
+        _ => Err(Malformed),
+    }
 }
 
 /// First byte, body and length of the frame.
@@ -162,48 +183,70 @@ fn skip_string(bytes: &[u8]) -> Option<&[u8]> {
 }
 
 #[inline(always)]
-fn publish<const V5: bool>(first: u8, body: &[u8]) -> Option<Publish<'_>> {
+fn publish<const V5: bool>(first: u8, body: &[u8], len: usize) -> Read<'_> {
     // DUP needs a QoS, and QoS 3 does not exist.
     const VALID: u16 = 0b0011_1100_0011_1111;
     if VALID >> (first & 0x0f) & 1 == 0 {
-        return None;
+        return Err(Malformed);
     }
-    let (topic, rest) = string(body)?;
+    let Some((topic, rest)) = string(body) else {
+        return Err(Malformed);
+    };
     let (id, rest) = if first & 0x06 == 0 {
         (0, rest)
     } else {
-        id(rest)?
+        let Some(found) = id(rest) else {
+            return Err(Malformed);
+        };
+        found
     };
-    let (properties, payload) = if V5 {
-        checked::<PUBLISH>(rest)?
-    } else {
-        (&[][..], rest)
+    let (properties, rest) = match rest {
+        _ if !V5 => (0, rest),
+        [0, rest @ ..] => (0, rest),
+        _ => {
+            let Some((len, rest)) = counted(rest) else {
+                return Err(Malformed);
+            };
+            if !rest.get(..len).is_some_and(check::<PUBLISH>) {
+                return Err(Malformed);
+            }
+            (len as u32, rest)
+        }
     };
-    Some(Publish {
+    let publish = Publish {
         first,
         id,
-        topic,
         properties,
-        payload,
-    })
+        topic,
+        rest,
+    };
+    Ok((Packet::Publish(publish), len))
 }
 
 #[inline(always)]
-fn ack<const V5: bool>(first: u8, body: &[u8]) -> Option<Ack<'_>> {
-    let (id, rest) = id(body)?;
-    let (reason, properties) = if rest.is_empty() {
-        (0, rest)
-    } else if V5 {
-        long_ack(first, rest)?
-    } else {
-        return None;
+fn ack<const V5: bool>(first: u8, body: &[u8], len: usize) -> Read<'_> {
+    let Some((id, rest)) = id(body) else {
+        return Err(Malformed);
     };
-    Some(Ack {
-        first,
-        reason,
-        id,
-        properties,
-    })
+    if rest.is_empty() {
+        let ack = Ack {
+            first,
+            reason: 0,
+            id,
+            properties: rest,
+        };
+        return Ok((Packet::Ack(ack), len));
+    }
+    if V5 && let Some((reason, properties)) = long_ack(first, rest) {
+        let ack = Ack {
+            first,
+            reason,
+            id,
+            properties,
+        };
+        return Ok((Packet::Ack(ack), len));
+    }
+    Err(Malformed)
 }
 
 /// With a reason, and perhaps with properties.
@@ -318,19 +361,22 @@ const WILL: u64 = set(&[0x01, 0x02, 0x03, 0x08, 0x09, 0x18, 0x26]);
 const SUBSCRIBE: u64 = set(&[0x0b, 0x26]);
 const ACK: u64 = set(&[0x1f, 0x26]);
 
+/// An integer of one to four bytes, and what follows it.
+#[inline(always)]
+fn counted(bytes: &[u8]) -> Option<(usize, &[u8])> {
+    let (&first, rest) = bytes.split_first()?;
+    if first < 0x80 {
+        return Some((usize::from(first), rest));
+    }
+    let (len, used) = long_varint(first, rest)?;
+    Some((len, &rest[used..]))
+}
+
 /// The properties, checked, and what follows them.
 #[inline(always)]
 fn checked<const ALLOWED: u64>(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
-    let (&len, rest) = bytes.split_first()?;
-    if len == 0 {
-        return Some((&[], rest));
-    }
-    let (properties, rest) = if len < 0x80 {
-        rest.split_at_checked(usize::from(len))?
-    } else {
-        let (len, used) = long_varint(len, rest)?;
-        rest[used..].split_at_checked(len)?
-    };
+    let (len, rest) = counted(bytes)?;
+    let (properties, rest) = rest.split_at_checked(len)?;
     check::<ALLOWED>(properties).then_some((properties, rest))
 }
 
@@ -386,10 +432,10 @@ pub(super) mod tests {
                     .packet_id()
                     .map_or(0, mqtt_codec::PacketId::get);
                 read.topic == sent.topic
-                    && read.payload == sent.payload
+                    && read.payload() == sent.payload
                     && read.id == id
                     && read.first >> 1 & 3 == sent.delivery.qos() as u8
-                    && read.properties.is_empty() == sent.properties.is_empty()
+                    && (read.properties == 0) == sent.properties.is_empty()
             }
             (Packet::Ack(read), Outgoing::PubAck(sent)) => {
                 (read.first, read.reason) == (0x40, 0)

@@ -479,8 +479,8 @@ pub(super) fn fan_out<const V5: bool>() -> Op {
                     id,
                     topic: publish.topic,
                     subscription: if V5 { *subscription } else { 0 },
-                    properties: publish.properties,
-                    payload_len: publish.payload.len(),
+                    properties: publish.properties(),
+                    payload_len: publish.payload().len(),
                 };
                 let _ = black_box(head.encode::<V5>(black_box(&mut buffer)));
             }
