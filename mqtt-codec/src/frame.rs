@@ -67,17 +67,18 @@ impl<'a> Frame<'a> {
     /// Each kind of packet is put where the caller wants it in one step, without a stop at a place that is fit for all of them.
     #[inline(always)]
     pub(crate) fn read<T, P>(
-        mut self,
+        self,
         decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<P, Broken>,
         wrap: impl FnOnce(P) -> T,
     ) -> Result<Decoded<T>, DecodeError> {
-        match decode(&mut self.body, self.cx) {
-            Ok(packet) if self.body.is_empty() => self.complete(wrap(packet)),
+        let mut body = self.body;
+        match decode(&mut body, self.cx) {
+            Ok(packet) if body.is_empty() => self.complete(wrap(packet)),
             Ok(_) => Err(DecodeError {
                 rule: RuleId::TrailingBytes,
-                at: self.body.at(),
+                at: body.at(),
             }),
-            Err(_) => Err(self.body.error()),
+            Err(_) => Err(body.error()),
         }
     }
 

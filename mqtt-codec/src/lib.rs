@@ -1,5 +1,5 @@
-//! Encodes and decodes MQTT 3.1, 3.1.1 and 5.0 packets: `no_std`, no allocator, no copy, no unsafe
-//! code, no dependency.
+//! Encodes and decodes MQTT 3.1, 3.1.1 and 5.0 packets: `no_std`, no allocator, no copy, no
+//! dependency, and one line of unsafe code.
 //!
 //! Packets borrow from the bytes they were read from, and are written into bytes that the caller owns.
 //! There is one type for each control packet in all versions; the version is an argument where bytes
@@ -121,6 +121,7 @@ mod frame;
 mod header;
 mod packet;
 mod place;
+mod plain;
 mod property;
 mod qos;
 mod reason;

@@ -7,29 +7,89 @@
 /// Whether a byte is zero.
 #[inline]
 pub(crate) fn has_nul(bytes: &[u8]) -> bool {
-    any_piece(bytes, piece_has_nul, |word| {
-        word.wrapping_sub(LOW) & !word & HIGH != 0
-    })
+    any_piece(bytes, has_piece_nul, has_word_nul)
 }
 
-/// Whether all bytes are ASCII and none is zero, as in most texts.
-#[inline]
-pub(crate) fn is_plain(bytes: &[u8]) -> bool {
-    !any_piece(
-        bytes,
-        |piece| {
-            piece
-                .iter()
-                .fold(false, |found, byte| found | (byte.wrapping_sub(1) >= 0x7f))
-        },
-        |word| (word.wrapping_sub(LOW) | word) & HIGH != 0,
-    )
+#[inline(always)]
+fn has_piece_nul(piece: &[u8; PIECE]) -> bool {
+    piece.iter().fold(false, |found, byte| found | (*byte == 0))
 }
+
+#[inline(always)]
+const fn has_word_nul(word: usize) -> bool {
+    word.wrapping_sub(LOW) & !word & HIGH != 0
+}
+
+/// Bytes in a vector register.
+pub(crate) const PIECE: usize = 16;
+/// Whether the processor has such registers for certain.
+const VECTORS: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+
+/// A one in each byte of a word.
+pub(crate) const LOW: usize = usize::MAX / 0xff;
+/// The highest bit of each byte of a word.
+pub(crate) const HIGH: usize = LOW << 7;
+
+/// Whether the test is true of a piece of `bytes`; `word` is the same test for a word, or for a few bytes filled up with ones.
+#[inline(always)]
+pub(crate) fn any_piece(
+    bytes: &[u8],
+    piece: impl Fn(&[u8; PIECE]) -> bool,
+    word: impl Fn(usize) -> bool,
+) -> bool {
+    if VECTORS && let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let ends = piece(first) | piece(last);
+        if bytes.len() <= 2 * PIECE {
+            return ends;
+        }
+        return bytes
+            .as_chunks()
+            .0
+            .iter()
+            .fold(ends, |found, next| found | piece(next));
+    }
+    any_word(bytes, word)
+}
+
+/// Whether the test is true of a word of `bytes`, or of a few of them filled up with ones.
+#[inline(always)]
+fn any_word(bytes: &[u8], test: impl Fn(usize) -> bool) -> bool {
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        let mut found = test(usize::from_ne_bytes(*first)) | test(usize::from_ne_bytes(*last));
+        // With vectors two words are all.
+        if !VECTORS {
+            for word in bytes.as_chunks().0 {
+                found |= test(usize::from_ne_bytes(*word));
+            }
+        }
+        return found;
+    }
+    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
+        return test(half(*first)) | test(half(*last));
+    }
+    match *bytes {
+        [] => false,
+        [first, ..] => {
+            let at = |index: usize| bytes.get(index).copied().unwrap_or(first);
+            test(half([first, at(1), at(2), 1]))
+        }
+    }
+}
+
+/// A word that ends in ones.
+#[inline(always)]
+const fn half(bytes: [u8; 4]) -> usize {
+    // Where a word has four bytes there is nothing to fill up; where it has two, one byte is all that comes here.
+    u32::from_ne_bytes(bytes) as usize | LOW & !(u32::MAX as usize)
+}
+
+/// Bytes up to which a loop over pieces is faster than a call.
+const SHORT: usize = 64;
 
 /// Copies a text to a place of the same length, and tells whether it holds a zero.
 ///
 /// A short text is copied in the same registers in which it is looked at.
-#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[inline(always)]
 pub(crate) fn copy_text(to: &mut [u8], text: &[u8]) -> bool {
     if to.len() != text.len() {
         return false;
@@ -39,20 +99,20 @@ pub(crate) fn copy_text(to: &mut [u8], text: &[u8]) -> bool {
     }
     if let (Some(to_last), Some(last)) = (to.last_chunk_mut(), text.last_chunk()) {
         *to_last = *last;
-        let mut found = piece_has_nul(last);
+        let mut found = has_piece_nul(last);
         let ((to, _), (pieces, _)) = (to.as_chunks_mut::<PIECE>(), text.as_chunks());
         for (to, piece) in to.iter_mut().zip(pieces) {
             *to = *piece;
-            found |= piece_has_nul(piece);
+            found |= has_piece_nul(piece);
         }
         return found;
     }
     if let Some((first, last)) = copy_ends(to, text) {
-        return word_has_nul(usize::from_ne_bytes(first))
-            | word_has_nul(usize::from_ne_bytes(last));
+        return has_word_nul(usize::from_ne_bytes(first))
+            | has_word_nul(usize::from_ne_bytes(last));
     }
     if let Some((first, last)) = copy_ends(to, text) {
-        return word_has_nul(half(first)) | word_has_nul(half(last));
+        return has_word_nul(half(first)) | has_word_nul(half(last));
     }
     let mut found = false;
     for (to, byte) in to.iter_mut().zip(text) {
@@ -69,7 +129,7 @@ fn copy_long(to: &mut [u8], text: &[u8]) -> bool {
 }
 
 /// Copies the first and the last `N` bytes, which may overlap, and gives them; `None` if there are fewer.
-#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[inline(always)]
 fn copy_ends<const N: usize>(to: &mut [u8], text: &[u8]) -> Option<([u8; N], [u8; N])> {
     let (first, last) = (*text.first_chunk()?, *text.last_chunk()?);
     *to.first_chunk_mut()? = first;
@@ -77,107 +137,45 @@ fn copy_ends<const N: usize>(to: &mut [u8], text: &[u8]) -> Option<([u8; N], [u8
     Some((first, last))
 }
 
-/// Bytes up to which a loop over pieces is faster than a call.
-const SHORT: usize = 64;
-
-#[cfg_attr(target_pointer_width = "64", inline(always))]
-const fn word_has_nul(word: usize) -> bool {
-    word.wrapping_sub(LOW) & !word & HIGH != 0
-}
-
-#[cfg_attr(target_pointer_width = "64", inline(always))]
-fn piece_has_nul(piece: &[u8; PIECE]) -> bool {
-    piece.iter().fold(false, |found, byte| found | (*byte == 0))
-}
-
-/// Bytes in a vector register.
-const PIECE: usize = 16;
-/// Whether the processor has such registers for certain.
-const VECTORS: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
-
-/// Whether the test is true of a piece of `bytes`; `word` is the same test for a word, or for a few bytes filled up with ones.
-#[cfg_attr(target_pointer_width = "64", inline(always))]
-fn any_piece(
-    bytes: &[u8],
-    piece: impl Fn(&[u8; PIECE]) -> bool,
-    word: impl Fn(usize) -> bool,
-) -> bool {
-    if VECTORS && let Some(last) = bytes.last_chunk::<PIECE>() {
-        let (pieces, _) = bytes.as_chunks::<PIECE>();
-        return piece(last) || pieces.iter().any(piece);
-    }
-    any_word(bytes, word)
-}
-
-/// A one in each byte of a word.
-const LOW: usize = usize::MAX / 0xff;
-/// The highest bit of each byte of a word.
-const HIGH: usize = LOW << 7;
-/// Whether the test is true of a word of `bytes`, or of a few of them filled up with ones.
-#[cfg_attr(target_pointer_width = "64", inline(always))]
-fn any_word(bytes: &[u8], test: impl Fn(usize) -> bool) -> bool {
-    const WORD: usize = size_of::<usize>();
-    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        let ends = test(usize::from_ne_bytes(*first)) | test(usize::from_ne_bytes(*last));
-        let (words, _) = bytes.as_chunks::<WORD>();
-        return ends
-            || words
-                .iter()
-                .skip(1)
-                .any(|word| test(usize::from_ne_bytes(*word)));
-    }
-    if let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        return test(half(*first)) | test(half(*last));
-    }
-    match *bytes {
-        [] => false,
-        [first, ..] => {
-            let at = |index: usize| bytes.get(index).copied().unwrap_or(first);
-            test(half([first, at(1), at(2), 1]))
-        }
-    }
-}
-
-/// A word that ends in ones.
-#[cfg_attr(target_pointer_width = "64", inline(always))]
-const fn half(bytes: [u8; 4]) -> usize {
-    // Where a word has four bytes there is nothing to fill up; where it has two, one byte is all that comes here.
-    u32::from_ne_bytes(bytes) as usize | LOW & !(u32::MAX as usize)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
 
+    /// A zero is seen at every place of every length, among bytes that come close to one.
     #[test]
-    fn plain_strings_are_ascii_without_nul() {
-        for len in 0..40 {
-            let mut bytes = [0x7f_u8; 40];
-            let bytes = bytes.get_mut(..len).expect("len is below 40");
-            for fine in [0x01, 0x7f] {
-                bytes.fill(fine);
-                assert!(is_plain(bytes));
+    fn a_zero_is_seen_wherever_it_is() {
+        for len in 0..=130_usize {
+            for around in [0x01, 0x80, 0xff] {
+                let mut bytes = [around; 130];
+                let bytes = bytes.get_mut(..len).expect("len is at most 130");
+                assert!(!has_nul(bytes));
                 for at in 0..len {
-                    for wrong in [0x00, 0x80, 0xff] {
-                        *bytes.get_mut(at).expect("at is below len") = wrong;
-                        assert!(!is_plain(bytes), "{len} {at}");
-                    }
-                    *bytes.get_mut(at).expect("at is below len") = fine;
+                    *bytes.get_mut(at).expect("at is below len") = 0;
+                    assert!(has_nul(bytes), "{len} {at}");
+                    *bytes.get_mut(at).expect("at is below len") = around;
                 }
             }
         }
     }
 
+    /// The copy is the text, nothing around it is touched, and a zero is told.
     #[test]
-    fn has_nul_sees_every_position() {
-        for len in 0..40 {
-            let mut bytes = [0x80_u8; 40];
-            let bytes = bytes.get_mut(..len).expect("len is below 40");
-            assert!(!has_nul(bytes));
-            for at in 0..len {
-                bytes.fill(0x01);
-                *bytes.get_mut(at).expect("at is below len") = 0;
-                assert!(has_nul(bytes), "{len} {at}");
+    fn a_copy_is_the_text() {
+        let text: [u8; 130] = core::array::from_fn(|at| 1 + at as u8);
+        for len in 0..=130_usize {
+            let mut text = text;
+            for zero in [None, Some(0), Some(len / 2), len.checked_sub(1)] {
+                let zero = zero.filter(|at| *at < len);
+                if let Some(at) = zero {
+                    text[at] = 0;
+                }
+                let mut to = [0xee; 132];
+                assert_eq!(copy_text(&mut to[1..=len], &text[..len]), zero.is_some());
+                assert_eq!(to[1..=len], text[..len]);
+                assert_eq!((to[0], to[len + 1]), (0xee, 0xee), "{len}");
+                if let Some(at) = zero {
+                    text[at] = 1 + at as u8;
+                }
             }
         }
     }

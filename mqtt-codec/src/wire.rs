@@ -1,6 +1,7 @@
 //! Reads fields from bytes: the only place that takes a packet apart.
 
-use crate::text::{has_nul, is_plain};
+use crate::plain::{is_plain, plain};
+use crate::text::has_nul;
 use crate::varint::{self, VarInt};
 use crate::{DecodeError, PacketId, RuleId};
 
@@ -142,9 +143,9 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<&'a str, Broken> {
         let bytes = self.binary()?;
-        match core::str::from_utf8(bytes) {
-            Ok(text) if !has_nul(bytes) => Ok(text),
-            _ => Err(self.bad_string(bytes)),
+        match plain(bytes).or_else(|| string(bytes)) {
+            Some(text) => Ok(text),
+            None => Err(self.bad_string(bytes)),
         }
     }
 
@@ -152,7 +153,7 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     pub(crate) fn skip_string(&mut self) -> Result<(), Broken> {
         let bytes = self.binary()?;
-        if is_plain(bytes) || is_string(bytes) {
+        if is_plain(bytes) || string(bytes).is_some() {
             Ok(())
         } else {
             Err(self.bad_string(bytes))
@@ -176,10 +177,10 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// Whether bytes that are not plain are a string nonetheless.
+/// The string in bytes that are not plain.
 #[inline(never)]
-fn is_string(bytes: &[u8]) -> bool {
-    core::str::from_utf8(bytes).is_ok() && !has_nul(bytes)
+fn string(bytes: &[u8]) -> Option<&str> {
+    core::str::from_utf8(bytes).ok().filter(|_| !has_nul(bytes))
 }
 
 /// Which of the two rules for strings is broken, and how many bytes before the end.

@@ -23,7 +23,7 @@ pub struct Auth<'a> {
 }
 
 impl<'a> Auth<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let at = reader.at();
         let (reason, properties) = if reader.is_empty() {

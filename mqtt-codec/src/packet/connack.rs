@@ -23,7 +23,7 @@ pub struct ConnAck<'a> {
 }
 
 impl<'a> ConnAck<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let flags_at = reader.at();
         let flags = reader.u8()?;

@@ -174,14 +174,14 @@ const _: () = assert!(size_of::<ConnectView<'_>>() <= 56);
 
 impl<'a> ConnectView<'a> {
     /// Reads what follows the fixed header; the version in the packet counts, not that of `cx`.
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let (version, bridge) = decode_protocol(reader)?;
         let cx = cx.with_version(version);
-        let flags_at = reader.at();
+        let start = reader.rest();
         let flags = reader.u8()?;
         if let Some(rule) = broken_flags(flags, version) {
-            return Err(reader.broken(rule, flags_at));
+            return Err(reader.broken_at(rule, start));
         }
         let keep_alive = reader.u16()?;
         let properties = match cx.properties(reader, &const { Spot::new(place::CONNECT) })? {
@@ -328,22 +328,24 @@ impl fmt::Debug for ConnectView<'_> {
 }
 
 /// Protocol name and level: which version, and whether it is a bridge.
+#[inline(always)]
 fn decode_protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), Broken> {
-    let name_at = reader.at();
-    let name = reader.binary()?;
-    if name != b"MQTT" && name != b"MQIsdp" {
-        return Err(reader.broken(RuleId::ProtocolName, name_at));
-    }
-    let at = reader.at();
+    let start = reader.rest();
+    let is_v31 = match reader.binary()? {
+        b"MQTT" => false,
+        b"MQIsdp" => true,
+        _ => return Err(reader.broken_at(RuleId::ProtocolName, start)),
+    };
+    let start = reader.rest();
     let level = reader.u8()?;
     let bridge = level & BRIDGE != 0;
     match Version::from_level(level & !BRIDGE) {
         Some(version)
-            if version.protocol_name().as_bytes() == name && !(bridge && version.is_v5()) =>
+            if matches!(version, Version::V31) == is_v31 && !(bridge && version.is_v5()) =>
         {
             Ok((version, bridge))
         }
-        _ => Err(reader.broken(RuleId::ProtocolLevel, at)),
+        _ => Err(reader.broken_at(RuleId::ProtocolLevel, start)),
     }
 }
 

@@ -30,7 +30,7 @@ impl<'a> Disconnect<'a> {
         }
     }
 
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         if reader.is_empty() {
             return Ok(Self::new(ReasonCode::NORMAL_DISCONNECTION));

@@ -103,7 +103,7 @@ fn decode_codes<'a>(
 }
 
 impl<'a> SubAck<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, &const { Spot::new(place::SUBACK) })?;
@@ -155,7 +155,7 @@ impl Layout for SubAck<'_> {
 }
 
 impl<'a> UnsubAck<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, &const { Spot::new(place::UNSUBACK) })?;

@@ -80,13 +80,14 @@ impl SubscriptionOptions {
         })
     }
 
+    #[inline(always)]
     fn decode(reader: &mut Reader<'_>, version: Version) -> Result<Self, Broken> {
-        let at = reader.at();
+        let start = reader.rest();
         let byte = reader.u8()?;
         let reserved = if version.is_v5() { 0xc0 } else { 0xfc };
         match Self::from_byte(byte) {
             Some(options) if byte & reserved == 0 => Ok(options),
-            _ => Err(reader.broken(bad_options(byte, reserved), at)),
+            _ => Err(reader.broken_at(bad_options(byte, reserved), start)),
         }
     }
 }
@@ -127,6 +128,7 @@ pub struct WireFilters<'a> {
 }
 
 impl<'a> WireFilters<'a> {
+    #[inline(always)]
     fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Broken> {
         if reader.is_empty() {
             return Err(reader.broken_here(RuleId::SubscribeEmpty));
@@ -213,7 +215,7 @@ pub struct Subscribe<'a> {
 }
 
 impl<'a> Subscribe<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, &const { Spot::new(place::SUBSCRIBE) })?;

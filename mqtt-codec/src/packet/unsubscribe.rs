@@ -26,6 +26,7 @@ pub struct WireUnsubscribeFilters<'a> {
 }
 
 impl<'a> WireUnsubscribeFilters<'a> {
+    #[inline(always)]
     fn decode(reader: &mut Reader<'a>) -> Result<Self, Broken> {
         if reader.is_empty() {
             return Err(reader.broken_here(RuleId::UnsubscribeEmpty));
@@ -104,7 +105,7 @@ pub struct Unsubscribe<'a> {
 }
 
 impl<'a> Unsubscribe<'a> {
-    #[inline]
+    #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, &const { Spot::new(place::UNSUBSCRIBE) })?;

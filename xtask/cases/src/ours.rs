@@ -175,18 +175,31 @@ impl Parts {
     ///
     /// # Panics
     /// Never on the streams of this crate: all of their packets can be read.
-    pub fn arrived(
+    #[inline(always)]
+    pub fn arrived(&mut self, decoder: &Decoder, bytes: &[u8], packet: impl FnMut(FromClient<'_>)) {
+        let missing = self.needed.saturating_sub(self.kept.len());
+        if bytes.len() >= missing || self.kept.is_empty() {
+            self.read(decoder, bytes, packet);
+        } else if let [byte] = *bytes {
+            self.kept.push(byte);
+        } else {
+            self.kept.extend_from_slice(bytes);
+        }
+    }
+
+    #[inline(never)]
+    fn read(
         &mut self,
         decoder: &Decoder,
         mut bytes: &[u8],
         mut packet: impl FnMut(FromClient<'_>),
     ) {
         while !self.kept.is_empty() {
-            let wanted = self.needed.saturating_sub(self.kept.len()).min(bytes.len());
-            let (now, later) = bytes.split_at(wanted);
+            let missing = self.needed.saturating_sub(self.kept.len());
+            let (now, later) = bytes.split_at(missing.min(bytes.len()));
             self.kept.extend_from_slice(now);
             bytes = later;
-            if self.kept.len() < self.needed {
+            if now.len() < missing {
                 return;
             }
             match decoder.from_client(&self.kept).expect("a valid stream") {

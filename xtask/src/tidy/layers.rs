@@ -11,6 +11,7 @@ use crate::workspace::{at, member_folders, package_name, parse};
 
 const NO_ROW: &str = "every member has a row in xtask/tidy.toml: a new crate says where it stands and what it may use";
 const UNSAFE: &str = "unsafe code is forbidden in all crates: the root manifest forbids it and every member inherits the workspace's lints";
+const LINTS: &str = "a member with an audited module of unsafe code has the workspace's lints word for word, but that unsafe code is denied instead of forbidden";
 const NO_STD: &str = "the pure crates are `#![no_std]` always, not behind a feature: firmware links them as they are";
 const CLIPPY: &str = "a clippy.toml beside each pure crate bans clocks, sleeping, the environment and self-seeding hash maps";
 const ALONE: &str = "the pure crates build from nothing but this workspace: a crate from outside comes with a feature that is off by default";
@@ -22,11 +23,8 @@ const ALONE: &str = "the pure crates build from nothing but this workspace: a cr
 pub(super) fn check(tree: &Tree, table: &Table) -> Result<Vec<Finding>> {
     let mut findings = Vec::new();
     let root = tree.read("Cargo.toml")?;
-    if at(
-        &parse(root)?,
-        &["workspace", "lints", "rust", "unsafe_code"],
-    )
-    .and_then(DeValue::as_str)
+    let root_table = parse(root)?;
+    if at(&root_table, &["workspace", "lints", "rust", "unsafe_code"]).and_then(DeValue::as_str)
         != Some("forbid")
     {
         findings.push(Finding::new(
@@ -43,7 +41,11 @@ pub(super) fn check(tree: &Tree, table: &Table) -> Result<Vec<Finding>> {
     let names: Vec<&str> = members.iter().map(|(name, ..)| name.as_str()).collect();
     for (name, folder, path, manifest) in &members {
         let manifest = parse(manifest)?;
-        if at(&manifest, &["lints", "workspace"]).and_then(DeValue::as_bool) != Some(true) {
+        if at(&manifest, &["lints", "rust", "unsafe_code"]).and_then(DeValue::as_str)
+            == Some("deny")
+        {
+            findings.extend(check_own_lints(path, &manifest, &root_table));
+        } else if at(&manifest, &["lints", "workspace"]).and_then(DeValue::as_bool) != Some(true) {
             findings.push(Finding::new(
                 UNSAFE,
                 format!("{path}: [lints] does not say workspace = true"),
@@ -58,6 +60,32 @@ pub(super) fn check(tree: &Tree, table: &Table) -> Result<Vec<Finding>> {
         }
     }
     Ok(findings)
+}
+
+/// That the lints of a member which cannot inherit them are those of the workspace.
+fn check_own_lints(path: &str, manifest: &DeTable<'_>, root: &DeTable<'_>) -> Vec<Finding> {
+    let mut findings = Vec::new();
+    for tool in ["rust", "clippy"] {
+        let lints = at(root, &["workspace", "lints", tool]).and_then(DeValue::as_table);
+        for (lint, level) in lints.into_iter().flatten() {
+            let name = lint.get_ref();
+            let own = at(manifest, &["lints", tool, name]).and_then(lint_level);
+            if name != "unsafe_code" && own != lint_level(level.get_ref()) {
+                findings.push(Finding::new(
+                    LINTS,
+                    format!("{path}: [lints.{tool}] {name} differs from the workspace's"),
+                ));
+            }
+        }
+    }
+    findings
+}
+
+/// The level of a lint, which may have settings beside it.
+fn lint_level<'t>(value: &'t DeValue<'_>) -> Option<&'t str> {
+    value
+        .as_str()
+        .or_else(|| at(value.as_table()?, &["level"])?.as_str())
 }
 
 /// A dependency as a manifest names it.

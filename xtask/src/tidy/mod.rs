@@ -279,6 +279,40 @@ mod tests {
         );
     }
 
+    /// A crate with an audited module cannot inherit the lints; it keeps all the others.
+    #[test]
+    fn lints_of_its_own_are_those_of_the_workspace() {
+        let manifest = |lints: &str| {
+            format!("[package]\nname = 'mqtt-codec'\n[lints.rust]\nunsafe_code = 'deny'\n{lints}")
+        };
+        let root = "[workspace]\nmembers = ['mqtt-codec', 'mqtt-session']\n[workspace.lints.rust]\nunsafe_code = 'forbid'\nmissing_docs = 'warn'\n";
+        let mut tree = clean();
+        tree.plant("Cargo.toml", root);
+        tree.plant(
+            "mqtt-codec/Cargo.toml",
+            &manifest("missing_docs = 'warn'\n"),
+        );
+        let findings = check(&tree).expect("the tree can be read");
+        assert!(findings.is_empty(), "{findings:?}");
+        tree.plant(
+            "mqtt-codec/Cargo.toml",
+            &manifest("missing_docs = 'allow'\n"),
+        );
+        let findings = check(&tree).expect("the tree can be read");
+        assert_eq!(findings.len(), 1, "{findings:?}");
+        assert!(findings[0].place.contains("missing_docs"), "{findings:?}");
+    }
+
+    #[test]
+    fn a_file_that_asks_for_unsafe_code_is_found() {
+        check_planted(
+            "mqtt-codec/src/qos.rs",
+            concat!("//! Quality of service.\n#![expect(unsafe", "_code)]\n"),
+            "unsafe code is one small module",
+            "mqtt-codec/src/qos.rs:2",
+        );
+    }
+
     #[test]
     fn permitted_unsafe_code_is_found() {
         let root = "[workspace]\nmembers = ['mqtt-codec', 'mqtt-session']\n[workspace.lints.rust]\nunsafe_code = 'deny'\n";
