@@ -16,6 +16,8 @@ use sent::{Parts, Sent};
 
 /// Packets looked at in one input.
 const MOST_PACKETS: u32 = 16;
+/// Bytes that they have together before the next one is begun: of packets of two megabytes one is enough.
+const MOST_BYTES: usize = 1 << 18;
 /// What lies in a buffer before something is written to it.
 const UNTOUCHED: u8 = 0xee;
 
@@ -26,7 +28,8 @@ const UNTOUCHED: u8 = 0xee;
 pub fn run(bytes: &[u8]) -> Shape {
     let mut input = Input::new(bytes);
     let mut shape = Shape::default();
-    while !input.is_empty() && shape.steps < MOST_PACKETS {
+    let mut total = 0;
+    while !input.is_empty() && shape.steps < MOST_PACKETS && total < MOST_BYTES {
         let way = input.byte();
         let version = [Version::V5, Version::V311, Version::V31, Version::V5][usize::from(way & 3)];
         let pieces = 1 + usize::from(input.byte());
@@ -38,6 +41,7 @@ pub fn run(bytes: &[u8]) -> Shape {
             continue;
         };
         shape.decodes = true;
+        total += written.len();
         if way & 0xc0 == 0xc0 {
             let at = usize::from(input.short()) % written.len();
             let mut damaged = written;
