@@ -2,14 +2,17 @@
 
 mod adapter;
 mod bars;
+mod conversations;
 mod floor;
 mod frames;
 mod keeps;
 mod peers;
 
 use mqtt_cases::codec::{self, PacketCase};
+use mqtt_cases::packets::Outgoing;
 use mqtt_cases::{ours, session};
 use mqtt_codec::Version::{self, V5, V311};
+use mqtt_codec::{Decoded, Decoder, FromClient};
 
 use self::adapter::Adapter;
 use self::bars::{COPY, FLOOR, Kind, with_bars};
@@ -73,14 +76,39 @@ fn decode_rows(only: &Filter) -> Vec<Row> {
 
 fn encode_rows(only: &Filter) -> Vec<Row> {
     let cases = codec::packets().into_iter();
-    rows(cases, only, ours::encode, |case, row| {
+    let mut all = rows(cases, only, ours::encode, |case, row| {
         row.push(FLOOR, Some(floor::encode(case)));
         row.push(COPY, Some(floor::copy_out(&case.wire)));
         for adapter in adapters(case) {
             row.push(adapter.peer, (adapter.encode)(&case.wire));
         }
         Kind::Encode
-    })
+    });
+    // Peers take properties apart when they read them, and have nothing to pass on.
+    all.extend(rows(as_received(), only, ours::encode, |case, row| {
+        row.push(FLOOR, Some(floor::encode(case)));
+        row.push(COPY, Some(floor::copy_out(&case.wire)));
+        Kind::Encode
+    }));
+    all
+}
+
+/// The PUBLISH with properties as a broker passes it on: as the bytes that came.
+fn as_received() -> Option<PacketCase> {
+    let mut cases = codec::packets().into_iter();
+    let mut case = cases.find(|case| case.name.contains("user properties"))?;
+    let wire: &'static [u8] = case.wire.clone().leak();
+    match Decoder::new(case.version).from_client(wire) {
+        Ok(Decoded::Complete {
+            packet: FromClient::Publish(publish),
+            ..
+        }) => {
+            case.name = "PUBLISH QoS 1, properties as they came, v5";
+            case.packet = Outgoing::Publish(publish);
+            Some(case)
+        }
+        _ => None,
+    }
 }
 
 /// Nobody else writes the head of a PUBLISH alone.
@@ -123,6 +151,9 @@ fn session_rows(only: &Filter) -> Vec<Row> {
         |it| named(session::qos1(*it), *it),
         |version, row| {
             row.push(FLOOR, Some(floor::qos1(*version)));
+            for (peer, op) in conversations::qos1(*version) {
+                row.push(peer, Some(op));
+            }
             Kind::Session
         },
     );
@@ -132,6 +163,9 @@ fn session_rows(only: &Filter) -> Vec<Row> {
         |it| named(session::qos2(*it), *it),
         |version, row| {
             row.push(FLOOR, Some(floor::qos2(*version)));
+            for (peer, op) in conversations::qos2(*version) {
+                row.push(peer, Some(op));
+            }
             Kind::Session
         },
     ));
@@ -200,6 +234,7 @@ mod tests {
             assert!(row.has("ours") && row.has(FLOOR), "{}", row.name);
             names.push(row.name.clone());
         }
+        assert!(as_received().is_some());
         let count = names.len();
         names.sort();
         names.dedup();

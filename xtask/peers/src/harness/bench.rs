@@ -59,18 +59,18 @@ impl Contender {
 pub struct Op {
     /// Units (packets, matches) that one time yields.
     pub units: u32,
-    pub(super) work: Work,
+    work: Work,
 }
 
 /// How an operation is timed.
-pub(super) enum Work {
+enum Work {
     /// All of it.
     Whole(Box<dyn FnMut(u32)>),
     /// What it hands to the stopwatch.
     Watched(Watched),
 }
 
-pub(super) type Watched = Box<dyn FnMut(u32, &mut Stopwatch)>;
+type Watched = Box<dyn FnMut(u32, &mut Stopwatch)>;
 
 impl Op {
     /// An operation that yields `units` each time; `run(n)` does it `n` times.
@@ -103,6 +103,18 @@ impl Op {
                 }
             })),
         }
+    }
+}
+
+impl Op {
+    /// Does it so often; returns what counts.
+    pub fn perform(&mut self, times: u32) -> Stopwatch {
+        let mut watch = Stopwatch::default();
+        match &mut self.work {
+            Work::Whole(run) => watch.time(|| run(times)),
+            Work::Watched(run) => run(times, &mut watch),
+        }
+        watch
     }
 }
 

@@ -3,10 +3,9 @@
 use std::io::{IsTerminal, Write};
 use std::time::{Duration, Instant};
 
-use super::bench::{Bench, Contender, Filter, Op, Row, Work};
+use super::bench::{Bench, Contender, Filter, Op, Row};
 use super::figures::{CellFigures, Figures, RowFigures, SectionFigures, Time};
 use super::options::Options;
-use super::stopwatch::Stopwatch;
 
 /// How long a sample takes: long against the clock's resolution, short against the scheduler's slice.
 const SAMPLE: Duration = Duration::from_micros(1500);
@@ -31,7 +30,7 @@ impl Running {
     fn start(mut op: Op) -> Self {
         let times = calibrate(&mut op);
         let units = f64::from(times) * f64::from(op.units);
-        let allocations = perform(&mut op, times).allocations as f64 / units;
+        let allocations = op.perform(times).allocations() as f64 / units;
         Self {
             op,
             times,
@@ -41,7 +40,7 @@ impl Running {
     }
 
     fn sample(&mut self) {
-        let nanoseconds = perform(&mut self.op, self.times).time.as_nanos() as f64;
+        let nanoseconds = self.op.perform(self.times).elapsed().as_nanos() as f64;
         let units = f64::from(self.times) * f64::from(self.op.units);
         self.samples.push(nanoseconds / units);
     }
@@ -56,16 +55,6 @@ impl Running {
     }
 }
 
-/// Does the operation so often; returns what counts.
-fn perform(op: &mut Op, times: u32) -> Stopwatch {
-    let mut watch = Stopwatch::default();
-    match &mut op.work {
-        Work::Whole(run) => watch.time(|| run(times)),
-        Work::Watched(run) => run(times, &mut watch),
-    }
-    watch
-}
-
 /// How often the operation fits into a sample; warms it up on the way.
 fn calibrate(op: &mut Op) -> u32 {
     let mut times = 1;
@@ -73,7 +62,7 @@ fn calibrate(op: &mut Op) -> u32 {
         // The shorter of two: an interruption must not make samples too short.
         let time = (0..2).map(|_| {
             let start = Instant::now();
-            let counted = perform(op, times).time;
+            let counted = op.perform(times).elapsed();
             // What is not counted must not take for ever either.
             counted.max(start.elapsed() / UNCOUNTED)
         });

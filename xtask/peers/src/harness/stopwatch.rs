@@ -8,11 +8,23 @@ use super::allocator::allocations;
 /// Sums up time and allocations of the parts that it is given.
 #[derive(Debug, Default)]
 pub struct Stopwatch {
-    pub(super) time: Duration,
-    pub(super) allocations: u64,
+    time: Duration,
+    allocations: u64,
 }
 
 impl Stopwatch {
+    /// Time of all parts.
+    #[must_use]
+    pub fn elapsed(&self) -> Duration {
+        self.time
+    }
+
+    /// Heap allocations of all parts.
+    #[must_use]
+    pub fn allocations(&self) -> u64 {
+        self.allocations
+    }
+
     /// Does `work` and counts it; the clock's own time is taken off.
     pub fn time<T>(&mut self, work: impl FnOnce() -> T) -> T {
         let before = allocations();

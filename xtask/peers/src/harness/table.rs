@@ -218,7 +218,11 @@ fn claims(judged: &[Judged], paint: Paint) -> String {
                 .value
                 .as_ref()
                 .map_or_else(|why| why.clone(), |value| format!("{value:.2}")),
-            _ => format!("{held} of {} rows", bars.len()),
+            _ => {
+                let values = bars.iter().filter_map(|bar| bar.value.as_ref().ok());
+                let worst = values.copied().fold(f64::MIN, f64::max);
+                format!("{held} of {} rows, at worst {worst:.2}", bars.len())
+            }
         };
         text += &format!("  {mark} {claim}: {rows}\n");
         for missed in bars.iter().filter(|bar| !bar.holds()) {

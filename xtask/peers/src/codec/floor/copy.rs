@@ -34,7 +34,7 @@ pub fn copy_out(wire: &[u8]) -> Op {
         for _ in 0..n {
             let (first, body) = (black_box(first), black_box(&body[..]));
             let buffer = black_box(&mut buffer[..]);
-            let len = super::encode::header(first, body.len(), buffer).unwrap_or_default();
+            let len = super::writer::header(first, body.len(), buffer).unwrap_or_default();
             buffer[len..len + body.len()].copy_from_slice(body);
             black_box(buffer);
         }

@@ -2,148 +2,11 @@
 
 use std::hint::black_box;
 
-use mqtt_cases::packets::{self, Outgoing};
+use mqtt_cases::packets::Outgoing;
 use mqtt_codec::{Properties, Property, Version};
 
-use super::decode;
+use super::writer::{Prop, Props, Writer, ack, props_len, varint_len};
 use crate::harness::Op;
-
-/// A property by its shape on the wire.
-#[derive(Clone, Copy, Debug)]
-enum Prop<'a> {
-    U8(u8, u8),
-    U16(u8, u16),
-    U32(u8, u32),
-    Varint(u8, u32),
-    Text(u8, &'a str),
-    Pair(&'a str, &'a str),
-}
-
-type Props = &'static [Prop<'static>];
-
-impl Prop<'_> {
-    #[inline(always)]
-    fn len(&self) -> usize {
-        match self {
-            Self::U8(..) => 2,
-            Self::U16(..) => 3,
-            Self::U32(..) => 5,
-            Self::Varint(_, value) => 1 + varint_len(*value as usize),
-            Self::Text(_, text) => 3 + text.len(),
-            Self::Pair(name, value) => 5 + name.len() + value.len(),
-        }
-    }
-}
-
-/// A buffer that is written from front to back.
-struct Writer<'b> {
-    left: &'b mut [u8],
-}
-
-impl<'b> Writer<'b> {
-    #[inline(always)]
-    fn take(&mut self, len: usize) -> Option<&'b mut [u8]> {
-        let (now, left) = std::mem::take(&mut self.left).split_at_mut_checked(len)?;
-        self.left = left;
-        Some(now)
-    }
-
-    #[inline(always)]
-    fn array<const N: usize>(&mut self, bytes: [u8; N]) -> Option<()> {
-        let (now, left) = std::mem::take(&mut self.left).split_first_chunk_mut()?;
-        *now = bytes;
-        self.left = left;
-        Some(())
-    }
-
-    #[inline(always)]
-    fn bytes(&mut self, bytes: &[u8]) -> Option<()> {
-        self.take(bytes.len())?.copy_from_slice(bytes);
-        Some(())
-    }
-
-    #[inline(always)]
-    fn text(&mut self, bytes: &[u8]) -> Option<()> {
-        self.array((bytes.len() as u16).to_be_bytes())?;
-        self.bytes(bytes)
-    }
-
-    #[inline(always)]
-    fn varint(&mut self, value: usize) -> Option<()> {
-        if value < 0x80 {
-            self.array([value as u8])
-        } else {
-            self.long_varint(value)
-        }
-    }
-
-    #[inline(always)]
-    fn long_varint(&mut self, value: usize) -> Option<()> {
-        let part = |shift: usize| (value >> shift) as u8;
-        match varint_len(value) {
-            2 => self.array([part(0) | 0x80, part(7)]),
-            3 => self.array([part(0) | 0x80, part(7) | 0x80, part(14)]),
-            _ => self.array([part(0) | 0x80, part(7) | 0x80, part(14) | 0x80, part(21)]),
-        }
-    }
-
-    #[inline(always)]
-    fn props(&mut self, len: usize, list: &[Prop<'_>]) -> Option<()> {
-        self.varint(len)?;
-        for prop in list {
-            match *prop {
-                Prop::U8(id, value) => self.array([id, value])?,
-                Prop::U16(id, value) => {
-                    let [a, b] = value.to_be_bytes();
-                    self.array([id, a, b])?;
-                }
-                Prop::U32(id, value) => {
-                    let [a, b, c, d] = value.to_be_bytes();
-                    self.array([id, a, b, c, d])?;
-                }
-                Prop::Varint(id, value) => {
-                    self.array([id])?;
-                    self.varint(value as usize)?;
-                }
-                Prop::Text(id, text) => {
-                    self.array([id])?;
-                    self.text(text.as_bytes())?;
-                }
-                Prop::Pair(name, value) => {
-                    self.array([0x26])?;
-                    self.text(name.as_bytes())?;
-                    self.text(value.as_bytes())?;
-                }
-            }
-        }
-        Some(())
-    }
-}
-
-#[inline(always)]
-fn varint_len(value: usize) -> usize {
-    match value {
-        0..0x80 => 1,
-        0x80..0x4000 => 2,
-        0x4000..0x20_0000 => 3,
-        _ => 4,
-    }
-}
-
-/// Writes a fixed header; returns its length.
-#[inline(always)]
-pub(super) fn header(first: u8, len: usize, buffer: &mut [u8]) -> Option<usize> {
-    let room = buffer.len();
-    let mut writer = Writer { left: buffer };
-    writer.array([first])?;
-    writer.varint(len)?;
-    Some(room - writer.left.len())
-}
-
-#[inline(always)]
-fn props_len(list: &[Prop<'_>]) -> usize {
-    list.iter().map(Prop::len).sum()
-}
 
 /// A PUBLISH; its properties as values.
 #[derive(Clone, Copy, Debug)]
@@ -178,54 +41,6 @@ impl Publish<'_> {
             writer.props(properties, self.properties)?;
         }
         writer.bytes(self.payload)?;
-        Some(room - writer.left.len())
-    }
-}
-
-/// The head of a PUBLISH: what a receiver of its own gets, before properties as they came.
-#[derive(Clone, Copy, Debug)]
-struct Head<'a> {
-    first: u8,
-    id: u16,
-    topic: &'a str,
-    /// 0: none.
-    subscription: u32,
-    properties: &'a [u8],
-    payload_len: usize,
-}
-
-impl Head<'_> {
-    #[inline(always)]
-    fn encode<const V5: bool>(&self, buffer: &mut [u8]) -> Option<usize> {
-        let subscription = if self.subscription == 0 {
-            0
-        } else {
-            1 + varint_len(self.subscription as usize)
-        };
-        let properties = subscription + self.properties.len();
-        let with_len = if V5 {
-            varint_len(properties) + properties
-        } else {
-            0
-        };
-        let id = if self.first & 6 == 0 { 0 } else { 2 };
-        let len = 2 + self.topic.len() + id + with_len + self.payload_len;
-        let room = buffer.len();
-        let mut writer = Writer { left: buffer };
-        writer.array([self.first])?;
-        writer.varint(len)?;
-        writer.text(self.topic.as_bytes())?;
-        if id > 0 {
-            writer.array(self.id.to_be_bytes())?;
-        }
-        if V5 {
-            writer.varint(properties)?;
-            if subscription > 0 {
-                writer.array([0x0b])?;
-                writer.varint(self.subscription as usize)?;
-            }
-            writer.bytes(self.properties)?;
-        }
         Some(room - writer.left.len())
     }
 }
@@ -325,6 +140,9 @@ impl Subscribe {
 
 /// The properties of a case by shape; they live as long as the program.
 fn shapes(properties: &Properties<'static>) -> Props {
+    if let Properties::Wire(bytes) = properties {
+        return vec![Prop::Raw(bytes.as_bytes())].leak();
+    }
     let shape = |property: Property<'static>| {
         let id = property.id();
         match property {
@@ -403,14 +221,6 @@ fn packet(packet: &Outgoing) -> Packet {
     }
 }
 
-/// PUBACK, PUBREC, PUBREL, PUBCOMP without a reason.
-#[inline(always)]
-pub(super) fn ack(first: u8, id: u16, buffer: &mut [u8]) -> Option<usize> {
-    let [high, low] = id.to_be_bytes();
-    *buffer.first_chunk_mut()? = [first, 2, high, low];
-    Some(4)
-}
-
 /// One loop for each kind of packet: a program that writes one knows which.
 macro_rules! encoding {
     ($len:expr, $packet:expr, |$it:ident, $buffer:ident| $call:expr) => {{
@@ -424,6 +234,8 @@ macro_rules! encoding {
         })
     }};
 }
+
+pub(super) use encoding;
 
 /// Writes the packet into a buffer that is long enough.
 pub(super) fn op(outgoing: &Outgoing, version: Version) -> Op {
@@ -448,46 +260,6 @@ pub(super) fn op(outgoing: &Outgoing, version: Version) -> Op {
     }
 }
 
-/// Writes the head of a PUBLISH whose payload of `len` bytes goes out by reference.
-pub(super) fn head_op(len: usize) -> Op {
-    let head = Head {
-        first: 0x30,
-        id: 0,
-        topic: packets::topics().0,
-        subscription: 0,
-        properties: &[],
-        payload_len: len,
-    };
-    encoding!(64, head, |it, buffer| it.encode::<false>(buffer))
-}
-
-/// Reads one PUBLISH and writes its head for a thousand receivers, each with an id and a subscription of its own.
-pub(super) fn fan_out<const V5: bool>() -> Op {
-    let version = if V5 { Version::V5 } else { Version::V311 };
-    let wire = packets::acknowledged(9, 64).wire(version);
-    let subscriptions: Vec<u32> = (1..=mqtt_cases::ours::RECEIVERS).collect();
-    let mut buffer = vec![0; 128];
-    Op::new(mqtt_cases::ours::RECEIVERS, move |n| {
-        for _ in 0..n {
-            let Ok((decode::Packet::Publish(publish), _)) = decode::decode::<V5>(black_box(&wire))
-            else {
-                return;
-            };
-            for (id, subscription) in (1..).zip(&subscriptions) {
-                let head = Head {
-                    first: 0x32,
-                    id,
-                    topic: publish.topic,
-                    subscription: if V5 { *subscription } else { 0 },
-                    properties: publish.properties(),
-                    payload_len: publish.payload().len(),
-                };
-                let _ = black_box(head.encode::<V5>(black_box(&mut buffer)));
-            }
-        }
-    })
-}
-
 /// What the floor writes for a packet.
 #[cfg(test)]
 pub(super) fn written(outgoing: &Outgoing, version: Version) -> Vec<u8> {
@@ -501,51 +273,8 @@ pub(super) fn written(outgoing: &Outgoing, version: Version) -> Vec<u8> {
         Packet::Ack(first, id) => ack(first, id, &mut buffer),
         Packet::Subscribe(it) if v5 => it.encode::<true>(&mut buffer),
         Packet::Subscribe(it) => it.encode::<false>(&mut buffer),
-        Packet::PingReq => header(0xc0, 0, &mut buffer),
+        Packet::PingReq => super::writer::header(0xc0, 0, &mut buffer),
     };
     buffer.truncate(len.expect("room enough"));
     buffer
-}
-
-#[cfg(test)]
-mod tests {
-    use mqtt_codec::{Delivery, PublishHead, SubscriptionId};
-
-    use super::*;
-
-    /// The head of the fan-out is what our codec writes.
-    #[test]
-    fn heads_are_those_that_ours_writes() {
-        let subscription = SubscriptionId::new(300).expect("small");
-        for (version, ids) in [(Version::V5, &[subscription][..]), (Version::V311, &[])] {
-            let ours = PublishHead {
-                dup: false,
-                retain: false,
-                delivery: Delivery::AtLeastOnce(packets::packet_id(7)),
-                topic: packets::topics().0,
-                topic_alias: None,
-                message_expiry: None,
-                subscription_ids: ids,
-                properties: Properties::EMPTY,
-                payload_len: 1_000,
-            };
-            let mut expected = [0; 128];
-            let len = ours.encode(version, &mut expected).expect("room enough");
-            let floor = Head {
-                first: 0x32,
-                id: 7,
-                topic: packets::topics().0,
-                subscription: if version == Version::V5 { 300 } else { 0 },
-                properties: &[],
-                payload_len: 1_000,
-            };
-            let mut buffer = [0; 128];
-            let written = if version == Version::V5 {
-                floor.encode::<true>(&mut buffer)
-            } else {
-                floor.encode::<false>(&mut buffer)
-            };
-            assert_eq!(&buffer[..written.expect("room enough")], &expected[..len]);
-        }
-    }
 }

@@ -7,7 +7,7 @@ use mqtt_cases::packets::{self, Outgoing, packet_id};
 use mqtt_codec::{Delivery, Version};
 
 use super::decode::{Packet, decode};
-use super::encode;
+use super::writer::ack;
 use crate::harness::Op;
 
 /// Answers that are owed at most.
@@ -78,7 +78,7 @@ impl State {
         let mut len = 0;
         while self.count > 0 {
             let (first, id) = self.owed[self.first];
-            let Some(written) = encode::ack(first, id, &mut buffer[len..]) else {
+            let Some(written) = ack(first, id, &mut buffer[len..]) else {
                 break;
             };
             len += written;
