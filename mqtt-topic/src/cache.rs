@@ -158,7 +158,12 @@ impl<T> MatchCache<T> {
     }
 
     fn place(&self, hash: u64, name: &str) -> Option<usize> {
-        let is = |place: u32| same(&self.entries[place as usize].name, name);
+        let is = |place: u32| {
+            same(
+                self.entries[place as usize].name.as_bytes(),
+                name.as_bytes(),
+            )
+        };
         self.places.find(hash, is).map(|place| place as usize)
     }
 

@@ -1,8 +1,7 @@
 //! [`Interner`]: every level text is kept once, counted, and known by an id.
 
-use alloc::boxed::Box;
-
 use crate::hash::{HashKey, same};
+use crate::short::ShortText;
 use crate::slab::Slab;
 use crate::table::IdTable;
 
@@ -16,7 +15,7 @@ pub(crate) struct Interner {
 
 #[derive(Clone)]
 struct Text {
-    text: Box<str>,
+    text: ShortText,
     uses: u32,
 }
 
@@ -31,14 +30,17 @@ impl Interner {
 
     /// The id of a level that is in use.
     pub(crate) fn find(&self, level: &str) -> Option<u32> {
-        self.ids
-            .find(self.key.text(level), |id| same(&self.texts[id].text, level))
+        self.ids.find(self.key.text(level), |id| {
+            same(self.texts[id].text.as_bytes(), level.as_bytes())
+        })
     }
 
     /// The id of a level, for one more use, of which there may be as many as ids.
     pub(crate) fn acquire(&mut self, level: &str) -> u32 {
         let hash = self.key.text(level);
-        if let Some(id) = self.ids.find(hash, |id| same(&self.texts[id].text, level)) {
+        if let Some(id) = self.ids.find(hash, |id| {
+            same(self.texts[id].text.as_bytes(), level.as_bytes())
+        }) {
             self.texts[id].uses += 1;
             return id;
         }
@@ -47,7 +49,8 @@ impl Interner {
             uses: 1,
         });
         let (key, texts) = (self.key, &self.texts);
-        self.ids.insert(hash, id, |id| key.text(&texts[id].text));
+        self.ids
+            .insert(hash, id, |id| key.bytes(texts[id].text.as_bytes()));
         id
     }
 
@@ -57,15 +60,16 @@ impl Interner {
         text.uses -= 1;
         if text.uses == 0 {
             let (key, texts) = (self.key, &self.texts);
-            self.ids.remove(key.text(&texts[id].text), id, |id| {
-                key.text(&texts[id].text)
-            });
+            self.ids
+                .remove(key.bytes(texts[id].text.as_bytes()), id, |id| {
+                    key.bytes(texts[id].text.as_bytes())
+                });
             self.texts.remove(id);
         }
     }
 
     pub(crate) fn text(&self, id: u32) -> &str {
-        &self.texts[id].text
+        self.texts[id].text.as_str()
     }
 
     /// Texts kept, and places that hold memory.

@@ -97,6 +97,8 @@ mod owned;
 mod retained;
 mod share;
 #[cfg(feature = "alloc")]
+mod short;
+#[cfg(feature = "alloc")]
 mod slab;
 #[cfg(feature = "alloc")]
 mod subscription;

@@ -38,8 +38,9 @@ impl<K: Copy + Ord, V> ExactFilters<K, V> {
         if self.filters.len() == 0 {
             return None;
         }
-        self.ids
-            .find(self.key.text(name), |id| same(&self.filters[id].name, name))
+        self.ids.find(self.key.text(name), |id| {
+            same(self.filters[id].name.as_bytes(), name.as_bytes())
+        })
     }
 
     pub(super) fn subscribers(&self, name: &str) -> Option<&Subscribers<K, V>> {

@@ -9,3 +9,5 @@ static ALLOCATOR: harness::CountingAllocator = harness::CountingAllocator;
 #[cfg(feature = "codec")]
 pub mod codec;
 pub mod harness;
+#[cfg(feature = "topic")]
+pub mod topic;

@@ -232,6 +232,8 @@ pub struct Section {
     pub heading: &'static str,
     /// How long its rounds go on in a full run, in seconds.
     pub seconds: f64,
+    /// Whether a quick run leaves it out.
+    pub full_only: bool,
     /// Makes the rows; what the filter does not want may be left out.
     pub build: Build,
 }
@@ -246,8 +248,16 @@ impl Section {
         Self {
             heading,
             seconds,
+            full_only: false,
             build: Box::new(build),
         }
+    }
+
+    /// A quick run leaves it out.
+    #[must_use]
+    pub fn unless_quick(mut self) -> Self {
+        self.full_only = true;
+        self
     }
 }
 

@@ -55,10 +55,10 @@ fn text(figures: &Figures, judged: &[Judged], all: bool, paint: Paint) -> String
     });
     let width = shown.max().unwrap_or(0).min(NAME);
     for section in &figures.sections {
-        let rounds = format!(
-            "ns per {}, minimum of {} rounds",
-            figures.unit, section.rounds
-        );
+        let rounds = match section.rounds {
+            0 => String::new(),
+            rounds => format!("ns per {}, minimum of {rounds} rounds", figures.unit),
+        };
         text += &format!(
             "\n{}  {}\n",
             paint.bold(section.heading),
