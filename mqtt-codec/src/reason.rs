@@ -121,8 +121,8 @@ impl ReasonCode {
     #[inline]
     pub(crate) fn allowed_in(self, places: Places) -> bool {
         #[cfg(mutation = "fuzz-reason-table")]
-        if self.0 == 0x91 && places == crate::place::PUBCOMP {
-            return true;
+        if self == Self::QUOTA_EXCEEDED && places == place::PUBREC {
+            return false;
         }
         self == Self::SUCCESS
             || TABLE

@@ -43,7 +43,7 @@ const PLANTED: [Planted; 14] = [
     Planted {
         name: "fuzz-reason-table",
         target: "differential",
-        about: "PUBCOMP may carry a reason code that only PUBACK and PUBREC have",
+        about: "PUBREC may not carry one of its reason codes, Quota exceeded",
     },
     Planted {
         name: "fuzz-delay-twice",
