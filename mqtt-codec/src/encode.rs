@@ -29,7 +29,7 @@ pub(crate) trait Layout {
     }
 
     /// Bytes that belong to the packet and are written elsewhere.
-    #[inline]
+    #[inline(always)]
     fn elsewhere(&self) -> u32 {
         0
     }
@@ -98,8 +98,18 @@ pub(crate) fn encode(
 ) -> Result<usize, EncodeError> {
     match packet.shortest(version) {
         Some(bytes) => encode_bytes(bytes, buffer),
-        None => encode_fields(packet, version, buffer),
+        None => encode_apart(packet, version, buffer),
     }
+}
+
+/// In a function of its own: few packets are written so often that they should be a part of their caller.
+#[inline(never)]
+fn encode_apart(
+    packet: &impl Layout,
+    version: Version,
+    buffer: &mut [u8],
+) -> Result<usize, EncodeError> {
+    encode_fields(packet, version, buffer)
 }
 
 #[inline(always)]
@@ -112,8 +122,8 @@ fn encode_bytes(bytes: [u8; 4], buffer: &mut [u8]) -> Result<usize, EncodeError>
     Ok(needed)
 }
 
-#[inline(never)]
-fn encode_fields(
+#[inline(always)]
+pub(crate) fn encode_fields(
     packet: &impl Layout,
     version: Version,
     buffer: &mut [u8],
@@ -165,6 +175,9 @@ pub(crate) fn encode_to(
 /// The public methods of a packet that is written for the version of the connection.
 macro_rules! impl_encode {
     ($($packet:ident)*) => {
+        $crate::encode::impl_encode!($($packet)*; encode);
+    };
+    ($($packet:ident)*; $encode:ident) => {
         $(
             impl $packet<'_> {
                 /// Bytes that [`encode`](Self::encode) writes, exactly, for a packet that can be written.
@@ -184,7 +197,7 @@ macro_rules! impl_encode {
                     version: $crate::Version,
                     buffer: &mut [u8],
                 ) -> Result<usize, $crate::EncodeError> {
-                    $crate::encode::encode(self, version, buffer)
+                    $crate::encode::$encode(self, version, buffer)
                 }
 
                 /// Appends the packet to `buffer` and gives its length in bytes.

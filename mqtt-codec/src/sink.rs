@@ -239,6 +239,20 @@ impl Sink for Writer<'_> {
     }
 
     #[inline(always)]
+    fn varint(&mut self, value: u32) {
+        if value <= 0x7f {
+            return self.u8(value as u8);
+        }
+        // The seven bits of each byte, lowest first; all bytes but the last say that another follows.
+        let [a, b, c, d] = [0, 7, 14, 21].map(|shift| (value >> shift) as u8 | 0x80);
+        match value {
+            ..=0x3fff => self.bytes(&[a, b & 0x7f]),
+            ..=0x1f_ffff => self.bytes(&[a, b, c & 0x7f]),
+            _ => self.bytes(&[a, b, c, d & 0x7f]),
+        }
+    }
+
+    #[inline(always)]
     fn binary(&mut self, bytes: &[u8]) {
         if let Some(room) = self.claim_field(bytes.len()) {
             room.copy_from_slice(bytes);

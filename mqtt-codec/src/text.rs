@@ -97,13 +97,14 @@ pub(crate) fn copy_text(to: &mut [u8], text: &[u8]) -> bool {
     if !VECTORS || text.len() > SHORT {
         return copy_long(to, text);
     }
-    if let (Some(to_last), Some(last)) = (to.last_chunk_mut(), text.last_chunk()) {
-        *to_last = *last;
-        let mut found = has_piece_nul(last);
-        let ((to, _), (pieces, _)) = (to.as_chunks_mut::<PIECE>(), text.as_chunks());
-        for (to, piece) in to.iter_mut().zip(pieces) {
-            *to = *piece;
-            found |= has_piece_nul(piece);
+    if let Some((first, last)) = copy_ends(to, text) {
+        let mut found = has_piece_nul(&first) | has_piece_nul(&last);
+        if text.len() > 2 * PIECE {
+            let ((to, _), (pieces, _)) = (to.as_chunks_mut::<PIECE>(), text.as_chunks());
+            for (to, piece) in to.iter_mut().zip(pieces) {
+                *to = *piece;
+                found |= has_piece_nul(piece);
+            }
         }
         return found;
     }

@@ -122,4 +122,4 @@ impl Layout for PublishHead<'_> {
     }
 }
 
-impl_encode!(PublishHead);
+impl_encode!(PublishHead; encode_fields);
