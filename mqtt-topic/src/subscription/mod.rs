@@ -1,5 +1,6 @@
 //! [`SubscriptionIndex`]: finds the subscriptions that a published name matches.
 
+mod blocks;
 mod exact;
 mod found;
 mod generation;

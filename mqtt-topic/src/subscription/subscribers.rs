@@ -1,14 +1,15 @@
 //! [`Subscribers`]: who subscribes to one filter. Most filters have one subscriber, a few have thousands.
 
 use alloc::boxed::Box;
-use alloc::collections::BTreeMap;
 use alloc::vec::Vec;
 use core::mem;
 
-/// With more subscribers than this, a tree replaces the sorted list, so that one more costs little.
+use super::blocks::Blocks;
+
+/// With more subscribers than this, many lists replace the one, so that one more costs little.
 const LIST_MAX: usize = 512;
-/// With fewer than this, a list replaces the tree. Well below, so that the border costs no to and fro.
-const TREE_MIN: usize = LIST_MAX / 4;
+/// With fewer than this, a list replaces them. Well below, so that the border costs no to and fro.
+const MANY_MIN: usize = LIST_MAX / 4;
 /// Up to so many subscribers stand in a block of just their size.
 const BLOCK_MAX: usize = 6;
 
@@ -29,7 +30,7 @@ pub(super) enum Subscribers<K, V> {
     Five(Box<[(K, V); 5]>),
     Six(Box<[(K, V); 6]>),
     Few(Box<Vec<(K, V)>>),
-    Many(Box<BTreeMap<K, V>>),
+    Many(Box<Blocks<K, V>>),
 }
 
 impl<K: Copy + Ord, V> Subscribers<K, V> {
@@ -41,7 +42,7 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
         match self {
             Self::None => None,
             Self::One(only, value) => (only == key).then_some(value),
-            Self::Many(tree) => tree.get(key),
+            Self::Many(blocks) => blocks.get(key),
             _ => {
                 let list = self.as_list()?;
                 let at = list.binary_search_by_key(key, |entry| entry.0).ok()?;
@@ -106,7 +107,7 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
             Self::Five(block) => list.extend(*block),
             Self::Six(block) => list.extend(*block),
             Self::Few(few) => return *few,
-            Self::Many(tree) => list.extend(*tree),
+            Self::Many(blocks) => return blocks.into_list(),
         }
         list
     }
@@ -116,7 +117,7 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
         match self {
             Self::None => *self = Self::One(key, value),
             Self::One(only, old) if *only == key => return Some(mem::replace(old, value)),
-            Self::Many(tree) => return tree.insert(key, value),
+            Self::Many(blocks) => return blocks.insert(key, value),
             Self::Few(list) if list.len() < LIST_MAX => {
                 match list.binary_search_by_key(&key, |entry| entry.0) {
                     Ok(at) => return Some(mem::replace(&mut list[at].1, value)),
@@ -139,7 +140,7 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
         let at = list.partition_point(|entry| entry.0 < key);
         list.insert(at, (key, value));
         *self = if list.len() > LIST_MAX {
-            Self::Many(Box::new(list.into_iter().collect()))
+            Self::Many(Box::new(Blocks::of(list)))
         } else {
             Self::of(list)
         };
@@ -166,10 +167,10 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
                 }
                 Some(value)
             }
-            Self::Many(tree) => {
-                let value = tree.remove(key)?;
-                if tree.len() < TREE_MIN {
-                    *self = Self::Few(Box::new(mem::take(&mut **tree).into_iter().collect()));
+            Self::Many(blocks) => {
+                let value = blocks.remove(key)?;
+                if blocks.len() < MANY_MIN {
+                    *self = Self::of(self.take_list());
                 }
                 Some(value)
             }
@@ -189,7 +190,7 @@ impl<K: Copy + Ord, V> Subscribers<K, V> {
         match self {
             Self::None => {}
             Self::One(key, value) => visitor(key, value),
-            Self::Many(tree) => tree.iter().for_each(|(key, value)| visitor(key, value)),
+            Self::Many(blocks) => blocks.iter().for_each(|(key, value)| visitor(key, value)),
             _ => {
                 for (key, value) in self.as_list().unwrap_or_default() {
                     visitor(key, value);
