@@ -46,9 +46,9 @@ const PLANTED: [Planted; 14] = [
         about: "PUBREC may not carry one of its reason codes, Quota exceeded",
     },
     Planted {
-        name: "fuzz-delay-twice",
+        name: "fuzz-alias-twice",
         target: "differential",
-        about: "a will may have its delay twice",
+        about: "a PUBLISH may have its topic alias twice",
     },
     Planted {
         name: "fuzz-pubrel-unknown",
