@@ -246,8 +246,8 @@ impl Sink for Writer<'_> {
         // The seven bits of each byte, lowest first; all bytes but the last say that another follows.
         let [a, b, c, d] = [0, 7, 14, 21].map(|shift| (value >> shift) as u8 | 0x80);
         match value {
-            ..=0x3fff => self.bytes(&[a, b & 0x7f]),
-            ..=0x1f_ffff => self.bytes(&[a, b, c & 0x7f]),
+            0..=0x3fff => self.bytes(&[a, b & 0x7f]),
+            0x4000..=0x1f_ffff => self.bytes(&[a, b, c & 0x7f]),
             _ => self.bytes(&[a, b, c, d & 0x7f]),
         }
     }

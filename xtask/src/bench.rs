@@ -7,10 +7,14 @@ const HELP: &str = "\
 Our codec and topic index beside what others have published
 
 Usage: cargo xtask bench <BENCH> [OPTIONS]
+       cargo xtask bench --check | --record
 
 Builds xtask/peers with optimization and runs one of its programs. Every round runs one sample of each contender in
 each row, in changing order. Prints the fastest peer, ours, the ratios to it and to a hand-written floor, and
 allocations; then what must hold, and what does not. The first build fetches the peers.
+
+--check counts the instructions of our own operations under callgrind, a few seconds, and fails if one takes over 3 %
+more than xtask/cases/instructions.txt says; --record writes that file. Needs valgrind.
 
 Options:
       --quick        Half a minute: enough to see, not to judge

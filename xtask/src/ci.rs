@@ -11,7 +11,7 @@ use crate::tally::Tally;
 use crate::test::{TestOptions, in_ci};
 use crate::tidy::TidyOptions;
 use crate::workspace::{PURE, Workspace};
-use crate::{conformance, size, test, tidy};
+use crate::{conformance, instructions, size, test, tidy};
 
 /// Which steps to run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ enum Outcome {
 }
 
 /// Quick ones first, so that a slip shows soon.
-const STEPS: [Step; 11] = [
+const STEPS: [Step; 12] = [
     Step {
         name: "fmt",
         about: "rustfmt would change nothing",
@@ -84,6 +84,11 @@ const STEPS: [Step; 11] = [
         name: "mutations",
         about: "two planted bugs are found (`cargo xtask mutations` plants all)",
         run: run_mutations,
+    },
+    Step {
+        name: "instructions",
+        about: "no operation of codec, session or index takes more instructions than recorded",
+        run: run_instructions,
     },
     Step {
         name: "no-std",
@@ -345,6 +350,14 @@ fn no_std(ws: &Workspace) -> Result<Outcome> {
             .run()?;
     }
     Ok(Outcome::Held)
+}
+
+fn run_instructions(ws: &Workspace) -> Result<Outcome> {
+    if instructions::is_possible(ws) {
+        instructions::main(ws, false).map(|()| Outcome::Held)
+    } else {
+        Ok(Outcome::Missing(instructions::INSTALL.to_owned()))
+    }
 }
 
 fn run_size(ws: &Workspace) -> Result<Outcome> {

@@ -40,6 +40,11 @@ pub(crate) enum Command {
     Footprint(FootprintOptions),
     /// Us beside the peers.
     Bench(BenchOptions),
+    /// Instructions, compared with the recorded ones.
+    Instructions {
+        /// Write them down instead.
+        record: bool,
+    },
 }
 
 const HELP: &str = "\
@@ -347,6 +352,13 @@ fn benches(mut parser: Parser) -> Result<Command, lexopt::Error> {
             return Ok(Command::Help(bench::help()));
         }
         Some(Arg::Value(name)) => name.string()?,
+        Some(Arg::Long(flag @ ("check" | "record"))) => {
+            let record = flag == "record";
+            return match parser.next()? {
+                None => Ok(Command::Instructions { record }),
+                Some(other) => Err(other.unexpected()),
+            };
+        }
         Some(other) => return Err(other.unexpected()),
     };
     let bench = bench::bench(&name)
@@ -451,6 +463,10 @@ mod tests {
         );
         let help = parsed("bench codec --quick --help");
         assert_eq!(help, Ok(Command::Help(bench::help())));
+        for (flag, record) in [("--check", false), ("--record", true)] {
+            let command = parsed(&format!("bench {flag}"));
+            assert_eq!(command, Ok(Command::Instructions { record }));
+        }
     }
 
     #[test]

@@ -11,6 +11,7 @@ mod conformance;
 mod flags;
 mod footprint;
 mod fuzz;
+mod instructions;
 mod mutations;
 mod shell;
 mod sim;
@@ -53,6 +54,9 @@ fn main() -> ExitCode {
         Command::Size => Workspace::find().and_then(|ws| size::main(&ws)),
         Command::Footprint(options) => {
             Workspace::find().and_then(|ws| footprint::main(&ws, &options))
+        }
+        Command::Instructions { record } => {
+            Workspace::find().and_then(|ws| instructions::main(&ws, record))
         }
         Command::Bench(options) => Workspace::find().and_then(|ws| bench::main(&ws, &options)),
     };
