@@ -23,7 +23,7 @@ use crate::harness::{Bench, Chart, Contender, Filter, Op, Role, Row, Section};
 #[must_use]
 pub fn bench() -> Bench {
     let mut contenders = vec![
-        Contender::ours(),
+        Contender::new("ours", Role::Ours, "mqtt-codec"),
         Contender::new(FLOOR, Role::Floor, ""),
         Contender::new(COPY, Role::Reference, ""),
     ];

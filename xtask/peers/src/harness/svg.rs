@@ -2,6 +2,7 @@
 
 use super::bench::Role;
 use super::figures::{CellFigures, Figures, RowFigures};
+use super::table::{common_word, grouped};
 use super::versions;
 
 const WIDTH: f64 = 880.0;
@@ -38,20 +39,27 @@ pub(super) fn text(figures: &Figures) -> String {
         .iter()
         .filter_map(|name| figures.row(name));
     let width = (WIDTH - 2.0 * MARGIN - COLUMN_GAP) / 2.0;
-    let panels: Vec<Panel> = rows.map(|row| panel(row, figures.unit, width)).collect();
-    let mut bottom = [HEAD, HEAD];
+    let rows: Vec<&RowFigures> = rows.collect();
+    let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    let common = common_word(&names);
+    let panels: Vec<Panel> = rows
+        .iter()
+        .map(|row| panel(row, &row.name[common..], figures.unit, width))
+        .collect();
+    let mut bottom = HEAD;
     let mut body = String::new();
-    for panel in &panels {
-        // The shorter column takes the next panel, the left one if they are even.
-        let column = usize::from(bottom[1] < bottom[0]);
-        let x = MARGIN + column as f64 * (width + COLUMN_GAP);
-        body += &format!(
-            "<g transform=\"translate({x} {:.1})\">\n{}</g>\n",
-            bottom[column], panel.body
-        );
-        bottom[column] += panel.height + PANEL_GAP;
+    // Two panels side by side, under a common top: what belongs together stands together.
+    for pair in panels.chunks(2) {
+        for (column, panel) in pair.iter().enumerate() {
+            let x = MARGIN + column as f64 * (width + COLUMN_GAP);
+            body += &format!(
+                "<g transform=\"translate({x} {bottom:.1})\">\n{}</g>\n",
+                panel.body
+            );
+        }
+        bottom += pair.iter().map(|panel| panel.height).fold(0.0, f64::max) + PANEL_GAP;
     }
-    let height = bottom[0].max(bottom[1]) + 10.0;
+    let height = bottom + 4.0;
     let title = escape(figures.chart.title);
     let about = format!(
         "nanoseconds per {}, shorter is better; floor: the least code that can do the work",
@@ -68,7 +76,7 @@ pub(super) fn text(figures: &Figures) -> String {
     )
 }
 
-fn panel(row: &RowFigures, unit: &str, width: f64) -> Panel {
+fn panel(row: &RowFigures, title: &str, unit: &str, width: f64) -> Panel {
     let shown = |cell: &&CellFigures| cell.contender.role != Role::Reference;
     let mut bars: Vec<(&CellFigures, f64)> = row
         .cells
@@ -87,7 +95,7 @@ fn panel(row: &RowFigures, unit: &str, width: f64) -> Panel {
     let room = width - NAMES - VALUES;
     let mut body = format!(
         "<text x=\"0\" y=\"12\" font-size=\"13.5\" font-weight=\"600\" fill=\"{INK}\">{}</text>\n",
-        escape(&row.name)
+        escape(title)
     );
     for (index, (cell, time)) in bars.iter().enumerate() {
         let y = PANEL_HEAD + index as f64 * PITCH;
@@ -103,7 +111,7 @@ fn panel(row: &RowFigures, unit: &str, width: f64) -> Panel {
         body += &format!(
             "<text x=\"{:.0}\" y=\"{text_y:.1}\" font-size=\"12\" text-anchor=\"end\" font-weight=\"{weight}\" fill=\"{ink}\">{}</text>\n",
             NAMES - 8.0,
-            escape(cell.contender.name)
+            escape(label(cell))
         );
         body += &format!(
             "<rect x=\"{NAMES:.0}\" y=\"{y:.1}\" width=\"{length:.1}\" height=\"{BAR}\" rx=\"2\" fill=\"{fill}\"><title>{}{}: {time:.1} ns per {}</title></rect>\n",
@@ -123,11 +131,19 @@ fn panel(row: &RowFigures, unit: &str, width: f64) -> Panel {
     }
 }
 
+/// Ours goes by the name of its package.
+fn label(cell: &CellFigures) -> &'static str {
+    match cell.contender.role {
+        Role::Ours if !cell.contender.package.is_empty() => cell.contender.package,
+        _ => cell.contender.name,
+    }
+}
+
 fn value(time: f64) -> String {
-    if time < 20.0 {
-        format!("{time:.1}")
-    } else {
-        format!("{time:.0}")
+    match time {
+        ..20.0 => format!("{time:.1}"),
+        ..1000.0 => format!("{time:.0}"),
+        _ => grouped(time),
     }
 }
 
@@ -159,8 +175,8 @@ mod tests {
     #[test]
     fn markup_in_names_is_escaped() {
         let mut figures = figures();
-        figures.sections[0].rows[0].name = "<a & b>".to_owned();
-        figures.chart.rows = vec!["<a & b>".to_owned()];
-        assert!(text(&figures).contains("&lt;a &amp; b&gt;"));
+        figures.sections[0].rows[0].name = "<a&b>".to_owned();
+        figures.chart.rows = vec!["<a&b>".to_owned()];
+        assert!(text(&figures).contains("&lt;a&amp;b&gt;"));
     }
 }

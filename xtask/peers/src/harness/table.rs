@@ -49,7 +49,7 @@ impl Paint {
 fn text(figures: &Figures, judged: &[Judged], all: bool, paint: Paint) -> String {
     let mut text = String::new();
     let shown = figures.sections.iter().flat_map(|section| {
-        let common = common_word(&section.rows);
+        let common = common(&section.rows);
         let names = section.rows.iter();
         names.map(move |row| row.name.chars().count() - common)
     });
@@ -66,7 +66,7 @@ fn text(figures: &Figures, judged: &[Judged], all: bool, paint: Paint) -> String
         );
         text += &paint.dim(&heading(figures, width));
         text.push('\n');
-        let common = common_word(&section.rows);
+        let common = common(&section.rows);
         for row in &section.rows {
             text += &format!("{:width$}", &row.name[common..]);
             text += &line(figures, row, judged, paint);
@@ -94,18 +94,23 @@ fn heading(figures: &Figures, width: usize) -> String {
     line
 }
 
-/// Length of the word that all names of a section begin with: under its heading it says nothing.
-fn common_word(rows: &[RowFigures]) -> usize {
-    let word = |row: &RowFigures| row.name.split_inclusive(' ').next().map(str::to_owned);
-    let first = rows.first().and_then(word).unwrap_or_default();
-    let common = rows
+/// Length of the word that all names begin with: under a common heading it says nothing.
+pub(super) fn common_word(names: &[&str]) -> usize {
+    let first = names
+        .first()
+        .and_then(|name| name.split_inclusive(' ').next());
+    let Some(first) = first.filter(|word| word.is_ascii() && word.ends_with(' ')) else {
+        return 0;
+    };
+    let common = names
         .iter()
-        .all(|row| row.name.len() > first.len() && row.name.starts_with(&first));
-    if common && first.is_ascii() && first.ends_with(' ') {
-        first.len()
-    } else {
-        0
-    }
+        .all(|name| name.len() > first.len() && name.starts_with(first));
+    if common { first.len() } else { 0 }
+}
+
+fn common(rows: &[RowFigures]) -> usize {
+    let names: Vec<&str> = rows.iter().map(|row| row.name.as_str()).collect();
+    common_word(&names)
 }
 
 /// What follows the name of a row.
@@ -235,12 +240,18 @@ fn claims(judged: &[Judged], paint: Paint) -> String {
 /// A time with as many digits as mean something.
 fn nanoseconds(value: f64) -> String {
     if value < 100.0 {
-        return format!("{value:.1}");
+        format!("{value:.1}")
+    } else {
+        grouped(value)
     }
+}
+
+/// A whole number with commas.
+pub(super) fn grouped(value: f64) -> String {
     let digits = format!("{value:.0}");
     let mut grouped = String::new();
     for (index, digit) in digits.chars().enumerate() {
-        if index > 0 && (digits.len() - index) % 3 == 0 {
+        if index > 0 && (digits.len() - index).is_multiple_of(3) {
             grouped.push(',');
         }
         grouped.push(digit);

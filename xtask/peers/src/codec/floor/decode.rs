@@ -27,7 +27,8 @@ pub(super) struct Connect<'a> {
     pub(super) flags: u8,
     pub(super) keep_alive: u16,
     pub(super) properties: &'a [u8],
-    pub(super) client_id: &'a str,
+    /// UTF-8.
+    pub(super) client_id: &'a [u8],
     /// Will, user name and password.
     pub(super) rest: &'a [u8],
 }
@@ -38,7 +39,8 @@ pub(super) struct Publish<'a> {
     pub(super) id: u16,
     /// How many bytes of `rest` are properties.
     pub(super) properties: u32,
-    pub(super) topic: &'a str,
+    /// UTF-8.
+    pub(super) topic: &'a [u8],
     /// Properties and payload.
     pub(super) rest: &'a [u8],
 }
@@ -88,6 +90,16 @@ pub(super) enum Stop {
 
 use Stop::{Malformed, Missing};
 
+/// What is there, or the end: unlike `?` on an `Option` in between, it leaves the packet where it is put together.
+macro_rules! get {
+    ($found:expr) => {
+        match $found {
+            Some(found) => found,
+            None => return Err(Malformed),
+        }
+    };
+}
+
 /// A packet and its length.
 type Read<'a> = Result<(Packet<'a>, usize), Stop>;
 
@@ -101,14 +113,8 @@ pub(super) fn decode<const V5: bool>(bytes: &[u8]) -> Read<'_> {
         0x30..=0x3f => publish::<V5>(first, body, len),
         0x40 | 0x50 | 0x62 | 0x70 => ack::<V5>(first, body, len),
         0xc0 if body.is_empty() => Ok((Packet::PingReq, len)),
-        0x82 => match subscribe::<V5>(body) {
-            Some(subscribe) => Ok((Packet::Subscribe(subscribe), len)),
-            None => Err(Malformed),
-        },
-        0x10 => match connect::<V5>(body) {
-            Some(connect) => Ok((Packet::Connect(connect), len)),
-            None => Err(Malformed),
-        },
+        0x82 => subscribe::<V5>(body, len),
+        0x10 => connect::<V5>(body, len),
         _ => Err(Malformed),
     }
 }
@@ -169,17 +175,21 @@ fn binary(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(len))
 }
 
+/// A topic name, as the bytes that were checked.
 #[inline(always)]
-fn string(bytes: &[u8]) -> Option<(&str, &[u8])> {
-    let (text, rest) = binary(bytes)?;
-    Some((std::str::from_utf8(text).ok()?, rest))
+fn topic(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    binary(bytes).filter(|(text, _)| is_utf8(text))
 }
 
-/// A string that stays in a slice.
+/// The same, called: a packet with several strings is read faster so.
+#[inline(never)]
+fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
+    topic(bytes)
+}
+
 #[inline(always)]
 fn skip_string(bytes: &[u8]) -> Option<&[u8]> {
-    let (text, rest) = binary(bytes)?;
-    is_utf8(text).then_some(rest)
+    string(bytes).map(|(_, rest)| rest)
 }
 
 #[inline(always)]
@@ -189,24 +199,17 @@ fn publish<const V5: bool>(first: u8, body: &[u8], len: usize) -> Read<'_> {
     if VALID >> (first & 0x0f) & 1 == 0 {
         return Err(Malformed);
     }
-    let Some((topic, rest)) = string(body) else {
-        return Err(Malformed);
-    };
+    let (topic, rest) = get!(topic(body));
     let (id, rest) = if first & 0x06 == 0 {
         (0, rest)
     } else {
-        let Some(found) = id(rest) else {
-            return Err(Malformed);
-        };
-        found
+        get!(id(rest))
     };
     let (properties, rest) = match rest {
         _ if !V5 => (0, rest),
         [0, rest @ ..] => (0, rest),
         _ => {
-            let Some((len, rest)) = counted(rest) else {
-                return Err(Malformed);
-            };
+            let (len, rest) = get!(counted(rest));
             if !rest.get(..len).is_some_and(check::<PUBLISH>) {
                 return Err(Malformed);
             }
@@ -269,41 +272,43 @@ fn long_ack(first: u8, rest: &[u8]) -> Option<(u8, &[u8])> {
 }
 
 #[inline(always)]
-fn subscribe<const V5: bool>(body: &[u8]) -> Option<Subscribe<'_>> {
-    let (id, rest) = id(body)?;
+fn subscribe<const V5: bool>(body: &[u8], len: usize) -> Read<'_> {
+    let (id, rest) = get!(id(body));
     let (properties, filters) = if V5 {
-        checked::<SUBSCRIBE>(rest)?
+        get!(checked::<SUBSCRIBE>(rest))
     } else {
         (&[][..], rest)
     };
     let mut rest = filters;
     if rest.is_empty() {
-        return None;
+        return Err(Malformed);
     }
     while !rest.is_empty() {
-        let (&options, later) = skip_string(rest)?.split_first()?;
+        let (&options, later) = get!(get!(skip_string(rest)).split_first());
         let valid = if V5 {
             options < 0x30 && options & 3 != 3
         } else {
             options < 3
         };
         if !valid {
-            return None;
+            return Err(Malformed);
         }
         rest = later;
     }
-    Some(Subscribe {
+    let subscribe = Subscribe {
         id,
         properties,
         filters,
-    })
+    };
+    Ok((Packet::Subscribe(subscribe), len))
 }
 
 #[inline(always)]
-fn connect<const V5: bool>(body: &[u8]) -> Option<Connect<'_>> {
+fn connect<const V5: bool>(body: &[u8], len: usize) -> Read<'_> {
     let level = if V5 { 5 } else { 4 };
-    let (&[0, 4, b'M', b'Q', b'T', b'T', version, flags], rest) = body.split_first_chunk()? else {
-        return None;
+    let (start, rest) = get!(body.split_first_chunk());
+    let &[0, 4, b'M', b'Q', b'T', b'T', version, flags] = start else {
+        return Err(Malformed);
     };
     let will = flags & 0x04 != 0;
     let will_flags = if will {
@@ -312,36 +317,40 @@ fn connect<const V5: bool>(body: &[u8]) -> Option<Connect<'_>> {
         flags & 0x38 != 0
     };
     if version != level || flags & 1 != 0 || will_flags || (!V5 && flags & 0xc0 == 0x40) {
-        return None;
+        return Err(Malformed);
     }
-    let (keep_alive, rest) = u16(rest)?;
+    let (keep_alive, rest) = get!(u16(rest));
     let (properties, rest) = if V5 {
-        checked::<CONNECT>(rest)?
+        get!(checked::<CONNECT>(rest))
     } else {
         (&[][..], rest)
     };
-    let (client_id, rest) = string(rest)?;
+    let (client_id, rest) = get!(string(rest));
     let mut left = rest;
     if will {
         if V5 {
-            left = checked::<WILL>(left)?.1;
+            left = get!(checked::<WILL>(left)).1;
         }
-        left = skip_string(left)?;
-        left = binary(left)?.1;
+        left = get!(skip_string(left));
+        left = get!(binary(left)).1;
     }
     if flags & 0x80 != 0 {
-        left = skip_string(left)?;
+        left = get!(skip_string(left));
     }
     if flags & 0x40 != 0 {
-        left = binary(left)?.1;
+        left = get!(binary(left)).1;
     }
-    left.is_empty().then_some(Connect {
+    if !left.is_empty() {
+        return Err(Malformed);
+    }
+    let connect = Connect {
         flags,
         keep_alive,
         properties,
         client_id,
         rest,
-    })
+    };
+    Ok((Packet::Connect(connect), len))
 }
 
 /// Which identifiers a packet may carry, one bit each.
@@ -420,7 +429,7 @@ pub(super) mod tests {
         let ends = |slice: &[u8]| slice.is_empty() || case.wire.ends_with(slice);
         match (packet, &case.packet) {
             (Packet::Connect(read), Outgoing::Connect(sent)) => {
-                read.client_id == sent.client_id
+                read.client_id == sent.client_id.as_bytes()
                     && read.keep_alive == sent.keep_alive
                     && (read.flags & 4 != 0) == sent.will.is_some()
                     && read.properties.is_empty() == sent.properties.is_empty()
@@ -431,7 +440,7 @@ pub(super) mod tests {
                     .delivery
                     .packet_id()
                     .map_or(0, mqtt_codec::PacketId::get);
-                read.topic == sent.topic
+                read.topic == sent.topic.as_bytes()
                     && read.payload() == sent.payload
                     && read.id == id
                     && read.first >> 1 & 3 == sent.delivery.qos() as u8

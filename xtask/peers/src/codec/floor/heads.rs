@@ -15,7 +15,7 @@ use crate::harness::Op;
 struct Head<'a> {
     first: u8,
     id: u16,
-    topic: &'a str,
+    topic: &'a [u8],
     /// 0: none.
     subscription: u32,
     properties: &'a [u8],
@@ -42,7 +42,7 @@ impl Head<'_> {
         let mut writer = Writer { left: buffer };
         writer.array([self.first])?;
         writer.varint(len)?;
-        writer.text(self.topic.as_bytes())?;
+        writer.text(self.topic)?;
         if id > 0 {
             writer.array(self.id.to_be_bytes())?;
         }
@@ -63,7 +63,7 @@ pub(super) fn op(len: usize) -> Op {
     let head = Head {
         first: 0x30,
         id: 0,
-        topic: packets::topics().0,
+        topic: packets::topics().0.as_bytes(),
         subscription: 0,
         properties: &[],
         payload_len: len,
@@ -125,7 +125,7 @@ mod tests {
             let floor = Head {
                 first: 0x32,
                 id: 7,
-                topic: packets::topics().0,
+                topic: packets::topics().0.as_bytes(),
                 subscription: if version == Version::V5 { 300 } else { 0 },
                 properties: &[],
                 payload_len: 1_000,

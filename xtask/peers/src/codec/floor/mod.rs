@@ -1,9 +1,9 @@
 //! The floor: the least code, safe and by hand, that reads and writes the packets of the cases. What it is measured for is
 //! how close anybody can get; nobody would want to use it.
 //!
-//! Its topics and client identifiers are `&str`, as programs want them; a floor that hands out bytes would be lower by what
-//! `from_utf8` takes. It checks UTF-8, lengths, flags and identifiers of properties, and leaves properties and filters as slices that were
-//! checked. It does not look for U+0000 or for repeated properties, has one kind of error, and writes whatever it is told to.
+//! It checks UTF-8, lengths, flags and identifiers of properties. Texts stay bytes that were checked, for without unsafe
+//! code a `&str` costs a second look; properties and filters stay slices that were checked. It does not look for U+0000 or
+//! for repeated properties, has one kind of error, and writes whatever it is told to.
 
 mod copy;
 mod decode;
@@ -107,16 +107,27 @@ impl Parts {
 
     /// Reads what there is to read; returns how many packets.
     #[inline]
-    fn arrived<const V5: bool>(&mut self, mut bytes: &[u8]) -> u32 {
+    fn arrived<const V5: bool>(&mut self, bytes: &[u8]) -> u32 {
+        if self.len > 0 && self.len + bytes.len() < self.needed {
+            // Not enough yet: nothing but to keep it.
+            if let [byte] = bytes {
+                self.kept[self.len] = *byte;
+            } else {
+                self.kept[self.len..self.len + bytes.len()].copy_from_slice(bytes);
+            }
+            self.len += bytes.len();
+            return 0;
+        }
+        self.complete::<V5>(bytes)
+    }
+
+    #[inline(never)]
+    fn complete<const V5: bool>(&mut self, mut bytes: &[u8]) -> u32 {
         let mut seen = 0;
         while self.len > 0 {
             let wanted = (self.needed - self.len).min(bytes.len());
             let (now, later) = bytes.split_at(wanted);
-            if let [byte] = now {
-                self.kept[self.len] = *byte;
-            } else {
-                self.kept[self.len..self.len + wanted].copy_from_slice(now);
-            }
+            self.kept[self.len..self.len + wanted].copy_from_slice(now);
             self.len += wanted;
             bytes = later;
             if self.len < self.needed {
