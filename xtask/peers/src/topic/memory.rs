@@ -2,17 +2,28 @@
 
 use super::BYTES;
 use super::index::{Index, Ours};
+use super::matching::build;
 use super::shape::{self, Numbers};
 use crate::harness::{Bar, Filter, Limit, Row, What, held_bytes};
 
 const WORST: &str = "0.9 to 1.1 million, worst of 1 % steps, each";
 const HALF: &str = "half removed, each that is left";
 const NONE: &str = "all removed, together";
+const DISTINCT: &str = "a million, hardly two to one name, each";
 const TEN_MILLION: &str = "hold ten million, each";
 
 pub(super) fn rows(only: &Filter) -> Vec<Row> {
+    let mut rows = Vec::new();
+    if only.wants(DISTINCT) {
+        let mut numbers = Numbers::new(1);
+        let filters: Vec<String> = (0..1_000_000)
+            .map(|_| shape::filter_among(&mut numbers, 99))
+            .collect();
+        let (_, bytes) = build::<Ours>(&filters);
+        rows.push(Row::new(DISTINCT).extra("ours", BYTES, bytes));
+    }
     if ![WORST, HALF, NONE].iter().any(|row| only.wants(row)) {
-        return Vec::new();
+        return rows;
     }
     let filters = shape::filters(1_100_000);
     let empty = held_bytes();
@@ -40,7 +51,7 @@ pub(super) fn rows(only: &Filter) -> Vec<Row> {
     let mut remove = |who: &usize| index.unsubscribe(&filters[*who], *who as u32, ());
     second.iter().for_each(&mut remove);
     let left = held_bytes() - empty - orders - alone;
-    vec![
+    rows.extend([
         Row::new(WORST).extra("ours", BYTES, worst).bar(Bar::new(
             "requested heap: at most 64 bytes a subscription",
             What::Extra("ours", BYTES),
@@ -54,7 +65,8 @@ pub(super) fn rows(only: &Filter) -> Vec<Row> {
                 What::Extra("ours", BYTES),
                 Limit::AtMost(0.0),
             )),
-    ]
+    ]);
+    rows
 }
 
 pub(super) fn ten_million_rows(only: &Filter) -> Vec<Row> {
@@ -66,7 +78,8 @@ pub(super) fn ten_million_rows(only: &Filter) -> Vec<Row> {
     let empty = held_bytes();
     let mut index = Ours::default();
     for who in 0..COUNT {
-        index.subscribe(&shape::filter(&mut numbers), who);
+        // As many filters are alike as in the million of the other rows.
+        index.subscribe(&shape::filter_among(&mut numbers, 10), who);
     }
     let bytes = (held_bytes() - empty) as f64;
     vec![

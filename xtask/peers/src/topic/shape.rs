@@ -39,7 +39,15 @@ fn levels(numbers: &mut Numbers) -> Vec<String> {
 /// The filter of one subscription among many: of a hundred, 85 are a name, ten have a `+` in place of one level, five
 /// a `#` in place of the last.
 pub fn filter(numbers: &mut Numbers) -> String {
+    filter_among(numbers, 1)
+}
+
+/// The same among so many times a million names.
+pub fn filter_among(numbers: &mut Numbers, millions: usize) -> String {
     let mut levels = levels(numbers);
+    if millions > 1 {
+        levels[LEVELS.len() - 1] += &format!("-{}", numbers.below(millions));
+    }
     match numbers.below(100) {
         0..85 => {}
         85..95 => levels[numbers.below(LEVELS.len())] = "+".to_owned(),
