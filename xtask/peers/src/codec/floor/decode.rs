@@ -175,13 +175,13 @@ fn binary(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     rest.split_at_checked(usize::from(len))
 }
 
-/// A topic name, as the bytes that were checked.
+/// A string, as the bytes that were checked.
 #[inline(always)]
 fn topic(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     binary(bytes).filter(|(text, _)| is_utf8(text))
 }
 
-/// The same, called: a packet with several strings is read faster so.
+/// The same, called: CONNECT is read faster so.
 #[inline(never)]
 fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
     topic(bytes)
@@ -189,7 +189,7 @@ fn string(bytes: &[u8]) -> Option<(&[u8], &[u8])> {
 
 #[inline(always)]
 fn skip_string(bytes: &[u8]) -> Option<&[u8]> {
-    string(bytes).map(|(_, rest)| rest)
+    topic(bytes).map(|(_, rest)| rest)
 }
 
 #[inline(always)]
@@ -331,11 +331,11 @@ fn connect<const V5: bool>(body: &[u8], len: usize) -> Read<'_> {
         if V5 {
             left = get!(checked::<WILL>(left)).1;
         }
-        left = get!(skip_string(left));
+        left = get!(string(left)).1;
         left = get!(binary(left)).1;
     }
     if flags & 0x80 != 0 {
-        left = get!(skip_string(left));
+        left = get!(string(left)).1;
     }
     if flags & 0x40 != 0 {
         left = get!(binary(left)).1;

@@ -38,7 +38,11 @@ impl Publish<'_> {
             writer.array(self.id.to_be_bytes())?;
         }
         if V5 {
-            writer.props(properties, self.properties)?;
+            if self.properties.is_empty() {
+                writer.array([0])?;
+            } else {
+                writer.props(properties, self.properties)?;
+            }
         }
         writer.bytes(self.payload)?;
         Some(room - writer.left.len())
@@ -221,10 +225,13 @@ fn packet(packet: &Outgoing) -> Packet {
     }
 }
 
+/// As long as the buffers of the peers: how fast a long payload is copied depends on where the buffer lies.
+pub(super) const LARGEST: usize = 70_000;
+
 /// One loop for each kind of packet: a program that writes one knows which.
 macro_rules! encoding {
     ($len:expr, $packet:expr, |$it:ident, $buffer:ident| $call:expr) => {{
-        let (packet, mut buffer) = ($packet, vec![0; $len]);
+        let (packet, mut buffer) = ($packet, vec![0; $len.max(LARGEST)]);
         Op::new(1, move |n| {
             for _ in 0..n {
                 let ($it, $buffer) = (black_box(&packet), black_box(&mut buffer[..]));

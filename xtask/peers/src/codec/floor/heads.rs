@@ -6,7 +6,7 @@ use mqtt_cases::packets;
 use mqtt_codec::Version;
 
 use super::decode;
-use super::encode::encoding;
+use super::encode::{LARGEST, encoding};
 use super::writer::{Writer, varint_len};
 use crate::harness::Op;
 
@@ -68,7 +68,7 @@ pub(super) fn op(len: usize) -> Op {
         properties: &[],
         payload_len: len,
     };
-    encoding!(64, head, |it, buffer| it.encode::<false>(buffer))
+    encoding!(64_usize, head, |it, buffer| it.encode::<false>(buffer))
 }
 
 /// Reads one PUBLISH and writes its head for a thousand receivers, each with an id and a subscription of its own.
