@@ -7,6 +7,7 @@ use crate::packet::{
     Auth, ConnAck, ConnectView, Disconnect, FromClient, FromServer, Packet, PartialPublish, PubAck,
     PubComp, PubRec, PubRel, Publish, SubAck, Subscribe, UnsubAck, Unsubscribe,
 };
+use crate::short::{Short, short};
 use crate::varint;
 use crate::wire::{Reader, to_u32, to_usize};
 use crate::{DecodeError, RuleId, Version};
@@ -55,6 +56,11 @@ impl<T> Decoded<T> {
     }
 }
 
+#[inline(always)]
+const fn complete<T>(packet: T, len: usize) -> Result<Decoded<T>, DecodeError> {
+    Ok(Decoded::Complete { packet, len })
+}
+
 impl Decoder {
     /// A decoder without limits of its own: packets of up to 268,435,460 bytes with up to 65,535 user
     /// properties.
@@ -70,7 +76,22 @@ impl Decoder {
     ///
     /// # Errors
     /// The first rule that is broken, also by packets of which only the fixed header is there.
+    #[inline]
     pub fn from_client<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<FromClient<'a>>, DecodeError> {
+        match short(bytes, self.maximum_packet_size) {
+            Some((Short::PubAck(id), len)) => complete(FromClient::PubAck(PubAck::new(id)), len),
+            Some((Short::PubRec(id), len)) => complete(FromClient::PubRec(PubRec::new(id)), len),
+            Some((Short::PubRel(id), len)) => complete(FromClient::PubRel(PubRel::new(id)), len),
+            Some((Short::PubComp(id), len)) => complete(FromClient::PubComp(PubComp::new(id)), len),
+            Some((Short::PingReq, len)) => complete(FromClient::PingReq, len),
+            Some((Short::PingResp, _)) | None => self.any_from_client(bytes),
+        }
+    }
+
+    pub(crate) fn any_from_client<'a>(
+        &self,
+        bytes: &'a [u8],
+    ) -> Result<Decoded<FromClient<'a>>, DecodeError> {
         self.packet(bytes, Sender::Client, |frame| match frame.packet_type() {
             Some(PacketType::Connect) => frame.read_apart(ConnectView::decode, FromClient::Connect),
             Some(PacketType::Publish) => frame.publish(FromClient::Publish),
@@ -103,7 +124,22 @@ impl Decoder {
     ///
     /// # Errors
     /// The first rule that is broken, also by packets of which only the fixed header is there.
+    #[inline]
     pub fn from_server<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<FromServer<'a>>, DecodeError> {
+        match short(bytes, self.maximum_packet_size) {
+            Some((Short::PubAck(id), len)) => complete(FromServer::PubAck(PubAck::new(id)), len),
+            Some((Short::PubRec(id), len)) => complete(FromServer::PubRec(PubRec::new(id)), len),
+            Some((Short::PubRel(id), len)) => complete(FromServer::PubRel(PubRel::new(id)), len),
+            Some((Short::PubComp(id), len)) => complete(FromServer::PubComp(PubComp::new(id)), len),
+            Some((Short::PingResp, len)) => complete(FromServer::PingResp, len),
+            Some((Short::PingReq, _)) | None => self.any_from_server(bytes),
+        }
+    }
+
+    pub(crate) fn any_from_server<'a>(
+        &self,
+        bytes: &'a [u8],
+    ) -> Result<Decoded<FromServer<'a>>, DecodeError> {
         self.packet(bytes, Sender::Server, |frame| match frame.packet_type() {
             Some(PacketType::ConnAck) => frame.read_apart(ConnAck::decode, FromServer::ConnAck),
             Some(PacketType::Publish) => frame.publish(FromServer::Publish),

@@ -126,6 +126,7 @@ mod property;
 mod qos;
 mod reason;
 mod rule;
+mod short;
 mod sink;
 mod text;
 mod value;

@@ -178,7 +178,7 @@ impl<'a> Reader<'a> {
 }
 
 /// The string in bytes that are not plain.
-#[inline(never)]
+#[inline]
 fn string(bytes: &[u8]) -> Option<&str> {
     core::str::from_utf8(bytes).ok().filter(|_| !has_nul(bytes))
 }
