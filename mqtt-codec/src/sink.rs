@@ -1,8 +1,8 @@
 //! Writes fields, or measures them: the only place that puts a packet together.
 
-use crate::text::copy_text;
 #[cfg(feature = "bytes")]
 use crate::text::has_nul;
+use crate::text::{copy_bytes, copy_text};
 use crate::wire::to_u32;
 use crate::{EncodeError, Property, varint};
 
@@ -255,7 +255,7 @@ impl Sink for Writer<'_> {
     #[inline(always)]
     fn binary(&mut self, bytes: &[u8]) {
         if let Some(room) = self.claim_field(bytes.len()) {
-            room.copy_from_slice(bytes);
+            copy_bytes(room, bytes);
         }
     }
 

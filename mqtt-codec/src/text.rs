@@ -123,6 +123,17 @@ pub(crate) fn copy_text(to: &mut [u8], text: &[u8]) -> bool {
     found
 }
 
+/// Copies bytes to a place of the same length.
+#[inline(always)]
+pub(crate) fn copy_bytes(to: &mut [u8], bytes: &[u8]) {
+    let copied = VECTORS
+        && bytes.len() <= 2 * PIECE
+        && (copy_ends::<PIECE>(to, bytes).is_some() || copy_ends::<8>(to, bytes).is_some());
+    if !copied {
+        to.copy_from_slice(bytes);
+    }
+}
+
 #[inline(never)]
 fn copy_long(to: &mut [u8], text: &[u8]) -> bool {
     to.copy_from_slice(text);

@@ -121,7 +121,11 @@ impl Layout for Connect<'_> {
 
     #[inline(always)]
     fn body<S: Sink>(&self, version: Version, sink: &mut S) {
-        sink.string(version.protocol_name());
+        // The name of the protocol, its length in front.
+        match version {
+            Version::V31 => sink.bytes(b"\0\x06MQIsdp"),
+            Version::V311 | Version::V5 => sink.bytes(b"\0\x04MQTT"),
+        }
         sink.u8(version.level() | if self.bridge { BRIDGE } else { 0 });
         sink.u8(self.flags());
         sink.u16(self.keep_alive);
