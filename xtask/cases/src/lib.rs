@@ -8,6 +8,8 @@ mod op;
 pub mod ours;
 pub mod packets;
 pub mod session;
+#[cfg(feature = "criterion")]
+pub mod timed;
 pub mod topic;
 
 use mqtt_codec::Version;
