@@ -39,7 +39,7 @@ pub(crate) fn any_piece(
 ) -> bool {
     if VECTORS && let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
         let ends = piece(first) | piece(last);
-        if bytes.len() <= 2 * PIECE {
+        if ends || bytes.len() <= 2 * PIECE {
             return ends;
         }
         return bytes
