@@ -68,8 +68,9 @@ impl Interner {
         }
     }
 
-    pub(crate) fn text(&self, id: u32) -> &str {
-        self.texts[id].text.as_str()
+    /// The text of a level that is in use, as bytes.
+    pub(crate) fn bytes(&self, id: u32) -> &[u8] {
+        self.texts[id].text.as_bytes()
     }
 
     /// Texts kept, and places that hold memory.
@@ -93,7 +94,7 @@ mod tests {
         assert_eq!(levels.acquire("a"), a);
         assert_ne!(levels.acquire(""), a);
         levels.release(a);
-        assert_eq!((levels.find("a"), levels.text(a)), (Some(a), "a"));
+        assert_eq!((levels.find("a"), levels.bytes(a)), (Some(a), &b"a"[..]));
         levels.release(a);
         assert_eq!(levels.find("a"), None);
         levels.release(levels.find("").unwrap());

@@ -1,6 +1,5 @@
 //! The walk that finds the names of a filter, at once or in pieces: [`RetainedWalk`].
 
-use alloc::string::String;
 use alloc::vec::Vec;
 
 use super::{NONE, ROOT, RetainedIndex};
@@ -157,7 +156,8 @@ impl<T> RetainedIndex<T> {
         }
         let mut budget = budget.max(1);
         let mut removed = self.leave_removed(path);
-        let mut name = String::new();
+        // Bytes: of most nodes that are passed nobody sees the name.
+        let mut name = Vec::new();
         for (depth, place) in path.iter().enumerate() {
             self.push_level(&mut name, depth, place.node);
         }
@@ -174,7 +174,7 @@ impl<T> RetainedIndex<T> {
             while next == NONE {
                 let Some(place) = path.pop() else { return true };
                 let node = &self.nodes[place.node];
-                let kept = name.len() - self.levels.text(node.level).len();
+                let kept = name.len() - self.levels.bytes(node.level).len();
                 name.truncate(kept.saturating_sub(1));
                 if plan.step(path.len()) == Step::Any {
                     next = node.older;
@@ -186,8 +186,11 @@ impl<T> RetainedIndex<T> {
                 born: self.nodes[next].born,
             });
             let depth = path.len();
-            if plan.matches_at(depth) && !self.is_passed_by(plan, depth, &name) {
-                found(next, TopicName::trusted(&name));
+            if plan.matches_at(depth)
+                && !self.is_passed_by(plan, depth, &name)
+                && let Ok(name) = core::str::from_utf8(&name)
+            {
+                found(next, TopicName::trusted(name));
             }
             budget -= 1;
             if budget == 0 {
@@ -197,15 +200,15 @@ impl<T> RetainedIndex<T> {
     }
 
     /// Whether the node is a first level that a leading wildcard does not match.
-    fn is_passed_by(&self, plan: &Plan, depth: usize, name: &str) -> bool {
-        depth == 1 && plan.skips_dollar && name.starts_with('$')
+    fn is_passed_by(&self, plan: &Plan, depth: usize, name: &[u8]) -> bool {
+        depth == 1 && plan.skips_dollar && name.starts_with(b"$")
     }
 
-    fn push_level(&self, name: &mut String, depth: usize, node: u32) {
+    fn push_level(&self, name: &mut Vec<u8>, depth: usize, node: u32) {
         if depth > 0 {
-            name.push('/');
+            name.push(b'/');
         }
-        name.push_str(self.levels.text(self.nodes[node].level));
+        name.extend_from_slice(self.levels.bytes(self.nodes[node].level));
     }
 
     /// Takes nodes off the path that are no longer there; tells the number of the uppermost of them.
