@@ -1,8 +1,9 @@
 //! Keyed hashing for tables whose keys a peer chooses.
 //!
 //! Texts go through a chain of 64 × 64 → 128 bit multiplications, sixteen bytes each, whose halves are
-//! folded together; both factors of each depend on the key. Who does not know the key can neither choose
-//! texts that collide nor make a factor zero. Pairs of ids, which the index hands out itself, take one
+//! folded together; both factors of each depend on the key, so that who does not know it can neither tell
+//! which texts collide nor make a factor zero. It is made for tables and is no cryptographic function: no hash
+//! leaves the index, and nothing rests on it but the time that a look-up takes. Pairs of ids, which the index hands out itself, take one
 //! such multiplication.
 
 /// The secret that all hashes of one index depend on.
