@@ -77,7 +77,8 @@ impl Figures {
                 let figure = line
                     .trim_start()
                     .split_once("  ")
-                    .and_then(|(count, name)| Some((name.to_owned(), count.parse().ok()?)));
+                    .and_then(|(count, name)| Some((name.to_owned(), count.parse().ok()?)))
+                    .filter(|(_, count): &(String, f64)| count.is_finite() && *count > 0.0);
                 counts.push(figure.ok_or_else(|| {
                     format!(
                         "{RECORD}:{}: is not a count, two spaces and a name: {line}",
@@ -85,6 +86,12 @@ impl Figures {
                     )
                 })?);
             }
+        }
+        if compiler.is_empty() || counts.is_empty() {
+            return Err(format!(
+                "{RECORD}: names no compiler or no operation; `cargo xtask bench --record` writes it anew"
+            )
+            .into());
         }
         Ok(Self { compiler, counts })
     }
@@ -246,6 +253,20 @@ mod tests {
         let error =
             Figures::parse("# compiler: x\nseventy  decode PINGREQ").expect_err("no number");
         assert!(error.to_string().contains("instructions.txt:2"), "{error}");
+    }
+
+    /// A file that was cut off was compared with nothing, and a count that is no number with everything: both held.
+    #[test]
+    fn a_broken_record_is_refused() {
+        for text in [
+            "",
+            "# compiler: x\n",
+            "7.0  decode PINGREQ\n",
+            "# compiler: x\nnan  decode PINGREQ\n",
+            "# compiler: x\n0.0  decode PINGREQ\n",
+        ] {
+            assert!(Figures::parse(text).is_err(), "{text}");
+        }
     }
 
     #[test]

@@ -303,14 +303,21 @@ mod tests {
         assert!(findings[0].place.contains("missing_docs"), "{findings:?}");
     }
 
+    /// Where rustfmt breaks the attribute into lines, the code itself is found.
     #[test]
-    fn a_file_that_asks_for_unsafe_code_is_found() {
-        check_planted(
-            "mqtt-codec/src/qos.rs",
-            concat!("//! Quality of service.\n#![expect(unsafe", "_code)]\n"),
-            "unsafe code is one small module",
-            "mqtt-codec/src/qos.rs:2",
-        );
+    fn a_file_with_unsafe_code_is_found() {
+        for line in [
+            concat!("#![expect(unsafe", "_code)]"),
+            concat!("let text = unsafe", " { read() };"),
+            concat!("unsafe", " impl Send for QoS {}"),
+        ] {
+            check_planted(
+                "mqtt-codec/src/qos.rs",
+                &format!("//! Quality of service.\n{line}\n"),
+                "unsafe code is one small module",
+                "mqtt-codec/src/qos.rs:2",
+            );
+        }
     }
 
     #[test]
