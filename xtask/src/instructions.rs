@@ -36,6 +36,13 @@ pub(crate) fn main(ws: &Workspace, record: bool) -> Result<()> {
     if !is_possible(ws) {
         return Err(format!("needs valgrind: {INSTALL}").into());
     }
+    let path = ws.root.join(RECORD);
+    // Nothing is built to be compared with a record that cannot be read.
+    let before = if record {
+        None
+    } else {
+        Some(Figures::parse(&read(&path)?)?)
+    };
     let compiler = Program::new("rustc", &ws.root)
         .args(["--version"])
         .capture()?;
@@ -43,14 +50,12 @@ pub(crate) fn main(ws: &Workspace, record: bool) -> Result<()> {
         compiler: compiler.trim().to_owned(),
         counts: count(ws)?,
     };
-    let path = ws.root.join(RECORD);
-    if record {
+    let Some(before) = before else {
         std::fs::write(&path, now.to_string())
             .map_err(|error| format!("{}: {error}", path.display()))?;
         println!("{} operations recorded in {RECORD}", now.counts.len());
         return Ok(());
-    }
-    let before = Figures::parse(&read(&path)?)?;
+    };
     let verdict = compare(&before, &now);
     print!("{}", verdict.text);
     if verdict.grown > 0 {
