@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
-use mqtt_topic::{MatchCache, SubscriptionIndex, TopicName};
+use mqtt_topic::{CacheLimits, MatchCache, SubscriptionIndex, TopicName};
 
 use super::ids::Subscriber;
 use super::message::Ids;
@@ -83,8 +83,19 @@ pub(super) fn gather(index: &SubscriptionIndex<Subscriber, Grant>, name: &TopicN
     routes
 }
 
-/// The fan-out of topics that were published to lately; each worker has its own. Its weight is the receivers.
+/// The fan-out of topics that were published to lately; each worker has its own.
 pub(super) type Cache = MatchCache<Arc<FanOut>>;
+
+/// How much a cache keeps.
+pub(super) fn limits() -> CacheLimits {
+    CacheLimits::default()
+}
+
+/// What a fan-out weighs in the cache: its receivers. One with more of them than the cache may hold fills it alone, for it is
+/// the dearest to gather.
+pub(super) fn weight(fan_out: &FanOut) -> usize {
+    fan_out.len().min(limits().weight)
+}
 
 #[cfg(test)]
 mod tests {
@@ -154,5 +165,26 @@ mod tests {
         assert_eq!((own.qos, own.ids.as_slice().len()), (QoS::AtMostOnce, 1));
         let only = gather(&index, &TopicName::new("a/c").unwrap());
         assert_eq!(only[0].terms(who(1)), None);
+    }
+
+    /// A topic with more subscribers than the cache's weight was gathered anew for each message.
+    #[test]
+    fn the_largest_fan_out_is_remembered_too() {
+        let mut index = SubscriptionIndex::with_seed(1);
+        let filter = TopicFilter::new("a/+").unwrap();
+        let options = SubscriptionOptions::default();
+        for slot in 0..=limits().weight as u32 {
+            index.insert(&filter, who(slot), Grant { options, id: None });
+        }
+        let name = TopicName::new("a/b").unwrap();
+        let fan_out = Arc::new(gather(&index, &name));
+        assert!(fan_out.len() > limits().weight);
+        let mut cache = Cache::with_seed(1, limits());
+        for name in ["x", "y"].map(|name| TopicName::new(name).unwrap()) {
+            cache.put(&name, 0, Arc::default(), 1);
+        }
+        cache.put(&name, 0, Arc::clone(&fan_out), weight(&fan_out));
+        assert!(cache.get(&name, 0).is_some());
+        assert_eq!((cache.len(), cache.weight()), (1, limits().weight));
     }
 }

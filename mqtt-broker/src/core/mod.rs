@@ -49,7 +49,6 @@ use std::sync::Arc;
 use hashbrown::HashTable;
 use mqtt_codec::ReasonCode;
 use mqtt_session::{Commit, Instant, Output as Polling};
-use mqtt_topic::CacheLimits;
 
 pub use counters::{Counters, Gauge};
 pub use effect::{Batch, Effect, Question, QuestionId};
@@ -191,7 +190,7 @@ impl Core {
             polled: Vec::new(),
             effects: Vec::new(),
             pool: Pool::default(),
-            cache: Cache::with_seed(seed, CacheLimits::default()),
+            cache: Cache::with_seed(seed, fanout::limits()),
             tally: Tally::default(),
             sys: Sys::new(now),
             expiring: BinaryHeap::new(),

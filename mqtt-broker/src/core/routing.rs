@@ -8,7 +8,7 @@ use mqtt_topic::TopicName;
 
 use super::Core;
 use super::effect::Effect;
-use super::fanout::{FanOut, gather};
+use super::fanout::{FanOut, gather, weight};
 use super::groups::{Choice, Groups, Most, Waiting};
 use super::ids::{GroupId, Receiver, SessionKey, Subscriber};
 use super::message::{Ids, Incoming};
@@ -109,7 +109,7 @@ impl Core {
         let fan_out = Arc::new(gather(&index, name));
         drop(index);
         self.cache
-            .put(name, generation, Arc::clone(&fan_out), fan_out.len());
+            .put(name, generation, Arc::clone(&fan_out), weight(&fan_out));
         fan_out
     }
 
