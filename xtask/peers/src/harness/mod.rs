@@ -51,6 +51,7 @@ mod svg;
 mod table;
 mod versions;
 
+use std::fs::File;
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -77,6 +78,11 @@ pub fn main(bench: Bench) -> ExitCode {
         print!("{}", options::help(bench.name));
         return ExitCode::SUCCESS;
     }
+    // Minutes of measuring are not to end at a misspelled path.
+    let paths = [&options.json, &options.svg];
+    if !paths.into_iter().flatten().all(|path| is_writable(path)) {
+        return ExitCode::from(2);
+    }
     let figures = measure::run(bench, &options);
     if figures.sections.is_empty() {
         eprintln!("error: no row has this in its name");
@@ -99,12 +105,36 @@ pub fn main(bench: Bench) -> ExitCode {
     }
 }
 
+/// Whether a file can be written there; leaves its content alone.
+fn is_writable(path: &Path) -> bool {
+    let file = File::options().create(true).append(true).open(path);
+    told(path, file.map(drop))
+}
+
 fn write(path: &Path, text: &str) -> bool {
-    match std::fs::write(path, text) {
-        Ok(()) => true,
-        Err(error) => {
-            eprintln!("error: {}: {error}", path.display());
-            false
-        }
+    told(path, std::fs::write(path, text))
+}
+
+/// Whether it went well; says what did not.
+fn told(path: &Path, outcome: std::io::Result<()>) -> bool {
+    outcome
+        .inspect_err(|error| eprintln!("error: {}: {error}", path.display()))
+        .is_ok()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_path_is_tried_without_harm() {
+        let folder = std::env::temp_dir().join(format!("mqtt-peers-{}", std::process::id()));
+        let file = folder.join("figures.json");
+        assert!(!is_writable(&file), "there is no such folder yet");
+        std::fs::create_dir(&folder).expect("a folder of our own");
+        assert!(!is_writable(&folder), "a folder is no file");
+        assert!(write(&file, "kept") && is_writable(&file));
+        assert_eq!(std::fs::read_to_string(&file).expect("written"), "kept");
+        std::fs::remove_dir_all(&folder).expect("it is ours");
     }
 }
