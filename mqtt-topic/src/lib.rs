@@ -35,7 +35,7 @@
 ```
 use mqtt_topic::{ParsedFilter, RetainedIndex, SubscriptionIndex, TopicFilter, TopicName};
 
-let seed = 0x5eed; // in earnest a random number, so that nobody can choose topics that collide
+let seed = 0x5eed; // in earnest a random number, so that nobody can tell which topics collide
 let mut subscriptions = SubscriptionIndex::with_seed(seed);
 let mut retained = RetainedIndex::with_seed(seed);
 
@@ -71,8 +71,8 @@ assert_eq!(found, ["site/7/temperature: 21.5"]);
 //!
 //! * No input panics, recurses, or costs more than its length and its matches.
 //! * Topics are compared byte by byte; nothing is trimmed, folded or normalised. \[MQTT-4.7.3-4\]
-//! * The indexes take their hash seed from their owner; who does not know it cannot choose
-//!   topics that collide.
+//! * The indexes take their hash seed from their owner; who does not know it cannot tell which
+//!   topics collide.
 //! * Nothing is limited below what MQTT allows (65,535 bytes, 65,536 levels): an owner that wants less
 //!   compares `level_count()` and the length of the text before it stores anything.
 #![no_std]

@@ -64,7 +64,7 @@ struct Node<T> {
 impl<T> RetainedIndex<T> {
     /// An empty index whose hash tables depend on `seed`.
     ///
-    /// Clients choose the names. With a seed that they cannot know, they cannot choose names that
+    /// Clients choose the names. With a seed that they cannot know, they cannot tell which
     /// collide; take it from a source of randomness, anew at each start.
     #[must_use]
     pub const fn with_seed(seed: u64) -> Self {

@@ -51,7 +51,7 @@ pub struct SubscriptionIndex<K, V> {
 impl<K: Copy + Ord, V> SubscriptionIndex<K, V> {
     /// An empty index whose hash tables depend on `seed`.
     ///
-    /// Clients choose the filters. With a seed that they cannot know, they cannot choose filters that
+    /// Clients choose the filters. With a seed that they cannot know, they cannot tell which
     /// collide; take it from a source of randomness, anew at each start.
     #[must_use]
     pub fn with_seed(seed: u64) -> Self {
