@@ -264,11 +264,15 @@ impl Decoder {
         sender: Sender,
         decode: impl FnOnce(Frame<'a>) -> Result<Decoded<T>, DecodeError>,
     ) -> Result<Decoded<T>, DecodeError> {
-        // Most lengths take one byte, nearly all others two.
+        // Most lengths take one byte, nearly all others two or three.
         let (first, header_len, remaining) = match *bytes {
             [first, len, ..] if len < 0x80 => (first, 2, u32::from(len)),
             [first, low, high, ..] if high < 0x80 && high > 0 => {
                 (first, 3, u32::from(low & 0x7f) | u32::from(high) << 7)
+            }
+            [first, low, middle @ 0x80..=0xff, high, ..] if high < 0x80 && high > 0 => {
+                let low = u32::from(low & 0x7f) | u32::from(middle & 0x7f) << 7;
+                (first, 4, low | u32::from(high) << 14)
             }
             _ => match FixedHeader::decode(bytes)? {
                 Decoded::NeedMore(bytes) => return Ok(Decoded::NeedMore(bytes)),

@@ -143,7 +143,10 @@ impl<'a> Reader<'a> {
     #[inline(always)]
     pub(crate) fn string(&mut self) -> Result<&'a str, Broken> {
         let bytes = self.binary()?;
-        match plain(bytes).or_else(|| string(bytes)) {
+        if let Some(text) = plain(bytes) {
+            return Ok(text);
+        }
+        match string(bytes) {
             Some(text) => Ok(text),
             None => Err(self.bad_string(bytes)),
         }

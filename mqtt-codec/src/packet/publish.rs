@@ -41,7 +41,7 @@ impl<'a> Publish<'a> {
     /// Reads what follows the fixed header. `flags` have been checked.
     #[inline(always)]
     pub(crate) fn decode(reader: &mut Reader<'a>, flags: u8, cx: Context) -> Result<Self, Broken> {
-        let topic_at = reader.at();
+        let start = reader.rest();
         let topic = reader.string()?;
         let delivery = match flags & 0x06 {
             0x00 => Delivery::AtMostOnce,
@@ -53,7 +53,7 @@ impl<'a> Publish<'a> {
             let seen;
             (properties, seen) = Properties::decode(reader, cx.limits(cx.sender.publish()))?;
             if topic.is_empty() && !seen.topic_alias() {
-                return Err(reader.broken(RuleId::EmptyTopicWithoutAlias, topic_at));
+                return Err(reader.broken_at(RuleId::EmptyTopicWithoutAlias, start));
             }
         }
         Ok(Self {
