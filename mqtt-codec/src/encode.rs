@@ -23,20 +23,20 @@ pub(crate) trait Layout {
     fn body<S: Sink>(&self, version: Version, sink: &mut S);
 
     /// The whole packet where it is one of four bytes, as nearly all acknowledgements are.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn shortest(&self, _version: Version) -> Option<[u8; 4]> {
         None
     }
 
     /// Bytes that belong to the packet and are written elsewhere.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn elsewhere(&self) -> u32 {
         0
     }
 }
 
 /// Bytes behind the fixed header that `body` writes.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn body_len(packet: &impl Layout, version: Version) -> usize {
     let mut count = Count::default();
     packet.body(version, &mut count);
@@ -56,7 +56,7 @@ fn frame_len(remaining: u32, body: usize) -> usize {
 }
 
 /// Bytes that `encode` writes.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn encoded_len(packet: &impl Layout, version: Version) -> usize {
     match packet.shortest(version) {
         Some(bytes) => bytes.len(),
@@ -64,14 +64,14 @@ pub(crate) fn encoded_len(packet: &impl Layout, version: Version) -> usize {
     }
 }
 
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "64", inline(never))]
 fn fields_len(packet: &impl Layout, version: Version) -> usize {
     let body = body_len(packet, version);
     frame_len(remaining_len(packet, body), body)
 }
 
 /// Checks the packet but for its fields, and gives its remaining length and the bytes to be written.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn measure(packet: &impl Layout, version: Version) -> Result<(u32, usize), EncodeError> {
     packet.check(version)?;
     let body = body_len(packet, version);
@@ -82,7 +82,7 @@ fn measure(packet: &impl Layout, version: Version) -> Result<(u32, usize), Encod
     Ok((remaining, frame_len(remaining, body)))
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn write<S: Sink>(packet: &impl Layout, version: Version, remaining: u32, sink: &mut S) {
     sink.u8(packet.first_byte());
     sink.varint(remaining);
@@ -90,7 +90,7 @@ fn write<S: Sink>(packet: &impl Layout, version: Version, remaining: u32, sink: 
 }
 
 /// Writes the packet to the front of `buffer` and gives its length.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn encode(
     packet: &impl Layout,
     version: Version,
@@ -103,7 +103,7 @@ pub(crate) fn encode(
 }
 
 /// In a function of its own: few packets are written so often that they should be a part of their caller.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "64", inline(never))]
 fn encode_apart(
     packet: &impl Layout,
     version: Version,
@@ -112,7 +112,7 @@ fn encode_apart(
     encode_fields(packet, version, buffer)
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn encode_bytes(bytes: [u8; 4], buffer: &mut [u8]) -> Result<usize, EncodeError> {
     let needed = bytes.len();
     let Some(room) = buffer.first_chunk_mut() else {
@@ -122,7 +122,7 @@ fn encode_bytes(bytes: [u8; 4], buffer: &mut [u8]) -> Result<usize, EncodeError>
     Ok(needed)
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn encode_fields(
     packet: &impl Layout,
     version: Version,

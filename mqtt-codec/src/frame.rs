@@ -83,7 +83,7 @@ impl<'a> Frame<'a> {
     }
 
     /// The same in a function of its own: what few packets need costs the others nothing.
-    #[inline(never)]
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
     pub(crate) fn read_apart<T, P>(
         self,
         decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<P, Broken>,

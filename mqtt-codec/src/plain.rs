@@ -6,7 +6,8 @@
 use crate::text::{HIGH, LOW, PIECE, any_piece};
 
 /// The text in `bytes`, if it is plain.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn plain(bytes: &[u8]) -> Option<&str> {
     if !is_plain(bytes) {
         return None;
@@ -17,7 +18,8 @@ pub(crate) fn plain(bytes: &[u8]) -> Option<&str> {
 }
 
 /// Whether all bytes are ASCII and none is zero, as in most texts.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
     !any_piece(bytes, is_piece_special, is_word_special)
 }

@@ -70,7 +70,7 @@ pub(crate) trait WriteTo {
 pub(crate) struct Count(pub(crate) usize);
 
 impl Count {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     const fn add(&mut self, bytes: usize) {
         // The slices of a program do not add up to more than 64 bits can say.
         self.0 = if cfg!(target_pointer_width = "64") {
@@ -82,31 +82,31 @@ impl Count {
 }
 
 impl Sink for Count {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn bytes(&mut self, bytes: &[u8]) {
         self.add(bytes.len());
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn varint(&mut self, value: u32) {
         self.add(varint::len(value));
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn with_len(&mut self, write: impl WriteTo) {
         let before = self.0;
         write.write_to(self);
         self.varint(to_u32(self.0.wrapping_sub(before)));
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn list(&mut self, list: &[Property<'_>]) {
         self.add(count_list(list));
     }
 }
 
 /// Bytes of a list, counted in one place for all packets.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "64", inline(never))]
 fn count_list(list: &[Property<'_>]) -> usize {
     let mut count = Count::default();
     for property in list {
@@ -116,7 +116,7 @@ fn count_list(list: &[Property<'_>]) -> usize {
 }
 
 /// Writes a list to the front of `room`, in one place for all packets, and gives its length.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "64", inline(never))]
 fn write_list(list: &[Property<'_>], room: &mut [u8]) -> (usize, Faults) {
     let whole = room.len();
     let mut writer = Writer::new(room);
@@ -134,17 +134,17 @@ impl Faults {
     const TOO_LONG: u8 = 1;
     const NUL: u8 = 2;
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     const fn note(&mut self, fault: u8, is_there: bool) {
         self.0 |= if is_there { fault } else { 0 };
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     const fn too_long(&mut self, len: usize) {
         self.note(Self::TOO_LONG, len > u16::MAX as usize);
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) const fn check(self) -> Result<(), EncodeError> {
         if self.0 == 0 {
             return Ok(());
@@ -192,7 +192,7 @@ pub(crate) struct Writer<'b> {
 }
 
 impl<'b> Writer<'b> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn new(buffer: &'b mut [u8]) -> Self {
         let faults = Faults::default();
         Self {
@@ -205,13 +205,13 @@ impl<'b> Writer<'b> {
     ///
     /// # Errors
     /// A field that is too long, or a string that holds U+0000.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) const fn finish(self) -> Result<(), EncodeError> {
         self.faults.check()
     }
 
     /// Room for a field.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn claim(&mut self, len: usize) -> Option<&'b mut [u8]> {
         let (room, rest) = core::mem::take(&mut self.rest).split_at_mut_checked(len)?;
         self.rest = rest;
@@ -219,7 +219,7 @@ impl<'b> Writer<'b> {
     }
 
     /// Room for the length of a field and the field.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn claim_field(&mut self, len: usize) -> Option<&'b mut [u8]> {
         self.faults.too_long(len);
         // A slice is never so long that this wraps.
@@ -231,14 +231,14 @@ impl<'b> Writer<'b> {
 }
 
 impl Sink for Writer<'_> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn bytes(&mut self, bytes: &[u8]) {
         if let Some(room) = self.claim(bytes.len()) {
             room.copy_from_slice(bytes);
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn varint(&mut self, value: u32) {
         if value <= 0x7f {
             return self.u8(value as u8);
@@ -252,14 +252,14 @@ impl Sink for Writer<'_> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn binary(&mut self, bytes: &[u8]) {
         if let Some(room) = self.claim_field(bytes.len()) {
             copy_bytes(room, bytes);
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn string(&mut self, text: &str) {
         if let Some(room) = self.claim_field(text.len()) {
             self.faults
@@ -267,7 +267,7 @@ impl Sink for Writer<'_> {
         }
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn list(&mut self, list: &[Property<'_>]) {
         let (len, faults) = write_list(list, self.rest);
         self.faults.0 |= faults.0;
@@ -275,7 +275,7 @@ impl Sink for Writer<'_> {
     }
 
     /// Guesses that the length takes one byte, and moves what was written when it takes more.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn with_len(&mut self, write: impl WriteTo) {
         let start = core::mem::take(&mut self.rest);
         let Some((prefix, room)) = start.split_first_mut() else {

@@ -5,7 +5,7 @@
 //! take words.
 
 /// Whether a byte is zero.
-#[inline]
+#[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn has_nul(bytes: &[u8]) -> bool {
     any_piece(bytes, has_piece_nul, has_word_nul)
 }
@@ -89,7 +89,8 @@ const SHORT: usize = 64;
 /// Copies a text to a place of the same length, and tells whether it holds a zero.
 ///
 /// A short text is copied in the same registers in which it is looked at.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn copy_text(to: &mut [u8], text: &[u8]) -> bool {
     if to.len() != text.len() {
         return false;
@@ -124,7 +125,8 @@ pub(crate) fn copy_text(to: &mut [u8], text: &[u8]) -> bool {
 }
 
 /// Copies bytes to a place of the same length.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn copy_bytes(to: &mut [u8], bytes: &[u8]) {
     let copied = VECTORS
         && bytes.len() <= 2 * PIECE

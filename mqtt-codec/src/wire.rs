@@ -58,25 +58,25 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes the broken rule. Inlined, so that a reader of a hot path need not be in memory.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn broken(&mut self, rule: RuleId, at: u32) -> Broken {
         self.error = DecodeError { rule, at };
         Broken(())
     }
 
     /// Notes the rule broken at the front of `rest`, which was what [`rest`](Self::rest) gave earlier.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn broken_at(&mut self, rule: RuleId, rest: &[u8]) -> Broken {
         self.broken(rule, self.end.saturating_sub(to_u32(rest.len())))
     }
 
     /// Notes the rule broken at the next byte.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn broken_here(&mut self, rule: RuleId) -> Broken {
         self.broken(rule, self.at())
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn take(&mut self, len: usize) -> Result<&'a [u8], Broken> {
         let Some((taken, rest)) = self.rest.split_at_checked(len) else {
             return Err(self.broken_here(RuleId::Truncated));
@@ -86,7 +86,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A reader of the next `len` bytes alone.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn part(&mut self, len: u32) -> Result<Self, Broken> {
         let bytes = self.take(to_usize(len))?;
         let end = self.at();
@@ -96,7 +96,7 @@ impl<'a> Reader<'a> {
         })
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn array<const N: usize>(&mut self) -> Result<[u8; N], Broken> {
         let Some((taken, rest)) = self.rest.split_first_chunk() else {
             return Err(self.broken_here(RuleId::Truncated));
@@ -105,13 +105,13 @@ impl<'a> Reader<'a> {
         Ok(*taken)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn u8(&mut self) -> Result<u8, Broken> {
         let [byte] = self.array()?;
         Ok(byte)
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn u16(&mut self) -> Result<u16, Broken> {
         Ok(u16::from_be_bytes(self.array()?))
     }
@@ -122,7 +122,7 @@ impl<'a> Reader<'a> {
     }
 
     /// A Variable Byte Integer in its shortest form.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn varint(&mut self) -> Result<u32, Broken> {
         match varint::decode(self.rest) {
             VarInt::Value(value, len) => self.take(len).map(|_| value),
@@ -133,14 +133,14 @@ impl<'a> Reader<'a> {
     }
 
     /// Two bytes of length and as many bytes as they say.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn binary(&mut self) -> Result<&'a [u8], Broken> {
         let len = self.u16()?;
         self.take(usize::from(len))
     }
 
     /// A UTF-8 string without U+0000; anything else is kept as it is, a BOM included.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn string(&mut self) -> Result<&'a str, Broken> {
         let bytes = self.binary()?;
         if let Some(text) = plain(bytes) {
@@ -153,7 +153,7 @@ impl<'a> Reader<'a> {
     }
 
     /// Checks a string that is read later.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn skip_string(&mut self) -> Result<(), Broken> {
         let bytes = self.binary()?;
         if is_plain(bytes) || string(bytes).is_some() {
@@ -164,13 +164,13 @@ impl<'a> Reader<'a> {
     }
 
     /// Notes which of the two rules the string just read breaks, and at which byte of it.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn bad_string(&mut self, bytes: &[u8]) -> Broken {
         let (rule, behind) = broken_string(bytes);
         self.broken(rule, self.at().saturating_sub(behind))
     }
 
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn packet_id(&mut self) -> Result<PacketId, Broken> {
         let at = self.at();
         match PacketId::new(self.u16()?) {

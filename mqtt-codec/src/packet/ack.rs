@@ -95,7 +95,7 @@ acks! {
 
 /// A reason code and, unless the packet ends behind it, properties: the tail that the four packets
 /// here and DISCONNECT and AUTH share. The packet has been found to go on.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "64", inline(never))]
 pub(super) fn decode_outcome<'a>(
     reader: &mut Reader<'a>,
     cx: Context,

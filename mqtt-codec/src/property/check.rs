@@ -21,7 +21,7 @@ pub(crate) struct Seen(u64);
 
 impl Seen {
     /// Marks a property, and tells whether it may stand there, again if it was marked before.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn allows(&mut self, id: u8, spot: &Spot) -> bool {
         let bit = bit(id);
         let allowed = (spot.allowed & !(self.0 & spot.once)) & bit != 0;
@@ -59,14 +59,14 @@ impl Seen {
 }
 
 /// The bit of an identifier that exists, and is thus below 64.
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 const fn bit(id: u8) -> u64 {
     1_u64.wrapping_shl(id as u32)
 }
 
 impl<'a> Properties<'a> {
     /// Reads the length of the properties and then the properties, and checks all of them.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn decode(reader: &mut Reader<'a>, limits: Limits) -> Result<(Self, Seen), Broken> {
         let len = reader.varint()?;
         if len == 0 {
@@ -92,7 +92,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Whether a list may be written there; wire properties were checked when they were read.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn check(&self, spot: &Spot) -> Result<(), EncodeError> {
         match self {
             Self::Wire(_) => Ok(()),
@@ -101,7 +101,7 @@ impl<'a> Properties<'a> {
     }
 }
 
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "64", inline(never))]
 fn check_list(list: &[Property<'_>], spot: &Spot) -> Result<(), EncodeError> {
     let mut seen = Seen::default();
     for property in list {
@@ -118,7 +118,7 @@ fn check_list(list: &[Property<'_>], spot: &Spot) -> Result<(), EncodeError> {
 }
 
 /// Checks the properties in `bytes`, the last byte of which is followed by offset `end` of the packet.
-#[inline(never)]
+#[cfg_attr(target_pointer_width = "64", inline(never))]
 fn check(bytes: &[u8], end: u32, limits: Limits) -> Result<Seen, DecodeError> {
     let mut reader = Reader::new(bytes, to_usize(end));
     let mut seen = Seen::default();
@@ -129,7 +129,7 @@ fn check(bytes: &[u8], end: u32, limits: Limits) -> Result<Seen, DecodeError> {
     }
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn check_all(reader: &mut Reader<'_>, seen: &mut Seen, limits: Limits) -> Result<(), Broken> {
     let mut user_properties = 0;
     while !reader.is_empty() {
@@ -155,7 +155,7 @@ fn check_all(reader: &mut Reader<'_>, seen: &mut Seen, limits: Limits) -> Result
     Ok(())
 }
 
-#[inline(always)]
+#[cfg_attr(target_pointer_width = "64", inline(always))]
 fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<(), Broken> {
     let value = reader.rest();
     let broken = match kind {

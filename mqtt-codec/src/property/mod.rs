@@ -68,7 +68,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Writes the length and the properties.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn write_with_len<S: Sink>(&self, sink: &mut S) {
         match self {
             Self::Wire(WireProperties { bytes: [] }) => sink.u8(0),
@@ -81,7 +81,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Writes the properties alone.
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn write<S: Sink>(&self, sink: &mut S) {
         match self {
             Self::Wire(WireProperties { bytes }) => sink.bytes(bytes),
@@ -91,7 +91,7 @@ impl<'a> Properties<'a> {
 }
 
 impl WriteTo for Properties<'_> {
-    #[inline(always)]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn write_to<S: Sink>(&self, sink: &mut S) {
         self.write(sink);
     }

@@ -171,7 +171,7 @@ macro_rules! properties {
                 })
             }
 
-            #[inline(always)]
+            #[cfg_attr(target_pointer_width = "64", inline(always))]
             pub(crate) fn write<S: Sink>(&self, sink: &mut S) {
                 sink.u8(self.id());
                 match *self {

@@ -1,7 +1,7 @@
 //! Packets as a program builds them: written, read again as equal, written again in the same bytes; and what cannot be written.
 //!
 //! The `decoder` target begins with bytes; this one begins with packets whose properties and filters are lists, so that what the
-//! encoder checks and measures is judged by what the decoder says. A writer of a few lines that checks nothing ([`naive`]) puts the same
+//! encoder checks and measures is judged by what the decoder says. A writer of a few lines that checks nothing (`naive`) puts the same
 //! packet into bytes: the encoder has to write exactly these, and has to refuse exactly what the decoder refuses in them.
 
 mod head;
