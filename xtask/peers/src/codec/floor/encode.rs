@@ -21,31 +21,48 @@ struct Publish<'a> {
 impl Publish<'_> {
     #[inline(always)]
     fn encode<const V5: bool>(&self, buffer: &mut [u8]) -> Option<usize> {
-        let properties = if V5 { props_len(self.properties) } else { 0 };
-        let with_len = if V5 {
-            varint_len(properties) + properties
-        } else {
-            0
-        };
-        let id = if self.first & 6 == 0 { 0 } else { 2 };
-        let len = 2 + self.topic.len() + id + with_len + self.payload.len();
+        if V5 && !self.properties.is_empty() {
+            return self.with_properties(buffer);
+        }
+        let len = 2 + self.topic.len() + self.id_len() + usize::from(V5) + self.payload.len();
         let room = buffer.len();
+        let mut writer = self.start(len, buffer)?;
+        if V5 {
+            writer.array([0])?;
+        }
+        writer.bytes(self.payload)?;
+        Some(room - writer.left.len())
+    }
+
+    /// Apart, so that the way of those without any stays short.
+    #[inline(always)]
+    fn with_properties(&self, buffer: &mut [u8]) -> Option<usize> {
+        let properties = props_len(self.properties);
+        let with_len = varint_len(properties) + properties;
+        let len = 2 + self.topic.len() + self.id_len() + with_len + self.payload.len();
+        let room = buffer.len();
+        let mut writer = self.start(len, buffer)?;
+        writer.props(properties, self.properties)?;
+        writer.bytes(self.payload)?;
+        Some(room - writer.left.len())
+    }
+
+    #[inline(always)]
+    fn id_len(&self) -> usize {
+        if self.first & 6 == 0 { 0 } else { 2 }
+    }
+
+    /// Everything before the properties.
+    #[inline(always)]
+    fn start<'b>(&self, len: usize, buffer: &'b mut [u8]) -> Option<Writer<'b>> {
         let mut writer = Writer { left: buffer };
         writer.array([self.first])?;
         writer.varint(len)?;
         writer.text(self.topic.as_bytes())?;
-        if id > 0 {
+        if self.id_len() > 0 {
             writer.array(self.id.to_be_bytes())?;
         }
-        if V5 {
-            if self.properties.is_empty() {
-                writer.array([0])?;
-            } else {
-                writer.props(properties, self.properties)?;
-            }
-        }
-        writer.bytes(self.payload)?;
-        Some(room - writer.left.len())
+        Some(writer)
     }
 }
 
@@ -144,6 +161,9 @@ impl Subscribe {
 
 /// The properties of a case by shape; they live as long as the program.
 fn shapes(properties: &Properties<'static>) -> Props {
+    if properties.is_empty() {
+        return &[];
+    }
     if let Properties::Wire(bytes) = properties {
         return vec![Prop::Raw(bytes.as_bytes())].leak();
     }
