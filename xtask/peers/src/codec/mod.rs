@@ -38,11 +38,11 @@ pub fn bench() -> Bench {
         contenders,
         extras: Vec::new(),
         sections: vec![
-            Section::new("Decode", 50.0, decode_rows),
-            Section::new("Encode", 50.0, encode_rows),
-            Section::new("Heads", 10.0, head_rows),
-            Section::new("Streams", 40.0, stream_rows),
-            Section::new("Conversations", 20.0, session_rows),
+            Section::new("Decode", 50.0, decode_rows).rebuilt(),
+            Section::new("Encode", 50.0, encode_rows).rebuilt(),
+            Section::new("Heads", 10.0, head_rows).rebuilt(),
+            Section::new("Streams", 40.0, stream_rows).rebuilt(),
+            Section::new("Conversations", 20.0, session_rows).rebuilt(),
         ],
         chart: Chart {
             title: "Reading MQTT packets in Rust",
@@ -75,7 +75,7 @@ fn decode_rows(only: &Filter) -> Vec<Row> {
 }
 
 fn encode_rows(only: &Filter) -> Vec<Row> {
-    let cases = codec::packets().into_iter();
+    let cases = codec::packets().into_iter().map(payload_as_read);
     let mut all = rows(cases, only, ours::encode, |case, row| {
         row.push(FLOOR, Some(floor::encode(case)));
         row.push(COPY, Some(floor::copy_out(&case.wire)));
@@ -91,6 +91,16 @@ fn encode_rows(only: &Filter) -> Vec<Row> {
         Kind::Encode
     }));
     all
+}
+
+/// The payload where peers have theirs: in a packet that was read. A copy of a kilobyte takes an eighth less if both ends
+/// have the same place in a cache line, and so they have if they stand behind the same bytes.
+fn payload_as_read(mut case: PacketCase) -> PacketCase {
+    if let Outgoing::Publish(publish) = &mut case.packet {
+        let wire: &'static [u8] = case.wire.clone().leak();
+        publish.payload = &wire[wire.len() - publish.payload.len()..];
+    }
+    case
 }
 
 /// The PUBLISH with properties as a broker passes it on: as the bytes that came.

@@ -3,6 +3,7 @@
 use std::fmt;
 
 use super::bars::Bar;
+use super::placement::Gap;
 use super::stopwatch::Stopwatch;
 
 /// Part a contender plays in the comparison.
@@ -135,6 +136,19 @@ pub struct Cell {
     pub op: Option<Op>,
     /// Figures that need no timing, by column: bytes a subscription, for example.
     pub extras: Vec<(&'static str, f64)>,
+    /// Between the memory of this operation and that of the next.
+    _gap: Gap,
+}
+
+impl Cell {
+    fn new(contender: &'static str, op: Option<Op>) -> Self {
+        Self {
+            contender,
+            op,
+            extras: Vec::new(),
+            _gap: Gap::next(),
+        }
+    }
 }
 
 /// A case, with everyone who can do it. Who cannot has no cell.
@@ -169,11 +183,7 @@ impl Row {
     /// Adds a cell if there is an operation: a peer that cannot express the case has none.
     pub fn push(&mut self, contender: &'static str, op: Option<Op>) {
         if op.is_some() {
-            self.cells.push(Cell {
-                contender,
-                op,
-                extras: Vec::new(),
-            });
+            self.cells.push(Cell::new(contender, op));
         }
     }
 
@@ -185,11 +195,7 @@ impl Row {
             .iter()
             .position(|cell| cell.contender == contender);
         let index = index.unwrap_or_else(|| {
-            self.cells.push(Cell {
-                contender,
-                op: None,
-                extras: Vec::new(),
-            });
+            self.cells.push(Cell::new(contender, None));
             self.cells.len() - 1
         });
         self.cells[index].extras.push((column, value));
@@ -224,7 +230,7 @@ impl Filter {
 }
 
 /// Makes the rows of a section.
-pub type Build = Box<dyn FnOnce(&Filter) -> Vec<Row>>;
+pub type Build = Box<dyn Fn(&Filter) -> Vec<Row>>;
 
 /// Rows that are built together, measured in common rounds, and dropped before the next section is built.
 pub struct Section {
@@ -234,6 +240,8 @@ pub struct Section {
     pub seconds: f64,
     /// Whether a quick run leaves it out.
     pub full_only: bool,
+    /// Whether the rows are built anew every few rounds.
+    pub rebuilt: bool,
     /// Makes the rows; what the filter does not want may be left out.
     pub build: Build,
 }
@@ -243,12 +251,13 @@ impl Section {
     pub fn new(
         heading: &'static str,
         seconds: f64,
-        build: impl FnOnce(&Filter) -> Vec<Row> + 'static,
+        build: impl Fn(&Filter) -> Vec<Row> + 'static,
     ) -> Self {
         Self {
             heading,
             seconds,
             full_only: false,
+            rebuilt: false,
             build: Box::new(build),
         }
     }
@@ -257,6 +266,14 @@ impl Section {
     #[must_use]
     pub fn unless_quick(mut self) -> Self {
         self.full_only = true;
+        self
+    }
+
+    /// Its rows are built anew every few rounds, always the same: their memory lies elsewhere then, and minimum and median
+    /// are over many placements. For rows that are built in a moment.
+    #[must_use]
+    pub fn rebuilt(mut self) -> Self {
+        self.rebuilt = true;
         self
     }
 }

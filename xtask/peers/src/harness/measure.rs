@@ -6,6 +6,7 @@ use std::time::{Duration, Instant};
 use super::bench::{Bench, Contender, Filter, Op, Row};
 use super::figures::{CellFigures, Figures, RowFigures, SectionFigures, Time};
 use super::options::Options;
+use super::placement::at_depth;
 
 /// How long a sample takes: long against the clock's resolution, short against the scheduler's slice.
 const SAMPLE: Duration = Duration::from_micros(1500);
@@ -13,6 +14,10 @@ const SAMPLE: Duration = Duration::from_micros(1500);
 const FEWEST_ROUNDS: usize = 5;
 /// How much longer than counted a sample may take for parts that are not timed.
 const UNCOUNTED: u32 = 4;
+/// Rounds for which a section that is rebuilt stays as it is.
+const ROUNDS_IN_PLACE: usize = 4;
+/// Part of a sample that warms up an operation that was built anew.
+const WARM_UP: u32 = 8;
 /// Share of the full time that a quick run takes.
 const QUICK: f64 = 1.0 / 7.0;
 
@@ -37,6 +42,12 @@ impl Running {
             allocations,
             samples: Vec::new(),
         }
+    }
+
+    /// Goes on with the same operation in another place.
+    fn replace(&mut self, op: Op) {
+        self.op = op;
+        self.op.perform(self.times.div_ceil(WARM_UP));
     }
 
     fn sample(&mut self) {
@@ -84,17 +95,18 @@ pub fn run(bench: Bench, options: &Options) -> Figures {
             continue;
         }
         progress(&format!("{}: building", section.heading));
-        let rows = (section.build)(&options.only);
+        let build = || wanted((section.build)(&options.only), &options.only);
+        let rows = build();
         let share = if options.quick { QUICK } else { 1.0 };
         let budget = Budget {
             time: Duration::from_secs_f64(section.seconds * share),
             rounds: options.rounds,
         };
-        let rows = wanted(rows, &options.only);
         if rows.is_empty() {
             continue;
         }
-        let (rounds, rows) = measure(section.heading, rows, &bench.contenders, budget);
+        let rebuild: Option<&dyn Fn() -> Vec<Row>> = section.rebuilt.then_some(&build);
+        let (rounds, rows) = measure(section.heading, rows, rebuild, &bench.contenders, budget);
         sections.push(SectionFigures {
             heading: section.heading,
             rounds,
@@ -127,6 +139,7 @@ struct Budget {
 fn measure(
     heading: &str,
     mut rows: Vec<Row>,
+    rebuild: Option<&dyn Fn() -> Vec<Row>>,
     contenders: &[Contender],
     budget: Budget,
 ) -> (usize, Vec<RowFigures>) {
@@ -147,19 +160,41 @@ fn measure(
             rounds + 1,
             left(rounds, start.elapsed(), budget)
         ));
-        for row in &mut running {
-            let cells = row.len();
-            for step in 0..cells {
-                // Rotated, so that nobody always runs after the same neighbour.
-                let at = (step + rounds) % cells;
-                row[at].1.sample();
-            }
+        if let Some(rebuild) = rebuild
+            && rounds > 0
+            && rounds.is_multiple_of(ROUNDS_IN_PLACE)
+        {
+            place_anew(&mut running, &mut rows, rebuild());
         }
+        at_depth(rounds, &mut || {
+            for row in &mut running {
+                let cells = row.len();
+                for step in 0..cells {
+                    // Rotated, so that nobody always runs after the same neighbour.
+                    let at = (step + rounds) % cells;
+                    row[at].1.sample();
+                }
+            }
+        });
         rounds += 1;
     }
     let figures = rows.into_iter().zip(running);
     let figures = figures.map(|(row, running)| row_figures(row, running, contenders, rounds));
     (rounds, figures.collect())
+}
+
+/// Puts the operations of rows that were built anew in the place of those that have run.
+fn place_anew(running: &mut [Vec<(usize, Running)>], rows: &mut [Row], anew: Vec<Row>) {
+    assert_eq!(rows.len(), anew.len(), "the rows of a section");
+    for ((running, row), anew) in running.iter_mut().zip(rows).zip(anew) {
+        assert_eq!(row.name, anew.name, "the rows of a section");
+        let cells = std::mem::replace(&mut row.cells, anew.cells);
+        assert_eq!(cells.len(), row.cells.len(), "the cells of a row");
+        for (at, running) in running {
+            assert_eq!(cells[*at].contender, row.cells[*at].contender);
+            running.replace(row.cells[*at].op.take().expect("it had one before"));
+        }
+    }
 }
 
 fn row_figures(
@@ -230,6 +265,8 @@ fn progress(text: &str) {
 
 #[cfg(test)]
 mod tests {
+    use std::cell::{Cell, RefCell};
+    use std::collections::BTreeSet;
     use std::hint::black_box;
 
     use super::super::bench::{Chart, Role, Section};
@@ -293,6 +330,69 @@ mod tests {
         );
         assert!(time("floor").minimum <= time("floor").median);
         assert_eq!(figures.sections[0].rounds, 3);
+    }
+
+    thread_local! {
+        /// Where the operations have had their buffers within a page.
+        static PLACES: RefCell<BTreeSet<usize>> = const { RefCell::new(BTreeSet::new()) };
+    }
+
+    /// Places of buffers that eight rounds have seen, for each of two contenders.
+    fn places(rebuilt: bool) -> [usize; 2] {
+        ["ours", "floor"].map(|watched| {
+            PLACES.take();
+            let rows = move || {
+                let op = |name| {
+                    let buffer = vec![0u8; 64];
+                    Op::each(move || {
+                        if name == watched {
+                            let place = black_box(&buffer).as_ptr().addr() % 4_096;
+                            PLACES.with_borrow_mut(|places| places.insert(place));
+                        }
+                    })
+                };
+                vec![
+                    Row::new("a")
+                        .with("ours", op("ours"))
+                        .with("floor", op("floor")),
+                ]
+            };
+            let mut section = Section::new("Section", 1.0, move |_| rows());
+            if rebuilt {
+                section = section.rebuilt();
+            }
+            let sections = vec![section];
+            let bench = Bench {
+                sections,
+                ..bench(Vec::new)
+            };
+            let figures = run(bench, &options(4 * ROUNDS_IN_PLACE));
+            assert_eq!(figures.sections[0].rounds, 4 * ROUNDS_IN_PLACE);
+            PLACES.take().len()
+        })
+    }
+
+    #[test]
+    fn buffers_of_all_contenders_move_in_a_section_that_is_rebuilt() {
+        assert_eq!(places(false), [1, 1]);
+        let moved = places(true);
+        assert!(moved.iter().all(|places| *places > 2), "{moved:?}");
+    }
+
+    #[test]
+    #[should_panic = "the rows of a section"]
+    fn rows_that_are_built_anew_are_the_same() {
+        let turn = Cell::new(0);
+        let section = Section::new("Section", 1.0, move |_| {
+            turn.set(turn.get() + 1);
+            vec![Row::new(format!("row {}", turn.get())).with("ours", spin(9))]
+        });
+        let sections = vec![section.rebuilt()];
+        let bench = Bench {
+            sections,
+            ..bench(Vec::new)
+        };
+        let _ = run(bench, &options(ROUNDS_IN_PLACE + 1));
     }
 
     #[test]

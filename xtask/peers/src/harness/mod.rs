@@ -3,7 +3,8 @@
 //! A bench is a program of a few lines: it describes itself as a [`Bench`] and hands that to [`main`].
 //!
 //! * A [`Section`] builds its [`Row`]s when their turn comes, and they are dropped before the next section is built, so
-//!   that large indexes do not stand in memory together.
+//!   that large indexes do not stand in memory together. Where that is cheap ([`Section::rebuilt`]), it is built anew every
+//!   few rounds, for all contenders alike: then their buffers lie elsewhere, and no time is that of one lucky address.
 //! * A cell of a row is an [`Op`]: `Op::each(|| …)` for one unit at a time, `Op::new(units, |n| …)` for a loop of one's
 //!   own, `Op::watched(units, |watch| …)` if a part is not to be timed. It passes inputs and outputs through `black_box`. What needs no timing (bytes a subscription) is
 //!   [`Row::extra`]; its column is named in [`Bench::extras`].
@@ -14,7 +15,7 @@
 //! use mqtt_peers::harness::{Against, Bar, Bench, Chart, Contender, Limit, Op, Role, Row, Section, What};
 //!
 //! let text = "room/1/temperature";
-//! let row = Row::new("count levels")
+//! let row = move || Row::new("count levels")
 //!     .with("ours", Op::each(move || std::hint::black_box(text).bytes().filter(|b| *b == b'/').count()))
 //!     .with("floor", Op::each(move || std::hint::black_box(text).len()))
 //!     .extra("ours", "bytes", 18.0)
@@ -29,7 +30,7 @@
 //!     unit: "topic",
 //!     contenders: vec![Contender::ours(), Contender::new("floor", Role::Floor, "")],
 //!     extras: vec!["bytes"],
-//!     sections: vec![Section::new("Levels", 20.0, |_only| vec![row])],
+//!     sections: vec![Section::new("Levels", 20.0, move |_only| vec![row()]).rebuilt()],
 //!     chart: Chart { title: "Counting levels", rows: vec!["count levels".to_owned()] },
 //! };
 //! # let _ = bench;
@@ -46,6 +47,7 @@ mod figures;
 mod json;
 mod measure;
 mod options;
+mod placement;
 mod stopwatch;
 mod svg;
 mod table;
