@@ -54,6 +54,7 @@ mod table;
 mod versions;
 
 use std::fs::File;
+use std::io::{self, ErrorKind, Write};
 use std::path::Path;
 use std::process::ExitCode;
 
@@ -77,8 +78,8 @@ pub fn main(bench: Bench) -> ExitCode {
         }
     };
     if options.help {
-        print!("{}", options::help(bench.name));
-        return ExitCode::SUCCESS;
+        let help = io::stdout().write_all(options::help(bench.name).as_bytes());
+        return ExitCode::from(u8::from(!printed(help)));
     }
     // Minutes of measuring are not to end at a misspelled path.
     let paths = [&options.json, &options.svg];
@@ -91,8 +92,7 @@ pub fn main(bench: Bench) -> ExitCode {
         return ExitCode::FAILURE;
     }
     let judged = judge(&figures);
-    table::print(&figures, &judged, options.all);
-    let mut written = true;
+    let mut written = printed(table::print(&figures, &judged, options.all));
     if let Some(path) = &options.json {
         written &= write(path, &json::text(&figures, &judged));
     }
@@ -117,8 +117,16 @@ fn write(path: &Path, text: &str) -> bool {
     told(path, std::fs::write(path, text))
 }
 
+/// Whether standard output took what there was, or its reader has seen enough and went away (`| head`).
+fn printed(outcome: io::Result<()>) -> bool {
+    match outcome {
+        Err(error) if error.kind() == ErrorKind::BrokenPipe => true,
+        outcome => told(Path::new("standard output"), outcome),
+    }
+}
+
 /// Whether it went well; says what did not.
-fn told(path: &Path, outcome: std::io::Result<()>) -> bool {
+fn told(path: &Path, outcome: io::Result<()>) -> bool {
     outcome
         .inspect_err(|error| eprintln!("error: {}: {error}", path.display()))
         .is_ok()
@@ -127,6 +135,13 @@ fn told(path: &Path, outcome: std::io::Result<()>) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_reader_that_went_away_is_no_failure() {
+        let refused = |kind| printed(Err(io::Error::from(kind)));
+        assert!(printed(Ok(())) && refused(ErrorKind::BrokenPipe));
+        assert!(!refused(ErrorKind::StorageFull));
+    }
 
     #[test]
     fn a_path_is_tried_without_harm() {

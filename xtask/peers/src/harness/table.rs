@@ -1,6 +1,6 @@
 //! The report on the terminal: one row a case, then what must hold. Colours on terminals only.
 
-use std::io::IsTerminal;
+use std::io::{self, IsTerminal, Write};
 
 use super::bars::{Against, Judged, What, by_claim};
 use super::bench::Role;
@@ -11,9 +11,11 @@ use super::versions;
 const NAME: usize = 44;
 
 /// Prints the table and the claims.
-pub(super) fn print(figures: &Figures, judged: &[Judged], all: bool) {
-    let colours = std::io::stdout().is_terminal() && std::env::var_os("NO_COLOR").is_none();
-    print!("{}", text(figures, judged, all, Paint(colours)));
+pub(super) fn print(figures: &Figures, judged: &[Judged], all: bool) -> io::Result<()> {
+    let mut out = io::stdout().lock();
+    let colours = out.is_terminal() && std::env::var_os("NO_COLOR").is_none();
+    out.write_all(text(figures, judged, all, Paint(colours)).as_bytes())?;
+    out.flush()
 }
 
 /// Whether to colour.
