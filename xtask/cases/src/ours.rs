@@ -177,7 +177,7 @@ impl Parts {
     /// # Panics
     /// Never on the streams of this crate: all of their packets can be read.
     #[inline(always)]
-    pub fn arrived(&mut self, decoder: &Decoder, bytes: &[u8], packet: impl FnMut(FromClient<'_>)) {
+    pub fn arrived(&mut self, decoder: &Decoder, bytes: &[u8], packet: impl FnMut(&FromClient<'_>)) {
         let missing = self.needed.saturating_sub(self.kept.len());
         if bytes.len() >= missing || self.kept.is_empty() {
             self.read(decoder, bytes, packet);
@@ -193,7 +193,7 @@ impl Parts {
         &mut self,
         decoder: &Decoder,
         mut bytes: &[u8],
-        mut packet: impl FnMut(FromClient<'_>),
+        mut packet: impl FnMut(&FromClient<'_>),
     ) {
         while !self.kept.is_empty() {
             let missing = self.needed.saturating_sub(self.kept.len());
@@ -203,8 +203,8 @@ impl Parts {
             if now.len() < missing {
                 return;
             }
-            match decoder.from_client(&self.kept).expect("a valid stream") {
-                Decoded::NeedMore(needed) => self.needed = needed,
+            match &decoder.from_client(&self.kept).expect("a valid stream") {
+                Decoded::NeedMore(needed) => self.needed = *needed,
                 Decoded::Complete { packet: read, .. } => {
                     packet(read);
                     self.kept.clear();
@@ -212,15 +212,15 @@ impl Parts {
             }
         }
         while !bytes.is_empty() {
-            match decoder.from_client(bytes).expect("a valid stream") {
+            match &decoder.from_client(bytes).expect("a valid stream") {
                 Decoded::NeedMore(needed) => {
                     self.kept.extend_from_slice(bytes);
-                    self.needed = needed;
+                    self.needed = *needed;
                     return;
                 }
                 Decoded::Complete { packet: read, len } => {
                     packet(read);
-                    bytes = bytes.get(len..).unwrap_or_default();
+                    bytes = bytes.get(*len..).unwrap_or_default();
                 }
             }
         }
