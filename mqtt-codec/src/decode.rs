@@ -7,7 +7,7 @@ use crate::packet::{
     Auth, ConnAck, ConnectView, Disconnect, FromClient, FromServer, Packet, PartialPublish, PubAck,
     PubComp, PubRec, PubRel, Publish, SubAck, Subscribe, UnsubAck, Unsubscribe,
 };
-use crate::short::{Short, short};
+use crate::quick::{self, PublishFrame, Short, short};
 use crate::varint;
 use crate::wire::{Reader, to_u32, to_usize};
 use crate::{DecodeError, RuleId, Version};
@@ -76,7 +76,8 @@ impl Decoder {
     ///
     /// # Errors
     /// The first rule that is broken, also by packets of which only the fixed header is there.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline)]
     pub fn from_client<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<FromClient<'a>>, DecodeError> {
         match short(bytes, self.maximum_packet_size) {
             Some((Short::PubAck(id), len)) => complete(FromClient::PubAck(PubAck::new(id)), len),
@@ -84,10 +85,19 @@ impl Decoder {
             Some((Short::PubRel(id), len)) => complete(FromClient::PubRel(PubRel::new(id)), len),
             Some((Short::PubComp(id), len)) => complete(FromClient::PubComp(PubComp::new(id)), len),
             Some((Short::PingReq, len)) => complete(FromClient::PingReq, len),
-            Some((Short::PingResp, _)) | None => self.any_from_client(bytes),
+            Some((Short::PingResp, _)) | None => {
+                match quick::publish(bytes, self.maximum_packet_size) {
+                    Some(frame) => match Publish::ordinary(frame, self.version) {
+                        Some(publish) => complete(FromClient::Publish(publish), frame.len),
+                        None => self.publish(frame, Sender::Client, FromClient::Publish),
+                    },
+                    None => self.any_from_client(bytes),
+                }
+            }
         }
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
     pub(crate) fn any_from_client<'a>(
         &self,
         bytes: &'a [u8],
@@ -124,7 +134,8 @@ impl Decoder {
     ///
     /// # Errors
     /// The first rule that is broken, also by packets of which only the fixed header is there.
-    #[inline]
+    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[cfg_attr(not(target_pointer_width = "64"), inline)]
     pub fn from_server<'a>(&self, bytes: &'a [u8]) -> Result<Decoded<FromServer<'a>>, DecodeError> {
         match short(bytes, self.maximum_packet_size) {
             Some((Short::PubAck(id), len)) => complete(FromServer::PubAck(PubAck::new(id)), len),
@@ -132,10 +143,19 @@ impl Decoder {
             Some((Short::PubRel(id), len)) => complete(FromServer::PubRel(PubRel::new(id)), len),
             Some((Short::PubComp(id), len)) => complete(FromServer::PubComp(PubComp::new(id)), len),
             Some((Short::PingResp, len)) => complete(FromServer::PingResp, len),
-            Some((Short::PingReq, _)) | None => self.any_from_server(bytes),
+            Some((Short::PingReq, _)) | None => {
+                match quick::publish(bytes, self.maximum_packet_size) {
+                    Some(frame) => match Publish::ordinary(frame, self.version) {
+                        Some(publish) => complete(FromServer::Publish(publish), frame.len),
+                        None => self.publish(frame, Sender::Server, FromServer::Publish),
+                    },
+                    None => self.any_from_server(bytes),
+                }
+            }
         }
     }
 
+    #[cfg_attr(target_pointer_width = "64", inline(never))]
     pub(crate) fn any_from_server<'a>(
         &self,
         bytes: &'a [u8],
@@ -247,13 +267,31 @@ impl Decoder {
             .get(usize::from(header.header_len)..)
             .unwrap_or_default();
         let mut reader = Reader::new(body, frame.len());
-        let publish = Publish::decode(&mut reader, header.flags, self.context(sender))
+        let publish = Publish::decode(&mut reader, header.flags, || self.context(sender))
             .map_err(|_| reader.error())?;
         let missing = header.total().saturating_sub(to_u32(frame.len()));
         Ok(Decoded::Complete {
             packet: PartialPublish { publish, missing },
             len: frame.len(),
         })
+    }
+
+    /// A PUBLISH that is not ordinary.
+    #[inline(never)]
+    fn publish<'a, T>(
+        &self,
+        frame: PublishFrame<'a>,
+        sender: Sender,
+        wrap: impl FnOnce(Publish<'a>) -> T,
+    ) -> Result<Decoded<T>, DecodeError> {
+        let PublishFrame { flags, body, len } = frame;
+        let frame = Frame {
+            first: flags,
+            body: Reader::new(body, len),
+            len,
+            cx: self.context(sender),
+        };
+        frame.publish(wrap)
     }
 
     /// Reads the frame at the front of `bytes` and hands it to `decode` when it is there in full.

@@ -97,7 +97,7 @@ impl<'a> Frame<'a> {
         mut self,
         wrap: impl FnOnce(Publish<'a>) -> T,
     ) -> Result<Decoded<T>, DecodeError> {
-        match Publish::decode(&mut self.body, self.first, self.cx) {
+        match Publish::decode(&mut self.body, self.first, || self.cx) {
             Ok(packet) => self.complete(wrap(packet)),
             Err(_) => Err(self.body.error()),
         }

@@ -7,7 +7,7 @@
 /// Whether a byte is zero.
 #[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn has_nul(bytes: &[u8]) -> bool {
-    any_piece(bytes, has_piece_nul, has_word_nul)
+    any_byte(bytes, |byte| byte == 0, has_word_nul)
 }
 
 #[inline(always)]
@@ -21,7 +21,7 @@ const fn has_word_nul(word: usize) -> bool {
 }
 
 /// Bytes in a vector register.
-pub(crate) const PIECE: usize = 16;
+const PIECE: usize = 16;
 /// Whether the processor has such registers for certain.
 const VECTORS: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
 
@@ -30,25 +30,32 @@ pub(crate) const LOW: usize = usize::MAX / 0xff;
 /// The highest bit of each byte of a word.
 pub(crate) const HIGH: usize = LOW << 7;
 
-/// Whether the test is true of a piece of `bytes`; `word` is the same test for a word, or for a few bytes filled up with ones.
+/// Whether the test is true of a byte; `word` is the same test for a word, or for a few bytes filled up with ones.
 #[inline(always)]
-pub(crate) fn any_piece(
+pub(crate) fn any_byte(
     bytes: &[u8],
-    piece: impl Fn(&[u8; PIECE]) -> bool,
+    byte: impl Fn(u8) -> bool,
     word: impl Fn(usize) -> bool,
 ) -> bool {
-    if VECTORS && let (Some(first), Some(last)) = (bytes.first_chunk(), bytes.last_chunk()) {
-        let ends = piece(first) | piece(last);
-        if ends || bytes.len() <= 2 * PIECE {
-            return ends;
+    if VECTORS && let (Some(first), Some(last)) = (bytes.first_chunk::<PIECE>(), bytes.last_chunk())
+    {
+        let pairs = first.iter().zip::<&[u8; PIECE]>(last);
+        let found = pairs.fold(false, |found, (a, b)| found | byte(*a) | byte(*b));
+        if found || bytes.len() <= 2 * PIECE {
+            return found;
         }
-        return bytes
-            .as_chunks()
-            .0
-            .iter()
-            .fold(ends, |found, next| found | piece(next));
+        return any_of_pieces(bytes, byte);
     }
     any_word(bytes, word)
+}
+
+/// The whole pieces of a longer text. In a function of its own, and one after the other: the compiler would look at many pieces side by
+/// side, with kilobytes of code wherever a text is read.
+#[inline(never)]
+fn any_of_pieces(bytes: &[u8], byte: impl Fn(u8) -> bool) -> bool {
+    let (pieces, _) = bytes.as_chunks::<PIECE>();
+    let test = |piece: &[u8; PIECE]| piece.iter().fold(false, |found, it| found | byte(*it));
+    pieces.iter().any(test)
 }
 
 /// Whether the test is true of a word of `bytes`, or of a few of them filled up with ones.

@@ -181,8 +181,8 @@ impl<'a> Reader<'a> {
 }
 
 /// The string in bytes that are not plain.
-#[inline]
-fn string(bytes: &[u8]) -> Option<&str> {
+#[inline(never)]
+pub(crate) fn string(bytes: &[u8]) -> Option<&str> {
     core::str::from_utf8(bytes).ok().filter(|_| !has_nul(bytes))
 }
 

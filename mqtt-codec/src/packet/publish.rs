@@ -3,10 +3,12 @@
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
 use crate::place;
+use crate::plain::plain;
 use crate::property::Spot;
+use crate::quick::PublishFrame;
 use crate::sink::Sink;
-use crate::wire::{Broken, Reader};
-use crate::{Delivery, EncodeError, PacketType, Properties, RuleId, Version};
+use crate::wire::{Broken, Reader, string};
+use crate::{Delivery, EncodeError, PacketId, PacketType, Properties, RuleId, Version};
 
 /// The DUP flag of the fixed header.
 pub(crate) const DUP: u8 = 0x08;
@@ -38,9 +40,50 @@ pub struct PartialPublish<'a> {
 }
 
 impl<'a> Publish<'a> {
+    /// The packet if it is as most are: nothing is wrong with it, and it has no properties.
+    #[inline(always)]
+    pub(crate) fn ordinary(frame: PublishFrame<'a>, version: Version) -> Option<Self> {
+        let PublishFrame { flags, body, .. } = frame;
+        let (len, rest) = body.split_first_chunk()?;
+        let (topic, mut payload) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
+        let topic = match plain(topic) {
+            Some(topic) => topic,
+            None => string(topic)?,
+        };
+        let mut delivery = Delivery::AtMostOnce;
+        if flags & 0x06 != 0 {
+            let (id, rest) = payload.split_first_chunk()?;
+            let id = PacketId::new(u16::from_be_bytes(*id))?;
+            delivery = match flags & 0x02 {
+                0 => Delivery::ExactlyOnce(id),
+                _ => Delivery::AtLeastOnce(id),
+            };
+            payload = rest;
+        }
+        if version.is_v5() {
+            payload = match payload {
+                // An empty topic needs an alias.
+                [0, rest @ ..] if !topic.is_empty() => rest,
+                _ => return None,
+            };
+        }
+        Some(Self {
+            dup: flags & DUP != 0,
+            retain: flags & 1 != 0,
+            delivery,
+            topic,
+            properties: Properties::EMPTY,
+            payload,
+        })
+    }
+
     /// Reads what follows the fixed header. `flags` have been checked.
     #[inline(always)]
-    pub(crate) fn decode(reader: &mut Reader<'a>, flags: u8, cx: Context) -> Result<Self, Broken> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        flags: u8,
+        cx: impl FnOnce() -> Context,
+    ) -> Result<Self, Broken> {
         let start = reader.rest();
         let topic = reader.string()?;
         let delivery = match flags & 0x06 {
@@ -49,6 +92,7 @@ impl<'a> Publish<'a> {
             _ => Delivery::ExactlyOnce(reader.packet_id()?),
         };
         let mut properties = Properties::EMPTY;
+        let cx = cx();
         if cx.version.is_v5() {
             let seen;
             (properties, seen) = Properties::decode(reader, cx.limits(cx.sender.publish()))?;
@@ -58,7 +102,7 @@ impl<'a> Publish<'a> {
         }
         Ok(Self {
             // MQTT 3.1 tolerates the flag on QoS 0, where it says nothing.
-            dup: flags & DUP != 0 && delivery != Delivery::AtMostOnce,
+            dup: flags & DUP != 0 && flags & 0x06 != 0,
             retain: flags & 1 != 0,
             delivery,
             topic,

@@ -24,7 +24,7 @@ impl Seen {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn allows(&mut self, id: u8, spot: &Spot) -> bool {
         let bit = bit(id);
-        let allowed = (spot.allowed & !(self.0 & spot.once)) & bit != 0;
+        let allowed = id < 64 && (spot.allowed & !(self.0 & spot.once)) & bit != 0;
         self.0 |= bit;
         allowed
     }
@@ -135,13 +135,12 @@ fn check_all(reader: &mut Reader<'_>, seen: &mut Seen, limits: Limits) -> Result
     while !reader.is_empty() {
         let property = reader.rest();
         let id = reader.u8()?;
-        let kind = table::kind(id);
         #[cfg(mutation = "fuzz-alias-twice")]
         seen.forget(table::TOPIC_ALIAS);
-        if !seen.allows(id, limits.spot) || kind == Kind::Unknown {
+        if !seen.allows(id, limits.spot) {
             return Err(reader.broken_at(misplaced(id, limits.spot), property));
         }
-        if kind == Kind::Pair {
+        if id == table::USER_PROPERTY {
             let most = limits.user_properties;
             #[cfg(mutation = "fuzz-will-users")]
             let most = most.saturating_add(u16::from(limits.spot.places == place::WILL));
@@ -149,8 +148,11 @@ fn check_all(reader: &mut Reader<'_>, seen: &mut Seen, limits: Limits) -> Result
                 return Err(reader.broken_at(RuleId::TooManyUserProperties, property));
             }
             user_properties += 1;
+            reader.skip_string()?;
+            reader.skip_string()?;
+            continue;
         }
-        check_value(reader, kind)?;
+        check_value(reader, table::kind(id))?;
     }
     Ok(())
 }
@@ -172,11 +174,7 @@ fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<(), Broken> {
         },
         Kind::Binary => reader.binary().map(|_| None)?,
         Kind::String => reader.skip_string().map(|()| None)?,
-        Kind::Pair => {
-            reader.skip_string()?;
-            reader.skip_string().map(|()| None)?
-        }
-        Kind::Unknown => Some(RuleId::PropertyUnknown),
+        Kind::Pair | Kind::Unknown => Some(RuleId::PropertyUnknown),
     };
     match broken {
         None => Ok(()),
