@@ -12,51 +12,38 @@ const NAME: &str = "rumqttc";
 const MAX_SIZE: usize = 1 << 20;
 
 pub(super) const ADAPTERS: [Adapter; 2] = [
-    Adapter::buffers::<V4>(NAME, V311),
+    Adapter::buffers::<Four>(NAME, V311),
     Adapter::buffers::<Five>(NAME, V5),
 ];
 
-struct V4;
+struct Four;
 struct Five;
 
-impl BufferCodec for V4 {
-    type Packet = v4::Packet;
-    type State = ();
+/// Implements the trait for the packets of one version, with its kind of error and its way to say the largest size.
+macro_rules! codec {
+    ($name:ident, $version:ident, $error:ident, $max_size:expr) => {
+        impl BufferCodec for $name {
+            type Packet = $version::Packet;
+            type State = ();
 
-    fn state() {}
+            fn state() {}
 
-    #[inline]
-    fn read((): &mut (), buffer: &mut BytesMut) -> Option<Taken<Self::Packet>> {
-        match v4::Packet::read(buffer, MAX_SIZE) {
-            Ok(packet) => Some(Taken::Packet(packet)),
-            Err(Error::InsufficientBytes(bytes)) => Some(Taken::Missing(bytes)),
-            Err(_) => None,
+            #[inline]
+            fn read((): &mut (), buffer: &mut BytesMut) -> Option<Taken<Self::Packet>> {
+                match $version::Packet::read(buffer, $max_size) {
+                    Ok(packet) => Some(Taken::Packet(packet)),
+                    Err($error::InsufficientBytes(bytes)) => Some(Taken::Missing(bytes)),
+                    Err(_) => None,
+                }
+            }
+
+            #[inline]
+            fn write((): &mut (), packet: &Self::Packet, buffer: &mut BytesMut) -> bool {
+                packet.write(buffer, $max_size).is_ok()
+            }
         }
-    }
-
-    #[inline]
-    fn write((): &mut (), packet: &Self::Packet, buffer: &mut BytesMut) -> bool {
-        packet.write(buffer, MAX_SIZE).is_ok()
-    }
+    };
 }
 
-impl BufferCodec for Five {
-    type Packet = v5::Packet;
-    type State = ();
-
-    fn state() {}
-
-    #[inline]
-    fn read((): &mut (), buffer: &mut BytesMut) -> Option<Taken<Self::Packet>> {
-        match v5::Packet::read(buffer, Some(MAX_SIZE as u32)) {
-            Ok(packet) => Some(Taken::Packet(packet)),
-            Err(Error5::InsufficientBytes(bytes)) => Some(Taken::Missing(bytes)),
-            Err(_) => None,
-        }
-    }
-
-    #[inline]
-    fn write((): &mut (), packet: &Self::Packet, buffer: &mut BytesMut) -> bool {
-        packet.write(buffer, Some(MAX_SIZE as u32)).is_ok()
-    }
-}
+codec!(Four, v4, Error, MAX_SIZE);
+codec!(Five, v5, Error5, Some(MAX_SIZE as u32));
