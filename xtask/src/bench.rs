@@ -1,6 +1,10 @@
 //! `cargo xtask bench`: our crates beside their peers. Builds the programs of `xtask/peers` and runs them.
 
-use crate::shell::{Error, Program, Result};
+use std::path::PathBuf;
+
+use crate::shell::{Error, Program, Result, colour_choice};
+use crate::tally::Tally;
+use crate::test;
 use crate::workspace::Workspace;
 
 const HELP: &str = "\
@@ -74,9 +78,9 @@ pub(crate) fn bench(name: &str) -> Option<&'static Bench> {
 /// If it cannot be built, or a bar is missed under `--strict`.
 pub(crate) fn main(ws: &Workspace, options: &BenchOptions) -> Result<()> {
     let name = options.bench.name;
-    let target = ws.target.join("peers");
+    let target = target(ws);
     let program = format!("bench-{name}");
-    Program::cargo(&ws.root.join("xtask/peers"))
+    cargo(ws)
         .args(["build", "--quiet", "--release", "--locked"])
         .args(["--features", name, "--bin", &program])
         .args(["--target-dir".as_ref(), target.as_os_str()])
@@ -87,4 +91,35 @@ pub(crate) fn main(ws: &Workspace, options: &BenchOptions) -> Result<()> {
     let run = Program::new(program, &here).args(&options.arguments).run();
     // It has said itself what is wrong.
     run.map_err(|_| Error::Told)
+}
+
+/// Lints and tests `xtask/peers`, all peers included: harness, cases, floors, adapters.
+///
+/// # Errors
+/// If there is a warning, or the tests cannot be started.
+pub(crate) fn judge(ws: &Workspace) -> Result<Tally> {
+    let target = target(ws);
+    let common = |program: Program| {
+        program
+            .args(["--locked", "--all-features", "--target-dir"])
+            .args([&target])
+    };
+    common(cargo(ws).args(["clippy", "--all-targets"]))
+        .args(["--", "-D", "warnings"])
+        .run()?;
+    test::watched(common(cargo(ws).args([
+        "test",
+        "--no-fail-fast",
+        "--color",
+        colour_choice(),
+    ])))
+}
+
+/// Cargo in the workspace of the comparison benches.
+fn cargo(ws: &Workspace) -> Program {
+    Program::cargo(&ws.root.join("xtask/peers"))
+}
+
+fn target(ws: &Workspace) -> PathBuf {
+    ws.target.join("peers")
 }

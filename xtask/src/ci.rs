@@ -11,7 +11,7 @@ use crate::tally::Tally;
 use crate::test::{TestOptions, in_ci};
 use crate::tidy::TidyOptions;
 use crate::workspace::{PURE, Workspace};
-use crate::{conformance, instructions, size, test, tidy};
+use crate::{bench, conformance, instructions, size, test, tidy};
 
 /// Which steps to run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -39,7 +39,7 @@ enum Outcome {
 }
 
 /// Quick ones first, so that a slip shows soon.
-const STEPS: [Step; 12] = [
+const STEPS: [Step; 13] = [
     Step {
         name: "fmt",
         about: "rustfmt would change nothing",
@@ -79,6 +79,11 @@ const STEPS: [Step; 12] = [
         name: "test",
         about: "all tests",
         run: run_tests,
+    },
+    Step {
+        name: "peers",
+        about: "the comparison benches have no warning, and measure what they say",
+        run: run_peers,
     },
     Step {
         name: "mutations",
@@ -299,6 +304,10 @@ fn doc(ws: &Workspace) -> Result<Outcome> {
 
 fn run_tests(ws: &Workspace) -> Result<Outcome> {
     test::run(ws, &TestOptions::default()).map(Outcome::Counted)
+}
+
+fn run_peers(ws: &Workspace) -> Result<Outcome> {
+    bench::judge(ws).map(Outcome::Counted)
 }
 
 /// That the machinery works; that each bug is found needs no judging at every change.

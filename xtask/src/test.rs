@@ -103,7 +103,7 @@ fn report_skips(text: &str) -> usize {
 }
 
 /// Runs a test runner and counts; a runner that fails without a failed test (it did not compile) is a failure too.
-fn watched(program: Program) -> Result<Tally> {
+pub(crate) fn watched(program: Program) -> Result<Tally> {
     let mut tally = Tally::default();
     let succeeded = program.watch(|line| tally.add_line(line))?;
     if !succeeded && tally.failed == 0 {
