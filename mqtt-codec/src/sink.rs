@@ -20,9 +20,11 @@ pub(crate) trait Sink {
         self.bytes(&value.to_be_bytes());
     }
 
+    /// The identifier of a property, and a value of fixed length.
     #[inline]
-    fn u32(&mut self, value: u32) {
-        self.bytes(&value.to_be_bytes());
+    fn tagged<const N: usize>(&mut self, id: u8, value: [u8; N]) {
+        self.u8(id);
+        self.bytes(&value);
     }
 
     #[inline]
@@ -235,6 +237,16 @@ impl Sink for Writer<'_> {
     fn bytes(&mut self, bytes: &[u8]) {
         if let Some(room) = self.claim(bytes.len()) {
             room.copy_from_slice(bytes);
+        }
+    }
+
+    /// One look at the room for both.
+    #[cfg(target_pointer_width = "64")]
+    #[inline(always)]
+    fn tagged<const N: usize>(&mut self, id: u8, value: [u8; N]) {
+        if let Some([first, rest @ ..]) = self.claim(1 + N) {
+            *first = id;
+            rest.copy_from_slice(&value);
         }
     }
 

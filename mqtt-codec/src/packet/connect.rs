@@ -184,7 +184,9 @@ impl<'a> ConnectView<'a> {
         let cx = cx.with_version(version);
         let start = reader.rest();
         let flags = reader.u8()?;
-        if let Some(rule) = broken_flags(flags, version) {
+        if !are_allowed(flags, version)
+            && let Some(rule) = broken_flags(flags, version)
+        {
             return Err(reader.broken_at(rule, start));
         }
         let keep_alive = reader.u16()?;
@@ -335,6 +337,16 @@ impl fmt::Debug for ConnectView<'_> {
 #[inline(always)]
 fn decode_protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), Broken> {
     let start = reader.rest();
+    // What nearly all begin with, at one glance.
+    if let [0, 4, b'M', b'Q', b'T', b'T', level @ (4 | 5), ..] = *start {
+        reader.take(7)?;
+        let version = if level == 5 {
+            Version::V5
+        } else {
+            Version::V311
+        };
+        return Ok((version, false));
+    }
     let is_v31 = match reader.binary()? {
         b"MQTT" => false,
         b"MQIsdp" => true,
@@ -353,10 +365,35 @@ fn decode_protocol(reader: &mut Reader<'_>) -> Result<(Version, bool), Broken> {
     }
 }
 
+/// Which flags are allowed: for each value of the upper seven, the lowest not being set, a bit for 3.1.1 and one for 5.0.
+static FLAGS: [u8; 128] = {
+    let mut table = [0; 128];
+    let mut flags = 0;
+    while flags < table.len() {
+        let byte = (flags as u8) << 1;
+        let v311 = broken_flags(byte, Version::V311).is_none() as u8;
+        let v5 = broken_flags(byte, Version::V5).is_none() as u8;
+        #[expect(clippy::indexing_slicing, reason = "evaluated while compiling")]
+        {
+            table[flags] = v311 | v5 << 1;
+        }
+        flags += 1;
+    }
+    table
+};
+
+/// Whether the flags break no rule, from the table; `false` says nothing.
+#[inline(always)]
+fn are_allowed(flags: u8, version: Version) -> bool {
+    let bit = if version.is_v5() { 2 } else { 1 };
+    let row = FLAGS.get(usize::from(flags >> 1));
+    flags & 1 == 0 && row.is_some_and(|row| row & bit != 0)
+}
+
 /// The rule that the connect flags break.
-fn broken_flags(flags: u8, version: Version) -> Option<RuleId> {
+const fn broken_flags(flags: u8, version: Version) -> Option<RuleId> {
     // MQTT 3.1 does not use the lowest bit, and does not say that it is checked.
-    if flags & 1 != 0 && version != Version::V31 {
+    if flags & 1 != 0 && !matches!(version, Version::V31) {
         Some(RuleId::ConnectReservedFlag)
     } else if flags & WILL_QOS == WILL_QOS {
         Some(RuleId::WillQoS)
@@ -368,5 +405,22 @@ fn broken_flags(flags: u8, version: Version) -> Option<RuleId> {
         Some(RuleId::PasswordWithoutUserName)
     } else {
         None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn flags_that_the_table_allows_break_no_rule() {
+        for flags in 0..=u8::MAX {
+            for version in [Version::V31, Version::V311, Version::V5] {
+                let right = broken_flags(flags, version).is_none();
+                assert!(!are_allowed(flags, version) || right, "{flags:#04x}");
+                // What only MQTT 3.1 allows is not in the table.
+                assert!(version == Version::V31 || are_allowed(flags, version) == right);
+            }
+        }
     }
 }

@@ -173,10 +173,9 @@ macro_rules! properties {
 
             #[cfg_attr(target_pointer_width = "64", inline(always))]
             pub(crate) fn write<S: Sink>(&self, sink: &mut S) {
-                sink.u8(self.id());
                 match *self {
-                    $(Self::$variant(value) => value.write(sink),)*
-                    Self::UserProperty(name, value) => (name, value).write(sink),
+                    $(Self::$variant(value) => value.write($id, sink),)*
+                    Self::UserProperty(name, value) => (name, value).write(USER_PROPERTY, sink),
                 }
             }
         }

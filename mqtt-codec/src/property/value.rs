@@ -20,7 +20,8 @@ pub enum PayloadFormat {
 /// A type a property can have. Reading expects bytes that were checked, and gives `None` otherwise.
 pub(super) trait Value<'a>: Copy {
     fn read(reader: &mut Reader<'a>) -> Option<Self>;
-    fn write<S: Sink>(self, sink: &mut S);
+    /// Writes the identifier, and the value behind it.
+    fn write<S: Sink>(self, id: u8, sink: &mut S);
 }
 
 impl Value<'_> for bool {
@@ -30,8 +31,8 @@ impl Value<'_> for bool {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
-        sink.u8(u8::from(self));
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        sink.tagged(id, [u8::from(self)]);
     }
 }
 
@@ -42,8 +43,8 @@ impl Value<'_> for PayloadFormat {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
-        (self == Self::Utf8).write(sink);
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        (self == Self::Utf8).write(id, sink);
     }
 }
 
@@ -54,8 +55,8 @@ impl Value<'_> for QoS {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
-        sink.u8(self as u8);
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        sink.tagged(id, [self as u8]);
     }
 }
 
@@ -66,8 +67,8 @@ impl Value<'_> for u16 {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
-        sink.u16(self);
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        sink.tagged(id, self.to_be_bytes());
     }
 }
 
@@ -78,8 +79,8 @@ impl Value<'_> for u32 {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
-        sink.u32(self);
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        sink.tagged(id, self.to_be_bytes());
     }
 }
 
@@ -90,8 +91,8 @@ impl Value<'_> for NonZeroU32 {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
-        sink.u32(self.get());
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        self.get().write(id, sink);
     }
 }
 
@@ -102,8 +103,8 @@ impl Value<'_> for ReceiveMaximum {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
-        sink.u16(self.get());
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        self.get().write(id, sink);
     }
 }
 
@@ -114,8 +115,8 @@ impl Value<'_> for TopicAlias {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
-        sink.u16(self.get());
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        self.get().write(id, sink);
     }
 }
 
@@ -126,7 +127,8 @@ impl Value<'_> for SubscriptionId {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        sink.u8(id);
         sink.varint(self.get());
     }
 }
@@ -138,7 +140,8 @@ impl<'a> Value<'a> for &'a str {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        sink.u8(id);
         sink.string(self);
     }
 }
@@ -150,7 +153,8 @@ impl<'a> Value<'a> for &'a [u8] {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        sink.u8(id);
         sink.binary(self);
     }
 }
@@ -163,7 +167,8 @@ impl<'a> Value<'a> for (&'a str, &'a str) {
     }
 
     #[inline]
-    fn write<S: Sink>(self, sink: &mut S) {
+    fn write<S: Sink>(self, id: u8, sink: &mut S) {
+        sink.u8(id);
         sink.string(self.0);
         sink.string(self.1);
     }
