@@ -153,4 +153,4 @@ impl Layout for Publish<'_> {
     }
 }
 
-impl_encode!(Publish);
+impl_encode!(Publish; encode_fields);

@@ -3,8 +3,8 @@
 use core::hint::black_box;
 
 use mqtt_codec::{
-    Decoded, Decoder, Delivery, FromClient, Properties, Publish, PublishHead, SubscriptionId,
-    Version,
+    Decoded, Decoder, Delivery, FromClient, PINGREQ, Properties, Publish, PublishHead,
+    SubscriptionId, Version,
 };
 
 use crate::Op;
@@ -51,7 +51,12 @@ pub fn encode(case: &PacketCase) -> Op {
         Outgoing::Subscribe(packet) => {
             encode!(packet, |it, buffer| it.encode(black_box(version), buffer))
         }
-        Outgoing::PingReq => encode!(Outgoing::PingReq, |it, buffer| it.encode(version, buffer)),
+        Outgoing::PingReq => encode!(PINGREQ, |it, buffer| {
+            buffer
+                .first_chunk_mut()
+                .map(|room| *room = *it)
+                .map(|()| it.len())
+        }),
     }
 }
 
@@ -177,7 +182,12 @@ impl Parts {
     /// # Panics
     /// Never on the streams of this crate: all of their packets can be read.
     #[inline(always)]
-    pub fn arrived(&mut self, decoder: &Decoder, bytes: &[u8], packet: impl FnMut(&FromClient<'_>)) {
+    pub fn arrived(
+        &mut self,
+        decoder: &Decoder,
+        bytes: &[u8],
+        packet: impl FnMut(&FromClient<'_>),
+    ) {
         let missing = self.needed.saturating_sub(self.kept.len());
         if bytes.len() >= missing || self.kept.is_empty() {
             self.read(decoder, bytes, packet);
