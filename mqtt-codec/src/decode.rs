@@ -286,7 +286,7 @@ impl Decoder {
     ) -> Result<Decoded<T>, DecodeError> {
         let PublishFrame { flags, body, len } = frame;
         let frame = Frame {
-            first: flags,
+            first: (PacketType::Publish as u8) << 4 | flags,
             body: Reader::new(body, len),
             len,
             cx: self.context(sender),

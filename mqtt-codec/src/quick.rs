@@ -103,7 +103,7 @@ mod tests {
 
     use crate::{Decoded, Decoder, Delivery, FromClient, Properties, Publish, Version};
 
-    /// The short way gives what the way through all rules gives, for every first byte, both lengths, and whatever limits.
+    /// The short way gives what the way through all rules gives, for every first byte, lengths of these packets and others, and whatever limits.
     #[test]
     fn the_short_way_comes_to_the_same() {
         for first in 0..=u8::MAX {
@@ -135,25 +135,30 @@ mod tests {
 
     /// Reads `bytes` on both ways, from both sides, in all versions, and tells whether they are a PUBLISH.
     fn both_ways(bytes: &[u8]) -> bool {
+        [1, 30, 1_000]
+            .map(|limit| both_ways_within(bytes, limit))
+            .contains(&true)
+    }
+
+    /// The same with one limit.
+    fn both_ways_within(bytes: &[u8], maximum_packet_size: u32) -> bool {
         let mut is_publish = false;
         for version in [Version::V31, Version::V311, Version::V5] {
-            for maximum_packet_size in [1, 30, 1_000_000] {
-                let decoder = Decoder {
-                    maximum_packet_size,
-                    ..Decoder::new(version)
-                };
-                let client = decoder.from_client(bytes);
-                assert_eq!(client, decoder.any_from_client(bytes), "{bytes:?}");
-                let server = decoder.from_server(bytes);
-                assert_eq!(server, decoder.any_from_server(bytes), "{bytes:?}");
-                is_publish |= matches!(
-                    client,
-                    Ok(Decoded::Complete {
-                        packet: FromClient::Publish(_),
-                        ..
-                    })
-                );
-            }
+            let decoder = Decoder {
+                maximum_packet_size,
+                ..Decoder::new(version)
+            };
+            let client = decoder.from_client(bytes);
+            assert_eq!(client, decoder.any_from_client(bytes), "{bytes:?}");
+            let server = decoder.from_server(bytes);
+            assert_eq!(server, decoder.any_from_server(bytes), "{bytes:?}");
+            is_publish |= matches!(
+                client,
+                Ok(Decoded::Complete {
+                    packet: FromClient::Publish(_),
+                    ..
+                })
+            );
         }
         is_publish
     }
@@ -207,23 +212,51 @@ mod tests {
         assert!(seen > 10_000, "{seen} of them can be read");
     }
 
-    /// Lengths of two, three and four bytes.
+    /// Without this, the tests above might compare the way through all rules with itself.
+    #[test]
+    fn an_ordinary_publish_goes_the_short_way() {
+        let is_quick = |bytes: &[u8], version| {
+            let frame = super::publish(bytes, bytes.len() as u32);
+            frame.is_some_and(|frame| Publish::ordinary(frame, version).is_some())
+        };
+        for flags in [0x00, 0x01, 0x02, 0x03, 0x04, 0x05, 0x0a, 0x0b, 0x0c, 0x0d] {
+            for topic in ["plant/1/temperature", "Größe/温度"] {
+                for version in [Version::V31, Version::V311, Version::V5] {
+                    let bytes = publish(flags, topic, b"\0payload");
+                    let short = cfg!(target_pointer_width = "64");
+                    assert_eq!(is_quick(&bytes, version), short, "{bytes:?}");
+                }
+                let with_alias = publish(flags, topic, b"\x03\x23\0\x05payload");
+                assert!(!is_quick(&with_alias, Version::V5));
+            }
+        }
+    }
+
+    /// Bodies on both sides of where their length takes a byte more, up to four, and limits on both sides of the packet's length.
     #[test]
     fn a_long_publish_is_what_all_rules_say() {
-        for len in [100, 127, 128, 16_000, 16_384, 2_097_152] {
+        for body in [
+            126, 127, 128, 129, 16_383, 16_384, 16_385, 2_097_151, 2_097_152,
+        ] {
+            // Three bytes are the topic and its length.
             let publish = Publish {
                 dup: false,
                 retain: false,
                 delivery: Delivery::AtMostOnce,
                 topic: "a",
                 properties: Properties::EMPTY,
-                payload: &vec![0; len],
+                payload: &vec![0; body - 3],
             };
-            let mut whole = vec![0; len + 10];
+            let mut whole = vec![0; body + 5];
             let written = publish.encode(Version::V311, &mut whole);
-            whole.truncate(written.expect("there is room"));
-            both_ways(&whole);
-            both_ways(whole.get(..whole.len() - 1).unwrap_or_default());
+            let len = written.expect("there is room");
+            whole.truncate(len);
+            for limit in [len - 1, len, len + 1] {
+                for bytes in [&whole[..], &whole[..len - 1]] {
+                    let read = both_ways_within(bytes, limit as u32);
+                    assert_eq!(read, limit >= len && bytes.len() == len, "{body} {limit}");
+                }
+            }
         }
     }
 }

@@ -22,8 +22,14 @@ const fn has_word_nul(word: usize) -> bool {
 
 /// Bytes in a vector register.
 const PIECE: usize = 16;
-/// Whether the processor has such registers for certain.
-const VECTORS: bool = cfg!(any(target_arch = "x86_64", target_arch = "aarch64"));
+/// Whether the processor has such registers for certain. Where pointers have 32 bits on these processors, words have too, and two of
+/// them are less than a register.
+const VECTORS: bool = cfg!(all(
+    any(target_arch = "x86_64", target_arch = "aarch64"),
+    target_pointer_width = "64"
+));
+// What is shorter than a register is two words, which may overlap.
+const _: () = assert!(!VECTORS || 2 * size_of::<usize>() >= PIECE);
 
 /// A one in each byte of a word.
 pub(crate) const LOW: usize = usize::MAX / 0xff;

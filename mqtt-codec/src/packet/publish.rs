@@ -22,7 +22,8 @@ pub struct Publish<'a> {
     pub retain: bool,
     /// QoS and packet identifier.
     pub delivery: Delivery,
-    /// The topic name; empty in MQTT 5.0 when a topic alias stands for it. Wildcards are not looked for.
+    /// The topic name; empty in MQTT 5.0 when a topic alias stands for it. Reading does not look for wildcards, nor refuse an empty
+    /// name in MQTT 3.1 and 3.1.1.
     pub topic: &'a str,
     /// Empty in MQTT 3.1 and 3.1.1.
     pub properties: Properties<'a>,

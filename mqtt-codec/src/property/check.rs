@@ -58,7 +58,7 @@ impl Seen {
     }
 }
 
-/// The bit of an identifier that exists, and is thus below 64.
+/// The bit of an identifier that exists, and is thus below 64; that of any other is the bit of one that may.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 const fn bit(id: u8) -> u64 {
     1_u64.wrapping_shl(id as u32)

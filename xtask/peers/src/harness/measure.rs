@@ -337,7 +337,7 @@ mod tests {
         static PLACES: RefCell<BTreeSet<usize>> = const { RefCell::new(BTreeSet::new()) };
     }
 
-    /// Places of buffers that eight rounds have seen, for each of two contenders.
+    /// Places of buffers that the rounds in four placements have seen, for each of two contenders.
     fn places(rebuilt: bool) -> [usize; 2] {
         ["ours", "floor"].map(|watched| {
             PLACES.take();
