@@ -78,7 +78,7 @@ impl<'a> Publish<'a> {
         })
     }
 
-    /// Reads what follows the fixed header. `flags` have been checked.
+    /// Reads what follows the fixed header. `flags` have been checked. `cx` is asked for late, so that nothing of it is held meanwhile.
     #[inline(always)]
     pub(crate) fn decode(
         reader: &mut Reader<'a>,
