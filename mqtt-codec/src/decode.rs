@@ -10,16 +10,16 @@ use crate::packet::{
 use crate::quick::{self, PublishFrame, Short, short};
 use crate::varint;
 use crate::wire::{Reader, to_u32, to_usize};
-use crate::{DecodeError, RuleId, Version};
+use crate::{AnyVersion, DecodeError, RuleId, Version};
 
 /// Everything the reading side has to know of a connection: the version and the limits.
 ///
 /// Keeps no state: the caller hands in the bytes from the start of a packet, and when they are not
 /// enough, hands them in again with more behind.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Decoder {
+pub struct Decoder<V = Version> {
     /// The version of the connection. A CONNECT is read by the version that it carries itself.
-    pub version: Version,
+    pub version: V,
     /// Bytes of the largest packet that is accepted, its fixed header included. A larger one is refused
     /// from its first 2 to 5 bytes.
     pub maximum_packet_size: u32,
@@ -61,10 +61,10 @@ const fn complete<T>(packet: T, len: usize) -> Result<Decoded<T>, DecodeError> {
     Ok(Decoded::Complete { packet, len })
 }
 
-impl Decoder {
+impl<V: AnyVersion> Decoder<V> {
     /// A decoder without limits of its own: packets of up to 268,435,460 bytes with up to 65,535 user
     /// properties.
-    pub const fn new(version: Version) -> Self {
+    pub const fn new(version: V) -> Self {
         Self {
             version,
             maximum_packet_size: varint::MAX + 5,
@@ -300,7 +300,7 @@ impl Decoder {
         &self,
         bytes: &'a [u8],
         sender: Sender,
-        decode: impl FnOnce(Frame<'a>) -> Result<Decoded<T>, DecodeError>,
+        decode: impl FnOnce(Frame<'a, V>) -> Result<Decoded<T>, DecodeError>,
     ) -> Result<Decoded<T>, DecodeError> {
         // Most lengths take one byte, nearly all others two or three.
         let (first, header_len, remaining) = match *bytes {
@@ -320,7 +320,9 @@ impl Decoder {
             },
         };
         let total = remaining + header_len as u32;
-        if total > self.maximum_packet_size || !admits(first, remaining, sender, self.version) {
+        if total > self.maximum_packet_size
+            || !admits(first, remaining, sender, self.version.version())
+        {
             return Err(self.refused(bytes, sender));
         }
         let len = to_usize(total);
@@ -336,7 +338,7 @@ impl Decoder {
     }
 
     #[inline]
-    const fn context(&self, sender: Sender) -> Context {
+    const fn context(&self, sender: Sender) -> Context<V> {
         Context {
             version: self.version,
             sender,
@@ -369,10 +371,10 @@ impl Decoder {
         let FixedHeader {
             packet_type, flags, ..
         } = header;
-        if let Some(rule) = broken_first_byte(packet_type, flags, sender, self.version) {
+        if let Some(rule) = broken_first_byte(packet_type, flags, sender, self.version.version()) {
             return Err(DecodeError { rule, at: 0 });
         }
-        match longest_body(packet_type, self.version) {
+        match longest_body(packet_type, self.version.version()) {
             Some(longest) if longest < header.remaining_length => Err(DecodeError {
                 rule: RuleId::TrailingBytes,
                 at: u32::from(header.header_len) + longest,

@@ -3,7 +3,7 @@
 use crate::sink::{Count, Sink, Writer};
 #[cfg(feature = "bytes")]
 use crate::sink::{Inspect, WriteTo};
-use crate::{EncodeError, Version, varint, wire};
+use crate::{AnyVersion, EncodeError, varint, wire};
 
 /// The bytes of a PINGREQ, the same in all versions.
 pub const PINGREQ: [u8; 2] = [0xc0, 0];
@@ -17,14 +17,14 @@ pub(crate) trait Layout {
     fn first_byte(&self) -> u8;
 
     /// Whether this version can carry the packet, apart from what a look at its fields finds.
-    fn check(&self, version: Version) -> Result<(), EncodeError>;
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError>;
 
     /// Everything behind the fixed header.
-    fn body<S: Sink>(&self, version: Version, sink: &mut S);
+    fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S);
 
     /// The whole packet where it is one of four bytes, as nearly all acknowledgements are.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
-    fn shortest(&self, _version: Version) -> Option<[u8; 4]> {
+    fn shortest<V: AnyVersion>(&self, _version: V) -> Option<[u8; 4]> {
         None
     }
 
@@ -37,7 +37,7 @@ pub(crate) trait Layout {
 
 /// Bytes behind the fixed header that `body` writes.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
-fn body_len(packet: &impl Layout, version: Version) -> usize {
+fn body_len(packet: &impl Layout, version: impl AnyVersion) -> usize {
     let mut count = Count::default();
     packet.body(version, &mut count);
     count.0
@@ -57,7 +57,7 @@ fn frame_len(remaining: u32, body: usize) -> usize {
 
 /// Bytes that `encode` writes.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
-pub(crate) fn encoded_len(packet: &impl Layout, version: Version) -> usize {
+pub(crate) fn encoded_len(packet: &impl Layout, version: impl AnyVersion) -> usize {
     match packet.shortest(version) {
         Some(bytes) => bytes.len(),
         None => fields_len(packet, version),
@@ -65,14 +65,14 @@ pub(crate) fn encoded_len(packet: &impl Layout, version: Version) -> usize {
 }
 
 #[cfg_attr(target_pointer_width = "64", inline(never))]
-fn fields_len(packet: &impl Layout, version: Version) -> usize {
+fn fields_len(packet: &impl Layout, version: impl AnyVersion) -> usize {
     let body = body_len(packet, version);
     frame_len(remaining_len(packet, body), body)
 }
 
 /// Checks the packet but for its fields, and gives its remaining length and the bytes to be written.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
-fn measure(packet: &impl Layout, version: Version) -> Result<(u32, usize), EncodeError> {
+fn measure(packet: &impl Layout, version: impl AnyVersion) -> Result<(u32, usize), EncodeError> {
     packet.check(version)?;
     let body = body_len(packet, version);
     let remaining = remaining_len(packet, body);
@@ -83,7 +83,7 @@ fn measure(packet: &impl Layout, version: Version) -> Result<(u32, usize), Encod
 }
 
 #[cfg_attr(target_pointer_width = "64", inline(always))]
-fn write<S: Sink>(packet: &impl Layout, version: Version, remaining: u32, sink: &mut S) {
+fn write<S: Sink>(packet: &impl Layout, version: impl AnyVersion, remaining: u32, sink: &mut S) {
     sink.u8(packet.first_byte());
     sink.varint(remaining);
     packet.body(version, sink);
@@ -93,7 +93,7 @@ fn write<S: Sink>(packet: &impl Layout, version: Version, remaining: u32, sink: 
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn encode(
     packet: &impl Layout,
-    version: Version,
+    version: impl AnyVersion,
     buffer: &mut [u8],
 ) -> Result<usize, EncodeError> {
     match packet.shortest(version) {
@@ -106,7 +106,7 @@ pub(crate) fn encode(
 #[cfg_attr(target_pointer_width = "64", inline(never))]
 fn encode_apart(
     packet: &impl Layout,
-    version: Version,
+    version: impl AnyVersion,
     buffer: &mut [u8],
 ) -> Result<usize, EncodeError> {
     encode_fields(packet, version, buffer)
@@ -125,7 +125,7 @@ fn encode_bytes(bytes: [u8; 4], buffer: &mut [u8]) -> Result<usize, EncodeError>
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 pub(crate) fn encode_fields(
     packet: &impl Layout,
-    version: Version,
+    version: impl AnyVersion,
     buffer: &mut [u8],
 ) -> Result<usize, EncodeError> {
     let (remaining, needed) = measure(packet, version)?;
@@ -158,7 +158,7 @@ impl<B: bytes::BufMut> Sink for Buffer<B> {
 #[cfg(feature = "bytes")]
 pub(crate) fn encode_to(
     packet: &impl Layout,
-    version: Version,
+    version: impl AnyVersion,
     buffer: &mut impl bytes::BufMut,
 ) -> Result<usize, EncodeError> {
     let (remaining, needed) = measure(packet, version)?;
@@ -182,7 +182,7 @@ macro_rules! impl_encode {
             impl $packet<'_> {
                 /// Bytes that [`encode`](Self::encode) writes, exactly, for a packet that can be written.
                 #[inline]
-                pub fn encoded_len(&self, version: $crate::Version) -> usize {
+                pub fn encoded_len(&self, version: impl $crate::AnyVersion) -> usize {
                     $crate::encode::encoded_len(self, version)
                 }
 
@@ -194,7 +194,7 @@ macro_rules! impl_encode {
                 #[inline]
                 pub fn encode(
                     &self,
-                    version: $crate::Version,
+                    version: impl $crate::AnyVersion,
                     buffer: &mut [u8],
                 ) -> Result<usize, $crate::EncodeError> {
                     $crate::encode::$encode(self, version, buffer)
@@ -207,7 +207,7 @@ macro_rules! impl_encode {
                 #[cfg(feature = "bytes")]
                 pub fn encode_to(
                     &self,
-                    version: $crate::Version,
+                    version: impl $crate::AnyVersion,
                     buffer: &mut impl bytes::BufMut,
                 ) -> Result<usize, $crate::EncodeError> {
                     $crate::encode::encode_to(self, version, buffer)

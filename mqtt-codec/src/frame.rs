@@ -6,20 +6,24 @@ use crate::packet::Publish;
 use crate::property::{Limits, Properties, Spot};
 use crate::varint::{self, VarInt};
 use crate::wire::{Broken, Reader, to_u32, to_usize};
-use crate::{DecodeError, Decoded, RuleId, Version};
+use crate::{AnyVersion, DecodeError, Decoded, RuleId, Version};
 
 /// What the packets need to know when they are read.
 #[derive(Clone, Copy, Debug)]
-pub(crate) struct Context {
-    pub(crate) version: Version,
+pub(crate) struct Context<V> {
+    pub(crate) version: V,
     pub(crate) sender: Sender,
     pub(crate) maximum_user_properties: u16,
 }
 
-impl Context {
+impl<V: AnyVersion> Context<V> {
     #[inline]
-    pub(crate) const fn with_version(self, version: Version) -> Self {
-        Self { version, ..self }
+    pub(crate) const fn with_version(self, version: Version) -> Context<Version> {
+        Context {
+            version,
+            sender: self.sender,
+            maximum_user_properties: self.maximum_user_properties,
+        }
     }
 
     #[inline]
@@ -46,16 +50,16 @@ impl Context {
 }
 
 /// A packet that is there in full and about to be taken apart.
-pub(crate) struct Frame<'a> {
+pub(crate) struct Frame<'a, V> {
     /// The first byte, which is admitted.
     pub(crate) first: u8,
     pub(crate) body: Reader<'a>,
     /// Bytes of the whole packet.
     pub(crate) len: usize,
-    pub(crate) cx: Context,
+    pub(crate) cx: Context<V>,
 }
 
-impl<'a> Frame<'a> {
+impl<'a, V: AnyVersion> Frame<'a, V> {
     /// `None` for a number that is never admitted.
     #[inline(always)]
     pub(crate) fn packet_type(&self) -> Option<PacketType> {
@@ -68,7 +72,7 @@ impl<'a> Frame<'a> {
     #[inline(always)]
     pub(crate) fn read<T, P>(
         self,
-        decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<P, Broken>,
+        decode: impl FnOnce(&mut Reader<'a>, Context<V>) -> Result<P, Broken>,
         wrap: impl FnOnce(P) -> T,
     ) -> Result<Decoded<T>, DecodeError> {
         let mut body = self.body;
@@ -86,7 +90,7 @@ impl<'a> Frame<'a> {
     #[cfg_attr(target_pointer_width = "64", inline(never))]
     pub(crate) fn read_apart<T, P>(
         self,
-        decode: impl FnOnce(&mut Reader<'a>, Context) -> Result<P, Broken>,
+        decode: impl FnOnce(&mut Reader<'a>, Context<V>) -> Result<P, Broken>,
         wrap: impl FnOnce(P) -> T,
     ) -> Result<Decoded<T>, DecodeError> {
         self.read(decode, wrap)
@@ -121,7 +125,7 @@ impl<'a> Frame<'a> {
 }
 
 /// Bytes up to the payload of a PUBLISH, or as many as are needed to say more.
-pub(crate) fn head_len(frame: &[u8], header: FixedHeader, version: Version) -> u32 {
+pub(crate) fn head_len(frame: &[u8], header: FixedHeader, version: impl AnyVersion) -> u32 {
     let behind = |len| frame.get(to_usize(len)..).unwrap_or_default();
     let mut len = u32::from(header.header_len);
     let topic = behind(len);

@@ -149,7 +149,7 @@ pub use qos::{Delivery, QoS};
 pub use reason::ReasonCode;
 pub use rule::RuleId;
 pub use value::{OutOfRange, PacketId, ReceiveMaximum, SubscriptionId, TopicAlias};
-pub use version::Version;
+pub use version::{AnyVersion, OnlyV5, OnlyV311, Version};
 
 /// The examples of the README are tested with those of the crate.
 #[cfg(doctest)]

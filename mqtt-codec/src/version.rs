@@ -49,6 +49,76 @@ impl Version {
     }
 }
 
+/// A version that is known when the program runs, [`Version`], or when it is compiled, [`OnlyV311`] and [`OnlyV5`].
+///
+/// Both are written and read by the same code. What the other versions need is left out of a program that is compiled for one.
+pub trait AnyVersion: Copy + fmt::Debug + Eq {
+    /// The one that is meant where none has been named.
+    const DEFAULT: Self;
+
+    /// The version.
+    fn version(self) -> Version;
+
+    /// This version, if it is one of them.
+    fn of(version: Version) -> Option<Self>;
+
+    /// Whether it is MQTT 5.0.
+    #[inline(always)]
+    fn is_v5(self) -> bool {
+        self.version().is_v5()
+    }
+}
+
+impl AnyVersion for Version {
+    const DEFAULT: Self = Self::V311;
+
+    #[inline(always)]
+    fn of(version: Version) -> Option<Self> {
+        Some(version)
+    }
+
+    #[inline(always)]
+    fn version(self) -> Version {
+        self
+    }
+}
+
+/// MQTT 3.1.1, known while compiling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnlyV311;
+
+impl AnyVersion for OnlyV311 {
+    const DEFAULT: Self = Self;
+
+    #[inline(always)]
+    fn of(version: Version) -> Option<Self> {
+        matches!(version, Version::V311).then_some(Self)
+    }
+
+    #[inline(always)]
+    fn version(self) -> Version {
+        Version::V311
+    }
+}
+
+/// MQTT 5.0, known while compiling.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct OnlyV5;
+
+impl AnyVersion for OnlyV5 {
+    const DEFAULT: Self = Self;
+
+    #[inline(always)]
+    fn of(version: Version) -> Option<Self> {
+        matches!(version, Version::V5).then_some(Self)
+    }
+
+    #[inline(always)]
+    fn version(self) -> Version {
+        Version::V5
+    }
+}
+
 impl fmt::Display for Version {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.pad(match self {

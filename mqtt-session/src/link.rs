@@ -2,7 +2,7 @@
 
 use core::fmt::Debug;
 
-use mqtt_codec::{ReasonCode, Version};
+use mqtt_codec::{AnyVersion, ReasonCode};
 
 use crate::alias::Aliases;
 use crate::owner::Gate;
@@ -166,7 +166,7 @@ pub(crate) struct Link<R: Role, P: Profile, S: Storage> {
     /// Aliases allowed to the peer, and to us.
     pub(crate) alias_maximum: u16,
     pub(crate) alias_send_maximum: u16,
-    pub(crate) version: Version,
+    pub(crate) version: P::Version,
     pub(crate) phase: Phase,
     /// PINGREQ or PINGRESP packets that are due.
     pub(crate) pings_due: u8,
@@ -194,7 +194,7 @@ impl<R: Role, P: Profile, S: Storage> Default for Link<R, P, S> {
             unacknowledged: 0,
             alias_maximum: 0,
             alias_send_maximum: 0,
-            version: Version::V311,
+            version: P::Version::DEFAULT,
             phase: Phase::Closed,
             pings_due: 0,
             paused: false,

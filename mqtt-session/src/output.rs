@@ -2,7 +2,7 @@
 
 use mqtt_codec::{
     Disconnect, PacketId, Properties, Property, PubAck, PubComp, PubRec, PubRel, QoS, ReasonCode,
-    ReasonCodes, SubAck, UnsubAck, Version,
+    ReasonCodes, SubAck, UnsubAck,
 };
 
 use crate::event::Output;
@@ -105,7 +105,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         &self,
         tx: &mut T,
         len: usize,
-        encode: impl FnOnce(Version, &mut [u8]) -> Result<usize, mqtt_codec::EncodeError>,
+        encode: impl FnOnce(P::Version, &mut [u8]) -> Result<usize, mqtt_codec::EncodeError>,
     ) -> Result<(), Misuse> {
         if !self.link.takes(len) {
             return Err(Misuse::TooLarge);

@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 use core::marker::PhantomData;
 
-use mqtt_codec::{QoS, Version};
+use mqtt_codec::{AnyVersion, OnlyV311, QoS, Version};
 
 use crate::owner::{Commit, Gate};
 
@@ -23,13 +23,15 @@ pub trait Profile: Debug {
     const AUTH: bool;
     /// Sentences for people in DISCONNECT and CONNACK (5.0).
     const REASON_STRINGS: bool;
+    /// The versions of its connections, one of which is known while compiling where there is no other.
+    type Version: AnyVersion;
     /// `()` for an owner without a disk.
     type Gate: Gate;
 
     /// Whether a session of this profile speaks `version`.
     #[must_use]
     fn speaks(version: Version) -> bool {
-        if version.is_v5() { Self::V5 } else { Self::V3 }
+        Self::Version::of(version).is_some()
     }
 }
 
@@ -47,6 +49,7 @@ impl<G: Gate> Profile for Full<G> {
     const ALIASES: bool = true;
     const AUTH: bool = true;
     const REASON_STRINGS: bool = true;
+    type Version = Version;
     type Gate = G;
 }
 
@@ -61,6 +64,7 @@ impl Profile for V3QoS1 {
     const ALIASES: bool = false;
     const AUTH: bool = false;
     const REASON_STRINGS: bool = false;
+    type Version = OnlyV311;
     type Gate = ();
 }
 
@@ -75,6 +79,7 @@ impl Profile for V3 {
     const ALIASES: bool = false;
     const AUTH: bool = false;
     const REASON_STRINGS: bool = false;
+    type Version = OnlyV311;
     type Gate = ();
 }
 
@@ -89,5 +94,6 @@ impl Profile for V3V5 {
     const ALIASES: bool = false;
     const AUTH: bool = false;
     const REASON_STRINGS: bool = false;
+    type Version = Version;
     type Gate = ();
 }

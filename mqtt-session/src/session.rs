@@ -3,7 +3,7 @@
 use core::fmt::Debug;
 
 use mqtt_codec::{
-    DecodeError, Decoder, EncodeError, PacketId, QoS, ReasonCode, TopicAlias, Version,
+    AnyVersion, DecodeError, Decoder, EncodeError, PacketId, QoS, ReasonCode, TopicAlias, Version,
 };
 
 use crate::event::{Closed, DeliveryId, Expires};
@@ -84,8 +84,8 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
 
     /// The version that the connection speaks; 3.1.1 before CONNECT.
     #[must_use]
-    pub const fn version(&self) -> Version {
-        self.link.version
+    pub fn version(&self) -> Version {
+        self.link.version.version()
     }
 
     /// Whether the handshake is over and the connection up.
@@ -137,7 +137,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
 
     /// The decoder for what comes in: this connection's version, our limits.
     #[must_use]
-    pub fn decoder(&self, limits: &Limits) -> Decoder {
+    pub fn decoder(&self, limits: &Limits) -> Decoder<P::Version> {
         let mut decoder = Decoder::new(self.link.version);
         decoder.maximum_packet_size = limits.maximum_packet_size;
         decoder

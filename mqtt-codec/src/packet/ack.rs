@@ -6,7 +6,7 @@ use crate::place;
 use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
-use crate::{EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version};
+use crate::{AnyVersion, EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId};
 
 macro_rules! acks {
     ($($(#[$doc:meta])* $name:ident flags $flags:literal place $place:ident rule $rule:ident;)*) => {
@@ -32,7 +32,7 @@ macro_rules! acks {
                 }
 
                 #[inline(always)]
-                pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
+                pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context<impl AnyVersion>) -> Result<Self, Broken> {
                     let packet_id = reader.packet_id()?;
                     if reader.is_empty() {
                         return Ok(Self::new(packet_id));
@@ -51,7 +51,7 @@ macro_rules! acks {
                 }
 
                 #[inline(always)]
-                fn shortest(&self, version: Version) -> Option<[u8; 4]> {
+                fn shortest<V: AnyVersion>(&self, version: V) -> Option<[u8; 4]> {
                     let says_nothing = if version.is_v5() {
                         self.reason == ReasonCode::SUCCESS && self.properties.is_empty()
                     } else {
@@ -61,7 +61,7 @@ macro_rules! acks {
                     says_nothing.then_some([self.first_byte(), 2, high, low])
                 }
 
-                fn check(&self, version: Version) -> Result<(), EncodeError> {
+                fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
                     if !version.is_v5() {
                         return if self.reason.is_error() { Err(EncodeError::NotInVersion) } else { Ok(()) };
                     }
@@ -69,7 +69,7 @@ macro_rules! acks {
                 }
 
                 #[inline(always)]
-                fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+                fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S) {
                     sink.u16(self.packet_id.get());
                     if version.is_v5() {
                         write_outcome(self.reason, &self.properties, sink);
@@ -98,7 +98,7 @@ acks! {
 #[cfg_attr(target_pointer_width = "64", inline(never))]
 pub(super) fn decode_outcome<'a>(
     reader: &mut Reader<'a>,
-    cx: Context,
+    cx: Context<impl AnyVersion>,
     spot: &'static Spot,
     rule: RuleId,
 ) -> Result<(ReasonCode, Properties<'a>), Broken> {

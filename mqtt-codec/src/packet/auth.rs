@@ -8,7 +8,7 @@ use crate::place;
 use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
-use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
+use crate::{AnyVersion, EncodeError, PacketType, Properties, ReasonCode, RuleId};
 
 /// AUTH: one step of enhanced authentication, MQTT 5.0 only.
 ///
@@ -24,7 +24,10 @@ pub struct Auth<'a> {
 
 impl<'a> Auth<'a> {
     #[inline(always)]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        cx: Context<impl AnyVersion>,
+    ) -> Result<Self, Broken> {
         let at = reader.at();
         let (reason, properties) = if reader.is_empty() {
             (ReasonCode::SUCCESS, Properties::EMPTY)
@@ -69,7 +72,7 @@ impl Layout for Auth<'_> {
         (PacketType::Auth as u8) << 4
     }
 
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if !version.is_v5() {
             return Err(EncodeError::NotInVersion);
         }
@@ -84,7 +87,7 @@ impl Layout for Auth<'_> {
     }
 
     #[inline(always)]
-    fn body<S: Sink>(&self, _: Version, sink: &mut S) {
+    fn body<S: Sink, V: AnyVersion>(&self, _: V, sink: &mut S) {
         write_outcome(self.reason, &self.properties, sink);
     }
 }

@@ -6,7 +6,7 @@ use crate::place;
 use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
-use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
+use crate::{AnyVersion, EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
 
 /// CONNACK: the server's answer to CONNECT.
 ///
@@ -24,16 +24,19 @@ pub struct ConnAck<'a> {
 
 impl<'a> ConnAck<'a> {
     #[inline(always)]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        cx: Context<impl AnyVersion>,
+    ) -> Result<Self, Broken> {
         let flags_at = reader.at();
         let flags = reader.u8()?;
         let at = reader.at();
         let code = reader.u8()?;
         // MQTT 3.1 does not use the first byte.
-        if flags > 1 && cx.version != Version::V31 {
+        if flags > 1 && cx.version.version() != Version::V31 {
             return Err(reader.broken(RuleId::ConnAckFlags, flags_at));
         }
-        let session_present = flags == 1 && cx.version != Version::V31;
+        let session_present = flags == 1 && cx.version.version() != Version::V31;
         let reason = if cx.version.is_v5() {
             Some(ReasonCode(code)).filter(|reason| reason.allowed_in(place::CONNACK))
         } else {
@@ -60,7 +63,7 @@ impl Layout for ConnAck<'_> {
         (PacketType::ConnAck as u8) << 4
     }
 
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if !version.is_v5() {
             return self
                 .reason
@@ -75,8 +78,10 @@ impl Layout for ConnAck<'_> {
     }
 
     #[inline(always)]
-    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
-        sink.u8(u8::from(self.session_present && version != Version::V31));
+    fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S) {
+        sink.u8(u8::from(
+            self.session_present && version.version() != Version::V31,
+        ));
         if version.is_v5() {
             sink.u8(self.reason.0);
             self.properties.write_with_len(sink);

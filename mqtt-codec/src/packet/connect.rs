@@ -9,7 +9,7 @@ use crate::place;
 use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
-use crate::{EncodeError, PacketType, Properties, QoS, RuleId, Version};
+use crate::{AnyVersion, EncodeError, PacketType, Properties, QoS, RuleId, Version};
 
 const CLEAN_START: u8 = 0x02;
 const WILL: u8 = 0x04;
@@ -73,6 +73,27 @@ impl<'a> Connect<'a> {
         encode::encode(self, self.version, buffer)
     }
 
+    /// Bytes that [`encode_only`](Self::encode_only) writes.
+    pub fn encoded_len_only(&self, version: impl AnyVersion) -> usize {
+        encode::encoded_len(self, version)
+    }
+
+    /// Writes the packet as [`encode`](Self::encode) does, in a program that is compiled for one version.
+    ///
+    /// # Errors
+    /// As there, and [`EncodeError::NotInVersion`] for a packet of another version.
+    pub fn encode_only(
+        &self,
+        version: impl AnyVersion,
+        buffer: &mut [u8],
+    ) -> Result<usize, EncodeError> {
+        if self.version == version.version() {
+            encode::encode(self, version, buffer)
+        } else {
+            Err(EncodeError::NotInVersion)
+        }
+    }
+
     /// Appends the packet to `buffer` and gives its length in bytes.
     ///
     /// # Errors
@@ -98,7 +119,7 @@ impl Layout for Connect<'_> {
         (PacketType::Connect as u8) << 4
     }
 
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if let Some(will) = &self.will {
             will.check(version)?;
         }
@@ -120,13 +141,13 @@ impl Layout for Connect<'_> {
     }
 
     #[inline(always)]
-    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+    fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S) {
         // The name of the protocol, its length in front.
-        match version {
+        match version.version() {
             Version::V31 => sink.bytes(b"\0\x06MQIsdp"),
             Version::V311 | Version::V5 => sink.bytes(b"\0\x04MQTT"),
         }
-        sink.u8(version.level() | if self.bridge { BRIDGE } else { 0 });
+        sink.u8(version.version().level() | if self.bridge { BRIDGE } else { 0 });
         sink.u8(self.flags());
         sink.u16(self.keep_alive);
         if version.is_v5() {
@@ -179,7 +200,10 @@ const _: () = assert!(size_of::<ConnectView<'_>>() <= 56);
 impl<'a> ConnectView<'a> {
     /// Reads what follows the fixed header; the version in the packet counts, not that of `cx`.
     #[inline(always)]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        cx: Context<impl AnyVersion>,
+    ) -> Result<Self, Broken> {
         let (version, bridge) = decode_protocol(reader)?;
         let cx = cx.with_version(version);
         let start = reader.rest();

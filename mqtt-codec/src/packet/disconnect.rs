@@ -7,7 +7,7 @@ use crate::place;
 use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
-use crate::{EncodeError, PacketType, Properties, ReasonCode, RuleId, Version};
+use crate::{AnyVersion, EncodeError, PacketType, Properties, ReasonCode, RuleId};
 
 /// DISCONNECT: the last packet of a connection; from the server in MQTT 5.0 only.
 ///
@@ -31,7 +31,10 @@ impl<'a> Disconnect<'a> {
     }
 
     #[inline(always)]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        cx: Context<impl AnyVersion>,
+    ) -> Result<Self, Broken> {
         if reader.is_empty() {
             return Ok(Self::new(ReasonCode::NORMAL_DISCONNECTION));
         }
@@ -46,7 +49,7 @@ impl Layout for Disconnect<'_> {
         (PacketType::Disconnect as u8) << 4
     }
 
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if version.is_v5() {
             check_outcome(
                 self.reason,
@@ -61,7 +64,7 @@ impl Layout for Disconnect<'_> {
     }
 
     #[inline(always)]
-    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+    fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S) {
         if version.is_v5() {
             write_outcome(self.reason, &self.properties, sink);
         }

@@ -27,7 +27,7 @@ pub use subscribe::{
 pub use unsubscribe::{Unsubscribe, UnsubscribeFilters, WireUnsubscribeFilters};
 pub use will::Will;
 
-use crate::{EncodeError, PINGREQ, PINGRESP, PacketType, Version};
+use crate::{AnyVersion, EncodeError, PINGREQ, PINGRESP, PacketType};
 
 macro_rules! packets {
     ($(#[$doc:meta])* $name:ident { $($variant:ident $(($content:ident))?,)* }) => {
@@ -108,7 +108,7 @@ packets! {
 
 impl Packet<'_> {
     /// Bytes that [`encode`](Self::encode) writes; a CONNECT has a version of its own.
-    pub fn encoded_len(&self, version: Version) -> usize {
+    pub fn encoded_len(&self, version: impl AnyVersion) -> usize {
         match self {
             Self::Connect(connect) => connect.to_connect().encoded_len(),
             Self::ConnAck(packet) => packet.encoded_len(version),
@@ -133,7 +133,11 @@ impl Packet<'_> {
     ///
     /// # Errors
     /// A buffer that is too small, and contents that this version cannot carry, see [`EncodeError`].
-    pub fn encode(&self, version: Version, buffer: &mut [u8]) -> Result<usize, EncodeError> {
+    pub fn encode(
+        &self,
+        version: impl AnyVersion,
+        buffer: &mut [u8],
+    ) -> Result<usize, EncodeError> {
         match self {
             Self::Connect(connect) => connect.to_connect().encode(buffer),
             Self::ConnAck(packet) => packet.encode(version, buffer),

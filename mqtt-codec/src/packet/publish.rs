@@ -8,7 +8,7 @@ use crate::property::Spot;
 use crate::quick::PublishFrame;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader, string};
-use crate::{Delivery, EncodeError, PacketId, PacketType, Properties, RuleId, Version};
+use crate::{AnyVersion, Delivery, EncodeError, PacketId, PacketType, Properties, RuleId};
 
 /// The DUP flag of the fixed header.
 pub(crate) const DUP: u8 = 0x08;
@@ -43,7 +43,7 @@ pub struct PartialPublish<'a> {
 impl<'a> Publish<'a> {
     /// The packet if it is as most are: nothing is wrong with it, and it has no properties.
     #[inline(always)]
-    pub(crate) fn ordinary(frame: PublishFrame<'a>, version: Version) -> Option<Self> {
+    pub(crate) fn ordinary(frame: PublishFrame<'a>, version: impl AnyVersion) -> Option<Self> {
         let PublishFrame { flags, body, .. } = frame;
         let (len, rest) = body.split_first_chunk()?;
         let (topic, mut payload) = rest.split_at_checked(u16::from_be_bytes(*len).into())?;
@@ -80,10 +80,10 @@ impl<'a> Publish<'a> {
 
     /// Reads what follows the fixed header. `flags` have been checked. `cx` is asked for late, so that nothing of it is held meanwhile.
     #[inline(always)]
-    pub(crate) fn decode(
+    pub(crate) fn decode<V: AnyVersion>(
         reader: &mut Reader<'a>,
         flags: u8,
-        cx: impl FnOnce() -> Context,
+        cx: impl FnOnce() -> Context<V>,
     ) -> Result<Self, Broken> {
         let start = reader.rest();
         let topic = reader.string()?;
@@ -127,7 +127,7 @@ impl Layout for Publish<'_> {
     }
 
     #[inline]
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if self.dup && self.delivery == Delivery::AtMostOnce {
             return Err(EncodeError::DupAtMostOnce);
         }
@@ -142,7 +142,7 @@ impl Layout for Publish<'_> {
     }
 
     #[inline(always)]
-    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+    fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S) {
         sink.string(self.topic);
         if let Some(id) = self.delivery.packet_id() {
             sink.u16(id.get());

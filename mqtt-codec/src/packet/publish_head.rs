@@ -6,7 +6,7 @@ use crate::place;
 use crate::property::Spot;
 use crate::sink::{Sink, WriteTo};
 use crate::wire::to_usize;
-use crate::{Delivery, EncodeError, Properties, Property, SubscriptionId, TopicAlias, Version};
+use crate::{AnyVersion, Delivery, EncodeError, Properties, Property, SubscriptionId, TopicAlias};
 
 /// Everything of a PUBLISH but its payload, for a sender that writes the payload elsewhere: by a
 /// vectored write, or out of a ring.
@@ -38,7 +38,7 @@ pub struct PublishHead<'a> {
 
 impl PublishHead<'_> {
     /// Bytes of the whole packet, the payload included.
-    pub fn frame_len(&self, version: Version) -> usize {
+    pub fn frame_len(&self, version: impl AnyVersion) -> usize {
         encode::encoded_len(self, version).saturating_add(to_usize(self.payload_len))
     }
 
@@ -89,7 +89,7 @@ impl Layout for PublishHead<'_> {
     }
 
     #[inline]
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if self.dup && self.delivery == Delivery::AtMostOnce {
             return Err(EncodeError::DupAtMostOnce);
         }
@@ -106,7 +106,7 @@ impl Layout for PublishHead<'_> {
     }
 
     #[inline(always)]
-    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+    fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S) {
         sink.string(self.topic);
         if let Some(id) = self.delivery.packet_id() {
             sink.u16(id.get());

@@ -6,7 +6,7 @@ use crate::place::{self, Places};
 use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader, to_u32};
-use crate::{EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId, Version};
+use crate::{AnyVersion, EncodeError, PacketId, PacketType, Properties, ReasonCode, RuleId};
 
 /// Reason codes in the order of the filters they answer, a byte each.
 #[derive(Clone, Copy, PartialEq, Eq, Default)]
@@ -104,7 +104,10 @@ fn decode_codes<'a>(
 
 impl<'a> SubAck<'a> {
     #[inline(always)]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        cx: Context<impl AnyVersion>,
+    ) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, &const { Spot::new(place::SUBACK) })?;
         // MQTT 3.1 has no failure code, but servers of today send 0x80 to its clients as well.
@@ -128,7 +131,7 @@ impl Layout for SubAck<'_> {
         (PacketType::SubAck as u8) << 4
     }
 
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if self.codes.is_empty() {
             return Err(EncodeError::Empty);
         }
@@ -143,7 +146,7 @@ impl Layout for SubAck<'_> {
     }
 
     #[inline(always)]
-    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+    fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S) {
         sink.u16(self.packet_id.get());
         if version.is_v5() {
             self.properties.write_with_len(sink);
@@ -156,7 +159,10 @@ impl Layout for SubAck<'_> {
 
 impl<'a> UnsubAck<'a> {
     #[inline(always)]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        cx: Context<impl AnyVersion>,
+    ) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, &const { Spot::new(place::UNSUBACK) })?;
         let mut codes = ReasonCodes::default();
@@ -181,7 +187,7 @@ impl Layout for UnsubAck<'_> {
         (PacketType::UnsubAck as u8) << 4
     }
 
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if !version.is_v5() {
             return Ok(());
         }
@@ -195,7 +201,7 @@ impl Layout for UnsubAck<'_> {
     }
 
     #[inline(always)]
-    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+    fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S) {
         sink.u16(self.packet_id.get());
         if version.is_v5() {
             self.properties.write_with_len(sink);

@@ -8,7 +8,7 @@ use crate::place;
 use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
-use crate::{EncodeError, PacketId, PacketType, Properties, QoS, RuleId, Version};
+use crate::{AnyVersion, EncodeError, PacketId, PacketType, Properties, QoS, RuleId};
 
 /// When retained messages are sent for a subscription, MQTT 5.0.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, Default)]
@@ -81,7 +81,7 @@ impl SubscriptionOptions {
     }
 
     #[inline(always)]
-    fn decode(reader: &mut Reader<'_>, version: Version) -> Result<Self, Broken> {
+    fn decode(reader: &mut Reader<'_>, version: impl AnyVersion) -> Result<Self, Broken> {
         let start = reader.rest();
         let byte = reader.u8()?;
         let reserved = if version.is_v5() { 0xc0 } else { 0xfc };
@@ -129,7 +129,7 @@ pub struct WireFilters<'a> {
 
 impl<'a> WireFilters<'a> {
     #[inline(always)]
-    fn decode(reader: &mut Reader<'a>, version: Version) -> Result<Self, Broken> {
+    fn decode(reader: &mut Reader<'a>, version: impl AnyVersion) -> Result<Self, Broken> {
         if reader.is_empty() {
             return Err(reader.broken_here(RuleId::SubscribeEmpty));
         }
@@ -216,7 +216,10 @@ pub struct Subscribe<'a> {
 
 impl<'a> Subscribe<'a> {
     #[inline(always)]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        cx: Context<impl AnyVersion>,
+    ) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, &const { Spot::new(place::SUBSCRIBE) })?;
         let filters = Filters::Wire(WireFilters::decode(reader, cx.version)?);
@@ -233,7 +236,7 @@ impl Layout for Subscribe<'_> {
         (PacketType::Subscribe as u8) << 4 | 2
     }
 
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if self.filters.is_empty() {
             return Err(EncodeError::Empty);
         }
@@ -253,7 +256,7 @@ impl Layout for Subscribe<'_> {
     }
 
     #[inline(always)]
-    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+    fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S) {
         sink.u16(self.packet_id.get());
         if version.is_v5() {
             self.properties.write_with_len(sink);

@@ -8,7 +8,7 @@ use crate::place;
 use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
-use crate::{EncodeError, PacketId, PacketType, Properties, RuleId, Version};
+use crate::{AnyVersion, EncodeError, PacketId, PacketType, Properties, RuleId};
 
 /// The filters of an UNSUBSCRIBE. Both forms compare equal when they hold the same filters.
 #[derive(Clone, Copy)]
@@ -106,7 +106,10 @@ pub struct Unsubscribe<'a> {
 
 impl<'a> Unsubscribe<'a> {
     #[inline(always)]
-    pub(crate) fn decode(reader: &mut Reader<'a>, cx: Context) -> Result<Self, Broken> {
+    pub(crate) fn decode(
+        reader: &mut Reader<'a>,
+        cx: Context<impl AnyVersion>,
+    ) -> Result<Self, Broken> {
         let packet_id = reader.packet_id()?;
         let properties = cx.properties(reader, &const { Spot::new(place::UNSUBSCRIBE) })?;
         let filters = UnsubscribeFilters::Wire(WireUnsubscribeFilters::decode(reader)?);
@@ -123,7 +126,7 @@ impl Layout for Unsubscribe<'_> {
         (PacketType::Unsubscribe as u8) << 4 | 2
     }
 
-    fn check(&self, version: Version) -> Result<(), EncodeError> {
+    fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if self.filters.is_empty() {
             return Err(EncodeError::Empty);
         }
@@ -136,7 +139,7 @@ impl Layout for Unsubscribe<'_> {
     }
 
     #[inline(always)]
-    fn body<S: Sink>(&self, version: Version, sink: &mut S) {
+    fn body<S: Sink, V: AnyVersion>(&self, version: V, sink: &mut S) {
         sink.u16(self.packet_id.get());
         if version.is_v5() {
             self.properties.write_with_len(sink);

@@ -3,7 +3,7 @@
 use crate::place;
 use crate::property::Spot;
 use crate::sink::Sink;
-use crate::{EncodeError, Properties, QoS, Version};
+use crate::{AnyVersion, EncodeError, Properties, QoS};
 
 /// A message the server publishes when its client is gone without a normal DISCONNECT.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,7 +21,7 @@ pub struct Will<'a> {
 }
 
 impl Will<'_> {
-    pub(super) fn check(&self, version: Version) -> Result<(), EncodeError> {
+    pub(super) fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if version.is_v5() {
             self.properties.check(&const { Spot::new(place::WILL) })
         } else {
@@ -30,7 +30,7 @@ impl Will<'_> {
     }
 
     #[inline(always)]
-    pub(super) fn write<S: Sink>(&self, version: Version, sink: &mut S) {
+    pub(super) fn write<S: Sink>(&self, version: impl AnyVersion, sink: &mut S) {
         if version.is_v5() {
             self.properties.write_with_len(sink);
         }

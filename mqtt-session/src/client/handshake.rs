@@ -1,6 +1,8 @@
 //! CONNECT, CONNACK, AUTH and DISCONNECT at the client.
 
-use mqtt_codec::{Auth, ConnAck, Connect, Disconnect, Properties, QoS, ReasonCode, Version};
+use mqtt_codec::{
+    AnyVersion, Auth, ConnAck, Connect, Disconnect, Properties, QoS, ReasonCode, Version,
+};
 use mqtt_topic::TopicName;
 
 use crate::event::ClientEvent;
@@ -39,9 +41,9 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         if self.link.phase != Phase::Closed {
             return Err(Misuse::NotNow);
         }
-        if !P::speaks(connect.version) {
+        let Some(version) = P::Version::of(connect.version) else {
             return Err(Misuse::NotSupported);
-        }
+        };
         if connect
             .will
             .as_ref()
@@ -51,14 +53,14 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         }
         // An id of no characters is the server's to replace; it cannot name a session that was kept [3.1.1:MQTT-3.1.3-7].
         if connect.client_id.is_empty()
-            && (connect.version == Version::V31
-                || (connect.version == Version::V311 && !connect.clean_start))
+            && (version.version() == Version::V31
+                || (version.version() == Version::V311 && !connect.clean_start))
         {
             return Err(Misuse::NotSupported);
         }
         let capacity = <S::Inbound<()> as Deque<()>>::CAPACITY;
         let limits = owner.limits();
-        let v5 = connect.version.is_v5();
+        let v5 = version.is_v5();
         let receive_maximum = if v5 {
             connect
                 .properties
@@ -89,9 +91,11 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             limits.topic_alias_send_maximum,
             limits.connect_timeout_ms,
         );
-        put(tx, connect.encoded_len(), |room| connect.encode(room))?;
+        put(tx, connect.encoded_len_only(version), |room| {
+            connect.encode_only(version, room)
+        })?;
         self.forget_connection();
-        self.link.version = connect.version;
+        self.link.version = version;
         self.link.clean_start = connect.clean_start;
         self.link.keep_alive = connect.keep_alive;
         self.link.receive_maximum = receive_maximum;
@@ -104,7 +108,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         self.link.clock = now.plus_millis(u64::from(timeout));
         self.link.role.sent = now;
         // A 3.1 server does not tell that a session has ended with its connection.
-        let ended = connect.version == Version::V31 && self.state.session_expiry == 0;
+        let ended = version.version() == Version::V31 && self.state.session_expiry == 0;
         self.state.session_expiry = match (v5, connect.clean_start) {
             (true, _) => connect.properties.session_expiry_interval().unwrap_or(0),
             (false, true) => 0,
@@ -126,7 +130,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             self.link.phase = Phase::Closing;
             return Ok(ClientEvent::Refused(packet));
         }
-        let session_present = packet.session_present && self.link.version != Version::V31;
+        let session_present = packet.session_present && self.link.version.version() != Version::V31;
         if session_present && self.link.clean_start {
             return Err(Rule::UnexpectedSession);
         }
@@ -159,7 +163,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
                 .unwrap_or(true);
             role.shared_available = properties.shared_subscription_available().unwrap_or(true);
         }
-        if !session_present && self.link.version != Version::V31 {
+        if !session_present && self.link.version.version() != Version::V31 {
             // [MQTT-3.2.2-5]
             self.state.forget_peer(owner);
         }

@@ -1,6 +1,8 @@
 //! CONNECT, AUTH and CONNACK at the server.
 
-use mqtt_codec::{Auth, ConnAck, ConnectView, Properties, Property, QoS, ReasonCode, Version};
+use mqtt_codec::{
+    AnyVersion, Auth, ConnAck, ConnectView, Properties, Property, QoS, ReasonCode, Version,
+};
 use mqtt_topic::TopicName;
 
 use crate::event::{Accept, ServerEvent};
@@ -23,10 +25,10 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         limits: &Limits,
     ) -> Result<ServerEvent<'p>, Rule> {
         let version = connect.version();
-        self.link.version = version;
-        if !P::speaks(version) {
+        let Some(spoken) = P::Version::of(version) else {
             return Err(Rule::VersionNotSpoken);
-        }
+        };
+        self.link.version = spoken;
         let clean_start = connect.clean_start();
         let properties = connect.properties();
         // From here on a refusal is told in CONNACK, as far as the version can.
@@ -258,7 +260,7 @@ impl<P: Profile, S: Storage> ServerSession<P, S> {
         };
         // [MQTT-3.2.2-6]: an error has no session. The byte is reserved in 3.1.
         let session_present =
-            accepted && self.link.session_present && self.link.version != Version::V31;
+            accepted && self.link.session_present && self.link.version.version() != Version::V31;
         let mut list = List::new();
         let text = owner.handshake_text();
         if self.link.v5() {

@@ -3,21 +3,21 @@
 use core::hint::black_box;
 
 use mqtt_codec::{
-    Connect, Decoded, Decoder, Delivery, EncodeError, Filters, FromServer, PacketId, Properties,
-    Publish, QoS, Subscribe, SubscribeFilter, SubscriptionOptions, Version,
+    AnyVersion, Connect, Decoded, Decoder, Delivery, EncodeError, Filters, FromServer, PacketId, Properties,
+    Publish, QoS, Subscribe, SubscribeFilter, SubscriptionOptions,
 };
 
 use crate::wire;
 
 /// Writes the three packets, then reads for ever and gives payloads and packet ids back to the wire.
 #[inline(always)]
-pub fn run(version: Version) -> ! {
+pub fn run(version: impl AnyVersion) -> ! {
     let mut buffer = [0; 256];
     let Some(packet_id) = PacketId::new(1) else {
         crate::stop()
     };
     let connect = Connect {
-        version,
+        version: version.version(),
         clean_start: true,
         keep_alive: 60,
         client_id: "sensor",
@@ -27,7 +27,7 @@ pub fn run(version: Version) -> ! {
         properties: Properties::EMPTY,
         bridge: false,
     };
-    send(&mut buffer, |buffer| connect.encode(buffer));
+    send(&mut buffer, |buffer| connect.encode_only(version, buffer));
     let filters = [SubscribeFilter {
         filter: "set",
         options: SubscriptionOptions::new(QoS::AtLeastOnce),

@@ -2,10 +2,10 @@
 #![no_std]
 #![no_main]
 
-use mqtt_codec::Version;
+use mqtt_codec::OnlyV311;
 
 mqtt_size::start!(main);
 
 fn main() -> ! {
-    mqtt_size::codec::run(Version::V311)
+    mqtt_size::codec::run(OnlyV311)
 }

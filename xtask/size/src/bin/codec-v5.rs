@@ -2,10 +2,10 @@
 #![no_std]
 #![no_main]
 
-use mqtt_codec::Version;
+use mqtt_codec::OnlyV5;
 
 mqtt_size::start!(main);
 
 fn main() -> ! {
-    mqtt_size::codec::run(Version::V5)
+    mqtt_size::codec::run(OnlyV5)
 }

@@ -1,8 +1,8 @@
 //! The client's end: CONNECT, SUBSCRIBE, UNSUBSCRIBE, AUTH and PINGREQ.
 
 use mqtt_codec::{
-    Connect, DecodeError, Decoded, Decoder, Disconnect, Packet, Properties, Property, QoS,
-    ReasonCode, ReceiveMaximum, Version, Will,
+    AnyVersion, Connect, DecodeError, Decoded, Decoder, Disconnect, Packet, Properties, Property,
+    QoS, ReasonCode, ReceiveMaximum, Version, Will,
 };
 use mqtt_session::{Client, ClientEvent, Misuse, Violation};
 
@@ -57,12 +57,15 @@ impl Side for Client {
         assert_eq!(again, Err(Misuse::NotNow));
     }
 
-    fn decode<'a>(decoder: &Decoder, bytes: &'a [u8]) -> Result<Decoded<Packet<'a>>, DecodeError> {
+    fn decode<'a>(
+        decoder: &Decoder<impl AnyVersion>,
+        bytes: &'a [u8],
+    ) -> Result<Decoded<Packet<'a>>, DecodeError> {
         Ok(decoder.from_server(bytes)?.map(Packet::from))
     }
 
     fn decode_own<'a>(
-        decoder: &Decoder,
+        decoder: &Decoder<impl AnyVersion>,
         bytes: &'a [u8],
     ) -> Result<Decoded<Packet<'a>>, DecodeError> {
         Ok(decoder.from_client(bytes)?.map(Packet::from))

@@ -3,7 +3,8 @@
 use core::fmt::Debug;
 
 use mqtt_codec::{
-    DecodeError, Decoded, Decoder, Packet, PacketId, PacketType, QoS, ReasonCode, Version,
+    AnyVersion, DecodeError, Decoded, Decoder, Packet, PacketId, PacketType, QoS, ReasonCode,
+    Version,
 };
 use mqtt_session::{
     Change, DeliveryId, Expires, Instant, Outbox, Output, Profile, Publication, Role, Seq, Session,
@@ -84,10 +85,13 @@ pub(super) trait Side: Role + Debug + Sized {
     /// Begins a connection.
     fn open<K: Kind>(drive: &mut Drive<Self, K>, input: &mut Input<'_>);
     /// Reads a packet of the peer's.
-    fn decode<'a>(decoder: &Decoder, bytes: &'a [u8]) -> Result<Decoded<Packet<'a>>, DecodeError>;
+    fn decode<'a>(
+        decoder: &Decoder<impl AnyVersion>,
+        bytes: &'a [u8],
+    ) -> Result<Decoded<Packet<'a>>, DecodeError>;
     /// Reads a packet of its own.
     fn decode_own<'a>(
-        decoder: &Decoder,
+        decoder: &Decoder<impl AnyVersion>,
         bytes: &'a [u8],
     ) -> Result<Decoded<Packet<'a>>, DecodeError>;
     /// Takes the packet at the front, with `part` only the beginning of its payload.

@@ -1,6 +1,6 @@
 //! The server's end: questions and their answers, take-over.
 
-use mqtt_codec::{DecodeError, Decoded, Decoder, Packet, ReasonCode};
+use mqtt_codec::{AnyVersion, DecodeError, Decoded, Decoder, Packet, ReasonCode};
 use mqtt_session::{Accept, HandshakeText, Misuse, Server, ServerEvent, Session, Violation};
 
 use super::drive::{Drive, Happened, Question, Side};
@@ -25,12 +25,15 @@ impl Side for Server {
         drive.session.open(drive.now, &limits);
     }
 
-    fn decode<'a>(decoder: &Decoder, bytes: &'a [u8]) -> Result<Decoded<Packet<'a>>, DecodeError> {
+    fn decode<'a>(
+        decoder: &Decoder<impl AnyVersion>,
+        bytes: &'a [u8],
+    ) -> Result<Decoded<Packet<'a>>, DecodeError> {
         Ok(decoder.from_client(bytes)?.map(Packet::from))
     }
 
     fn decode_own<'a>(
-        decoder: &Decoder,
+        decoder: &Decoder<impl AnyVersion>,
         bytes: &'a [u8],
     ) -> Result<Decoded<Packet<'a>>, DecodeError> {
         Ok(decoder.from_server(bytes)?.map(Packet::from))
