@@ -3,7 +3,8 @@
 //! What is here so far is the part that a battery-powered device cannot do without: [`Ring`], a queue of messages in a piece of RAM
 //! that is the offline queue and the resend buffer in one. It plugs into the protocol's state machine, [`mqtt_session`], as its
 //! `Outbox`; what a device has to send waits in it while the network is away, and what was sent stays in it
-//! until the broker has acknowledged it. Transports and a client that drives them are not here yet.
+//! until the broker has acknowledged it. And [`modem`], which makes a TCP connection out of a UART with a
+//! SIM800 or an ESP32 behind it. A client that drives them is not here yet.
 //!
 //! ```text
 //!  mqtt-broker        mqtt-client       ▶ mqtt-device
@@ -31,6 +32,7 @@
 //! ```
 #![no_std]
 
+pub mod modem;
 mod ring;
 
 pub use ring::{Ring, RingFull};

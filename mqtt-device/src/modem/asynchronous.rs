@@ -1,0 +1,169 @@
+//! The async transport: a TCP stream over a UART with `embedded-io-async`.
+
+use core::future::{Future, pending, poll_fn};
+use core::pin::pin;
+use core::task::Poll;
+
+use embedded_io::{Error as _, ErrorType};
+use embedded_io_async::{Read, Write};
+use mqtt_session::Instant;
+
+use super::{Engine, ModemError, Signal, Task};
+
+/// A clock that can be waited for.
+pub trait Timer {
+    /// The time.
+    fn now(&mut self) -> Instant;
+
+    /// Waits until then; at once if that is past.
+    fn until(&mut self, deadline: Instant) -> impl Future<Output = ()>;
+}
+
+/// A TCP connection through a modem on an async UART.
+///
+/// Every future may be dropped and the call repeated, provided that those of the UART's `read` and `write` may, as embassy's buffered
+/// UARTs promise: what has arrived stays here. A write that was dropped has to be repeated with the same bytes before the next dial, for
+/// the modem may be waiting for them; it ends by itself, in success or in an error, within the time-outs of its commands.
+#[derive(Debug)]
+pub struct AsyncModem<'m, U, T> {
+    uart: U,
+    timer: T,
+    engine: Engine<'m>,
+}
+
+impl<'m, U: Read + Write, T: Timer> AsyncModem<'m, U, T> {
+    /// A modem on this UART.
+    pub const fn new(uart: U, timer: T, engine: Engine<'m>) -> Self {
+        Self {
+            uart,
+            timer,
+            engine,
+        }
+    }
+
+    /// The engine, for its settings and after a reset by hand.
+    pub const fn engine(&mut self) -> &mut Engine<'m> {
+        &mut self.engine
+    }
+
+    /// Opens the connection, from whatever state.
+    pub async fn dial(&mut self) -> Result<(), ModemError> {
+        self.run(Task::Dial).await
+    }
+
+    /// Closes the connection.
+    pub async fn close(&mut self) -> Result<(), ModemError> {
+        self.run(Task::Close).await
+    }
+
+    /// Strength of the signal; `None` if the modem does not know.
+    pub async fn signal(&mut self) -> Result<Option<Signal>, ModemError> {
+        self.run(Task::Signal).await?;
+        Ok(self.engine.signal())
+    }
+
+    /// Has the modem save power until [`AsyncModem::wake`]; `ms` is for modems that wake up by themselves.
+    pub async fn sleep(&mut self, ms: u32) -> Result<(), ModemError> {
+        self.run(Task::Sleep(ms)).await
+    }
+
+    /// Ends [`AsyncModem::sleep`]. A dial does that too.
+    pub async fn wake(&mut self) -> Result<(), ModemError> {
+        self.run(Task::Wake).await
+    }
+
+    async fn run(&mut self, task: Task) -> Result<(), ModemError> {
+        loop {
+            let now = self.timer.now();
+            if let Some(result) = self.engine.run(task, now) {
+                return result;
+            }
+            self.turn(&[]).await?;
+        }
+    }
+
+    /// Moves some bytes, or waits until there are some or something is due.
+    async fn turn(&mut self, payload: &[u8]) -> Result<(), ModemError> {
+        let output = self.engine.output(payload);
+        if !output.is_empty() {
+            match self.uart.write(output).await {
+                Ok(count) => self.engine.sent(count, self.timer.now()),
+                Err(error) => return Err(self.engine.write_failed(error.kind())),
+            }
+            if self.engine.output(payload).is_empty()
+                && let Err(error) = self.uart.flush().await
+            {
+                return Err(self.engine.write_failed(error.kind()));
+            }
+            return Ok(());
+        }
+        let deadline = self.engine.deadline();
+        let timer = &mut self.timer;
+        let due = async {
+            match deadline {
+                Some(deadline) => timer.until(deadline).await,
+                None => pending().await,
+            }
+        };
+        let read = first(self.uart.read(self.engine.input()), due).await;
+        let now = self.timer.now();
+        match read {
+            Some(Ok(0)) => {
+                return Err(self.engine.write_failed(embedded_io::ErrorKind::BrokenPipe));
+            }
+            Some(Ok(count)) => self.engine.filled(count, now),
+            Some(Err(error)) => {
+                if let Some(error) = self.engine.read_failed(error.kind()) {
+                    return Err(error);
+                }
+            }
+            None => {}
+        }
+        self.engine.timeout(now);
+        Ok(())
+    }
+}
+
+/// The output of `a`, or `None` if `b` is ready first.
+async fn first<O>(a: impl Future<Output = O>, b: impl Future<Output = ()>) -> Option<O> {
+    let mut a = pin!(a);
+    let mut b = pin!(b);
+    poll_fn(|cx| match a.as_mut().poll(cx) {
+        Poll::Ready(output) => Poll::Ready(Some(output)),
+        Poll::Pending => b.as_mut().poll(cx).map(|()| None),
+    })
+    .await
+}
+
+impl<U, T> ErrorType for AsyncModem<'_, U, T> {
+    type Error = ModemError;
+}
+
+impl<U: Read + Write, T: Timer> Read for AsyncModem<'_, U, T> {
+    async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ModemError> {
+        loop {
+            let now = self.timer.now();
+            if let Some(result) = self.engine.read(buffer, now) {
+                return result;
+            }
+            self.turn(&[]).await?;
+        }
+    }
+}
+
+impl<U: Read + Write, T: Timer> Write for AsyncModem<'_, U, T> {
+    async fn write(&mut self, payload: &[u8]) -> Result<usize, ModemError> {
+        loop {
+            let now = self.timer.now();
+            if let Some(result) = self.engine.write(payload, now) {
+                return result;
+            }
+            self.turn(payload).await?;
+        }
+    }
+
+    /// Nothing waits: a write is done when the modem has the bytes.
+    async fn flush(&mut self) -> Result<(), ModemError> {
+        Ok(())
+    }
+}

@@ -1,0 +1,156 @@
+//! The blocking transport: a TCP stream over a UART with `embedded-io`.
+
+use embedded_io::{Error as _, ErrorKind, ErrorType, Read, ReadReady, Write};
+use mqtt_session::Instant;
+
+use super::{Engine, ModemError, Signal, Task};
+
+/// A TCP connection through a modem on a blocking UART.
+///
+/// `clock` tells the time; it is asked once in every turn of a loop that waits, so a clock that waits for the next interrupt first makes
+/// waiting cheap. No call lasts longer than the time-outs of its commands, but a read of a connection on which nothing comes: ask
+/// [`ReadReady::read_ready`] before, it never waits.
+#[derive(Debug)]
+pub struct Modem<'m, U, C> {
+    uart: U,
+    clock: C,
+    engine: Engine<'m>,
+}
+
+impl<'m, U: Read + Write + ReadReady, C: FnMut() -> Instant> Modem<'m, U, C> {
+    /// A modem on this UART.
+    pub const fn new(uart: U, clock: C, engine: Engine<'m>) -> Self {
+        Self {
+            uart,
+            clock,
+            engine,
+        }
+    }
+
+    /// The engine, for its settings and after a reset by hand.
+    pub const fn engine(&mut self) -> &mut Engine<'m> {
+        &mut self.engine
+    }
+
+    /// Opens the connection, from whatever state.
+    pub fn dial(&mut self) -> Result<(), ModemError> {
+        self.run(Task::Dial)
+    }
+
+    /// Closes the connection.
+    pub fn close(&mut self) -> Result<(), ModemError> {
+        self.run(Task::Close)
+    }
+
+    /// Strength of the signal; `None` if the modem does not know.
+    pub fn signal(&mut self) -> Result<Option<Signal>, ModemError> {
+        self.run(Task::Signal)?;
+        Ok(self.engine.signal())
+    }
+
+    /// Has the modem save power until [`Modem::wake`]; `ms` is for modems that wake up by themselves.
+    pub fn sleep(&mut self, ms: u32) -> Result<(), ModemError> {
+        self.run(Task::Sleep(ms))
+    }
+
+    /// Ends [`Modem::sleep`]. A dial does that too.
+    pub fn wake(&mut self) -> Result<(), ModemError> {
+        self.run(Task::Wake)
+    }
+
+    fn run(&mut self, task: Task) -> Result<(), ModemError> {
+        loop {
+            let now = (self.clock)();
+            if let Some(result) = self.engine.run(task, now) {
+                return result;
+            }
+            self.turn(&[], now)?;
+        }
+    }
+
+    /// Moves the bytes that can be moved without waiting; says whether there were any.
+    fn turn(&mut self, payload: &[u8], now: Instant) -> Result<bool, ModemError> {
+        let mut moved = false;
+        let output = self.engine.output(payload);
+        if !output.is_empty() {
+            moved = true;
+            match self.uart.write(output) {
+                Ok(count) => self.engine.sent(count, now),
+                Err(error) => return Err(self.engine.write_failed(error.kind())),
+            }
+            if self.engine.output(payload).is_empty()
+                && let Err(error) = self.uart.flush()
+            {
+                return Err(self.engine.write_failed(error.kind()));
+            }
+        }
+        let read = match self.uart.read_ready() {
+            Ok(true) => self.uart.read(self.engine.input()).map(Some),
+            Ok(false) => Ok(None),
+            Err(error) => Err(error),
+        };
+        let lost = match read {
+            Ok(None) => None,
+            Ok(Some(0)) => self.engine.read_failed(ErrorKind::BrokenPipe),
+            Ok(Some(count)) => {
+                moved = true;
+                self.engine.filled(count, now);
+                None
+            }
+            Err(error) => self.engine.read_failed(error.kind()),
+        };
+        if let Some(error) = lost {
+            return Err(error);
+        }
+        self.engine.timeout(now);
+        Ok(moved)
+    }
+}
+
+impl<U, C> ErrorType for Modem<'_, U, C> {
+    type Error = ModemError;
+}
+
+impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> Read for Modem<'_, U, C> {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ModemError> {
+        loop {
+            let now = (self.clock)();
+            if let Some(result) = self.engine.read(buffer, now) {
+                return result;
+            }
+            self.turn(&[], now)?;
+        }
+    }
+}
+
+impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> ReadReady for Modem<'_, U, C> {
+    /// Whether a read has an answer; moves what can be moved without waiting. A failed connection is ready to say so.
+    fn read_ready(&mut self) -> Result<bool, ModemError> {
+        loop {
+            let now = (self.clock)();
+            if self.engine.is_readable(now) {
+                return Ok(true);
+            }
+            if !self.turn(&[], now)? {
+                return Ok(self.engine.is_readable(now));
+            }
+        }
+    }
+}
+
+impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> Write for Modem<'_, U, C> {
+    fn write(&mut self, payload: &[u8]) -> Result<usize, ModemError> {
+        loop {
+            let now = (self.clock)();
+            if let Some(result) = self.engine.write(payload, now) {
+                return result;
+            }
+            self.turn(payload, now)?;
+        }
+    }
+
+    /// Nothing waits: a write is done when the modem has the bytes.
+    fn flush(&mut self) -> Result<(), ModemError> {
+        Ok(())
+    }
+}

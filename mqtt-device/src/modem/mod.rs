@@ -1,0 +1,75 @@
+//! AT-command modems: a serial line in, a TCP connection out.
+//!
+//! ```text
+//!   client ──read, write──▶ Modem / AsyncModem ──bytes──▶ UART ──▶ SIM800, ESP32, … ──▶ broker
+//!                                  │
+//!                               Engine      sans-IO: bytes and time in; bytes, a deadline and results out
+//!                                  │
+//!                               Dialect     commands, answers and times of one family of modems, as a table
+//! ```
+//!
+//! [`Engine`] is the whole logic, without a UART and without a clock. [`Modem`] drives it over [`embedded_io`], `AsyncModem` (feature
+//! `async`) over `embedded_io_async`; both are TCP streams in the sense of these traits. What a modem says goes to the front of a piece of
+//! memory of the caller's and is taken out line by line, so that a time-out, a short read or a future that is dropped loses nothing:
+//! half a line waits for its other half, and stream bytes that have arrived wait for the next read.
+//!
+//! Every command has a time-out. When one fails, [`ModemError`] says which and what the modem answered, and the connection is over; the
+//! next dial begins with waking the modem up and finding its place in the conversation again. How long to wait before that is the
+//! caller's decision.
+//!
+//! Why not `atat` 0.25 or `at-commands` 0.5 (both MIT or Apache-2.0): `atat` allocates nothing either, but it takes the executor's side
+//! (embassy-sync channels, embassy-time's global clock, serde and nom; ingress and client are two tasks with buffers each, and async
+//! only), which costs an ATmega328P more than its memory and leaves a blocking loop outside. `at-commands` is small and builds and parses
+//! single lines, which is the quarter of this module that tables do; unsolicited lines, prompts, raw bytes, time-outs and cancellation,
+//! the rest, it leaves to its caller.
+
+#[cfg(feature = "async")]
+mod asynchronous;
+mod blocking;
+mod command;
+mod dialect;
+mod engine;
+mod error;
+mod memory;
+mod pattern;
+mod state;
+#[cfg(test)]
+mod tests;
+
+use core::fmt;
+
+#[cfg(feature = "async")]
+pub use asynchronous::{AsyncModem, Timer};
+pub use blocking::Modem;
+pub use dialect::{Dialect, ESP_AT, Otherwise, SIM800, Step};
+pub use engine::{Engine, Signal, Task};
+pub use error::{Answer, Failure, ModemError};
+
+/// Whom to call, and through which network.
+#[derive(Clone, Copy, Default)]
+pub struct Settings<'s> {
+    /// Name or address of the broker.
+    pub host: &'s str,
+    /// Its port.
+    pub port: u16,
+    /// APN of the mobile network, or name of the Wi-Fi network.
+    pub network: &'s str,
+    /// User of the mobile network; mostly empty.
+    pub user: &'s str,
+    /// Password of the mobile or the Wi-Fi network.
+    pub password: &'s str,
+    /// PIN of the SIM card; sent only if the card asks for one.
+    pub pin: &'s str,
+}
+
+/// Without the secrets.
+impl fmt::Debug for Settings<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Settings")
+            .field("host", &self.host)
+            .field("port", &self.port)
+            .field("network", &self.network)
+            .field("user", &self.user)
+            .finish_non_exhaustive()
+    }
+}
