@@ -3,9 +3,9 @@
 //! `core::str::from_utf8` reads the ends of a text byte by byte. For the topic of an ordinary PUBLISH that takes more
 //! instructions than everything else in the packet.
 
-use crate::text::{HIGH, LOW, any_byte};
+use crate::text::{HIGH, LOW, SMALL, any_byte};
 
-/// The text in `bytes`, if it is plain.
+/// The text in `bytes`, if it is known to be plain.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn plain(bytes: &[u8]) -> Option<&str> {
@@ -17,11 +17,11 @@ pub(crate) fn plain(bytes: &[u8]) -> Option<&str> {
     Some(unsafe { core::str::from_utf8_unchecked(bytes) })
 }
 
-/// Whether all bytes are ASCII and none is zero, as in most texts.
+/// Whether all bytes are ASCII and none is zero, as in most texts. `false` says nothing: where code has to be small, nobody looks.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn is_plain(bytes: &[u8]) -> bool {
-    !any_byte(bytes, |byte| byte.wrapping_sub(1) >= 0x7f, is_word_special)
+    !SMALL && !any_byte(bytes, |byte| byte.wrapping_sub(1) >= 0x7f, is_word_special)
 }
 
 /// Subtracting borrows from a byte above only out of a zero, and then the word is special already.

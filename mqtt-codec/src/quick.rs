@@ -4,6 +4,7 @@
 //! Nothing is decided here that the way through all rules would decide otherwise: what is not known to be right goes there.
 
 use crate::admission::{Sender, broken_first_byte};
+use crate::text::SMALL;
 use crate::wire::to_usize;
 use crate::{PacketId, PacketType, Version};
 
@@ -22,6 +23,9 @@ pub(crate) enum Short {
 /// bytes go the way through all rules.
 #[inline(always)]
 pub(crate) fn short(bytes: &[u8], maximum_packet_size: u32) -> Option<(Short, usize)> {
+    if SMALL {
+        return None;
+    }
     let [first, len @ (0 | 2), rest @ ..] = bytes else {
         return None;
     };

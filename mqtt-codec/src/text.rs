@@ -7,6 +7,9 @@
 /// Whether a byte is zero.
 #[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn has_nul(bytes: &[u8]) -> bool {
+    if SMALL {
+        return bytes.iter().any(|byte| *byte == 0);
+    }
     any_byte(bytes, |byte| byte == 0, has_word_nul)
 }
 
@@ -19,6 +22,9 @@ fn has_piece_nul(piece: &[u8; PIECE]) -> bool {
 const fn has_word_nul(word: usize) -> bool {
     word.wrapping_sub(LOW) & !word & HIGH != 0
 }
+
+/// Whether the code has to be small rather than fast: where there is no operating system.
+pub(crate) const SMALL: bool = cfg!(target_os = "none");
 
 /// Bytes in a vector register.
 const PIECE: usize = 16;

@@ -191,7 +191,10 @@ pub(crate) fn string(bytes: &[u8]) -> Option<&str> {
 fn broken_string(bytes: &[u8]) -> (RuleId, u32) {
     let (rule, offset) = match core::str::from_utf8(bytes) {
         Err(error) => (RuleId::Utf8Invalid, error.valid_up_to()),
-        Ok(text) => (RuleId::NulInString, text.find('\0').unwrap_or(0)),
+        Ok(text) => (
+            RuleId::NulInString,
+            text.bytes().position(|byte| byte == 0).unwrap_or(0),
+        ),
     };
     (rule, to_u32(bytes.len().saturating_sub(offset)))
 }

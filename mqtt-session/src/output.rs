@@ -161,7 +161,10 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                     packet.encode(v, room)
                 })?;
             }
-            AnswerKind::SubAck | AnswerKind::UnsubAck => self.write_codes(tx, packet_id, answer)?,
+            AnswerKind::SubAck | AnswerKind::UnsubAck if R::SERVER => {
+                self.write_codes(tx, packet_id, answer)?;
+            }
+            AnswerKind::SubAck | AnswerKind::UnsubAck => {}
         }
         if let Some(owing) = self.link.owing.get_mut() {
             owing.answers.pop();

@@ -61,6 +61,8 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         let delivery = match packet.delivery {
             Delivery::AtMostOnce => None,
             Delivery::AtLeastOnce(id) => Some(self.owe_puback(id.get())?),
+            // What is above the highest QoS was refused.
+            Delivery::ExactlyOnce(_) if P::MAX_QOS != QoS::ExactlyOnce => return Ok(None),
             Delivery::ExactlyOnce(id) => match self.owe_pubrec(id, payload, owner)? {
                 Some(delivery) => Some(delivery),
                 None => return Ok(None),

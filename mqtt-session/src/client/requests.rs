@@ -40,8 +40,10 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             let parsed = ParsedFilter::parse(entry.filter).map_err(|_| Misuse::Topic)?;
             let role = &self.link.role;
             let shared = parsed.share.is_some();
-            if (shared && !role.shared_available)
-                || (parsed.filter.has_wildcards() && !role.wildcards_available)
+            // Only a 5.0 server says that it has not got them.
+            if self.link.v5()
+                && ((shared && !role.shared_available)
+                    || (parsed.filter.has_wildcards() && !role.wildcards_available))
             {
                 return Err(Misuse::NotSupported);
             }
@@ -53,7 +55,8 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
                 return Err(Misuse::Topic);
             }
         }
-        if !self.link.role.subscription_ids_available
+        if self.link.v5()
+            && !self.link.role.subscription_ids_available
             && properties.subscription_identifiers().next().is_some()
         {
             return Err(Misuse::NotSupported);
