@@ -46,9 +46,9 @@ pub trait Role: Sized + Debug {
     where
         Self: crate::Role;
 
-    /// The smallest ring distance from `from` to a packet id that a request of this role holds.
-    fn nearest<S: Storage>(_link: &Self::Link<S>, _from: u16) -> Option<u16> {
-        None
+    /// The smallest ring distance from `from` to a packet id that a request of this role holds; 65,535 where there is none.
+    fn nearest<S: Storage>(_link: &Self::Link<S>, _from: u16) -> u16 {
+        u16::MAX
     }
 
     /// The deadline of a connection that is up; `keep_alive` in seconds, 0 for none.

@@ -328,11 +328,8 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         let outbound = self.state.outbound.get();
         let role = &self.link.role;
         self.state.ids.take(|from| {
-            let in_flight = outbound.and_then(|outbound| outbound.nearest(from));
-            match (in_flight, R::nearest(role, from)) {
-                (Some(a), Some(b)) => Some(a.min(b)),
-                (a, b) => a.or(b),
-            }
+            let in_flight = outbound.map_or(u16::MAX, |outbound| outbound.nearest(from));
+            in_flight.min(R::nearest(role, from))
         })
     }
 }

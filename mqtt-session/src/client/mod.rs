@@ -92,11 +92,11 @@ impl sealed::Role for Client {
         Ok(false)
     }
 
-    fn nearest<S: Storage>(link: &ClientLink<S>, from: u16) -> Option<u16> {
-        (0..link.requests.len())
-            .filter_map(|at| link.requests.get(at))
-            .map(|request| distance(from, request.id))
-            .min()
+    fn nearest<S: Storage>(link: &ClientLink<S>, from: u16) -> u16 {
+        let requests = (0..link.requests.len()).filter_map(|at| link.requests.get(at));
+        requests.fold(u16::MAX, |nearest, request| {
+            nearest.min(distance(from, request.id))
+        })
     }
 
     fn deadline<S: Storage>(

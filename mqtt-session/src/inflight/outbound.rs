@@ -118,11 +118,17 @@ impl<G: Gate, S: Storage> Outbound<G, S> {
     }
 
     /// The smallest ring distance from `from` to an id in use.
-    pub(crate) fn nearest(&self, from: u16) -> Option<u16> {
-        let window = self.sending().map(|entry| entry.id);
-        let released = self.releasing().map(|entry| entry.id);
-        let released = released.filter(|_| !cfg!(mutation = "id-reused-before-pubcomp"));
-        window.chain(released).map(|id| distance(from, id)).min()
+    pub(crate) fn nearest(&self, from: u16) -> u16 {
+        let mut nearest = u16::MAX;
+        for entry in self.sending() {
+            nearest = nearest.min(distance(from, entry.id));
+        }
+        if !cfg!(mutation = "id-reused-before-pubcomp") {
+            for entry in self.releasing() {
+                nearest = nearest.min(distance(from, entry.id));
+            }
+        }
+        nearest
     }
 
     /// The first PUBLISH that is due.

@@ -13,10 +13,10 @@ pub(crate) struct PacketIds {
 }
 
 impl PacketIds {
-    /// The next free id. `nearest(last)` tells the smallest [`distance`] from `last` to an id in use.
+    /// The next free id. `nearest(last)` tells the smallest [`distance`] from `last` to an id in use; 65,535 also says that there is none.
     ///
     /// `None` when all 65,535 are taken.
-    pub(crate) fn take(&mut self, mut nearest: impl FnMut(u16) -> Option<u16>) -> Option<PacketId> {
+    pub(crate) fn take(&mut self, mut nearest: impl FnMut(u16) -> u16) -> Option<PacketId> {
         for _ in 0..=u16::MAX {
             if self.known_free > 0 {
                 self.last = after(self.last);
@@ -24,9 +24,8 @@ impl PacketIds {
                 return PacketId::new(self.last);
             }
             match nearest(self.last) {
-                None => self.known_free = u16::MAX,
-                Some(1) => self.last = after(self.last),
-                Some(distance) => self.known_free = distance - 1,
+                1 => self.last = after(self.last),
+                distance => self.known_free = distance - 1,
             }
         }
         None
@@ -58,8 +57,11 @@ mod tests {
     use alloc::collections::BTreeSet;
     extern crate alloc;
 
-    fn nearest(used: &BTreeSet<u16>) -> impl FnMut(u16) -> Option<u16> + '_ {
-        |from| used.iter().map(|&id| distance(from, id)).min()
+    fn nearest(used: &BTreeSet<u16>) -> impl FnMut(u16) -> u16 + '_ {
+        |from| {
+            let distances = used.iter().map(|&id| distance(from, id));
+            distances.min().unwrap_or(u16::MAX)
+        }
     }
 
     /// A free, non-zero id is chosen, also after the ring has wrapped [MQTT-2.2.1-3].
