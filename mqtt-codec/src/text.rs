@@ -8,7 +8,7 @@
 #[cfg_attr(target_pointer_width = "64", inline)]
 pub(crate) fn has_nul(bytes: &[u8]) -> bool {
     if SMALL {
-        return bytes.iter().any(|byte| *byte == 0);
+        return bytes.iter().fold(false, |found, byte| found | (*byte == 0));
     }
     any_byte(bytes, |byte| byte == 0, has_word_nul)
 }
