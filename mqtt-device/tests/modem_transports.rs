@@ -1,0 +1,252 @@
+//! The transports over a UART with the emulator behind it, in virtual time.
+
+use core::cell::RefCell;
+use core::convert::Infallible;
+use std::rc::Rc;
+
+use embedded_io::{ErrorType, Read, ReadReady, Write};
+use mqtt_at_modem::{Emulator, Options, Wish};
+use mqtt_device::modem::{Engine, Modem, SIM800, Settings, Signal};
+use mqtt_session::Instant;
+
+const SETTINGS: Settings<'static> = Settings {
+    host: "broker.example",
+    port: 1_883,
+    network: "internet",
+    user: "",
+    password: "",
+    pin: "",
+};
+
+/// A modem whose peer sends back what it gets, and the time, which passes when somebody looks at it.
+struct Desk {
+    modem: Emulator,
+    now: u64,
+    wire: Vec<u8>,
+}
+
+#[derive(Clone)]
+struct Uart(Rc<RefCell<Desk>>);
+
+impl Uart {
+    fn new(options: Options) -> Self {
+        Self(Rc::new(RefCell::new(Desk {
+            modem: Emulator::new(options),
+            now: 0,
+            wire: Vec::new(),
+        })))
+    }
+
+    fn clock(&self) -> impl FnMut() -> Instant + use<> {
+        let desk = Rc::clone(&self.0);
+        move || {
+            let mut desk = desk.borrow_mut();
+            desk.now += 1;
+            Instant::from_millis(desk.now)
+        }
+    }
+
+    fn pump(&self) {
+        let desk = &mut *self.0.borrow_mut();
+        while let Some(wish) = desk.modem.wish() {
+            match wish {
+                Wish::Connect { .. } => desk.modem.connected(true, desk.now),
+                Wish::Send(bytes) => desk.modem.received(&bytes, desk.now),
+                Wish::Close => {}
+            }
+        }
+        desk.wire.extend(desk.modem.serial_out(desk.now));
+    }
+}
+
+impl ErrorType for Uart {
+    type Error = Infallible;
+}
+
+impl Read for Uart {
+    fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+        self.pump();
+        let desk = &mut *self.0.borrow_mut();
+        let count = buffer.len().min(desk.wire.len()).min(5);
+        buffer[..count].copy_from_slice(&desk.wire[..count]);
+        desk.wire.drain(..count);
+        Ok(count)
+    }
+}
+
+impl ReadReady for Uart {
+    fn read_ready(&mut self) -> Result<bool, Infallible> {
+        self.pump();
+        Ok(!self.0.borrow().wire.is_empty())
+    }
+}
+
+impl Write for Uart {
+    fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+        let desk = &mut *self.0.borrow_mut();
+        let count = bytes.len().min(3);
+        desk.modem.serial_in(&bytes[..count], desk.now);
+        Ok(count)
+    }
+
+    fn flush(&mut self) -> Result<(), Infallible> {
+        Ok(())
+    }
+}
+
+fn options() -> Options {
+    Options {
+        latency: 20,
+        chatter: true,
+        seed: 7,
+        ..Options::default()
+    }
+}
+
+#[test]
+fn a_blocking_stream_carries_bytes_both_ways() {
+    let uart = Uart::new(options());
+    let mut memory = [0; 64];
+    let mut stream = Modem::new(
+        uart.clone(),
+        uart.clock(),
+        Engine::new(&SIM800, SETTINGS, &mut memory),
+    );
+    stream.dial().unwrap();
+    assert_eq!(stream.signal(), Ok(Some(Signal(-79))));
+    assert_eq!(stream.read_ready(), Ok(false));
+    let message: Vec<u8> = (0..=255).collect();
+    stream.write_all(&message).unwrap();
+    let mut back = [0; 256];
+    stream.read_exact(&mut back).unwrap();
+    assert_eq!(back[..], message[..]);
+    stream.close().unwrap();
+    assert_eq!(stream.read(&mut back), Ok(0));
+}
+
+#[test]
+fn a_modem_that_says_nothing_is_an_error_in_bounded_time() {
+    let uart = Uart::new(Options {
+        silent: Some(1),
+        ..Options::default()
+    });
+    let mut memory = [0; 64];
+    let mut stream = Modem::new(
+        uart.clone(),
+        uart.clock(),
+        Engine::new(&SIM800, SETTINGS, &mut memory),
+    );
+    let error = stream.dial().unwrap_err();
+    assert_eq!(
+        (error.command, error.failure),
+        ("AT", mqtt_device::modem::Failure::TimedOut)
+    );
+    assert!(uart.0.borrow().now < 31_000);
+}
+
+#[cfg(feature = "async")]
+mod asynchronous {
+    use core::future::{Future, poll_fn};
+    use core::pin::pin;
+    use core::task::{Context, Poll, Waker};
+    use std::collections::VecDeque;
+
+    use super::*;
+    use mqtt_device::modem::{AsyncModem, Timer};
+
+    /// The same UART for async callers: nothing to read is a future that waits.
+    struct AsyncUart(Uart);
+
+    impl ErrorType for AsyncUart {
+        type Error = Infallible;
+    }
+
+    impl embedded_io_async::Read for AsyncUart {
+        async fn read(&mut self, buffer: &mut [u8]) -> Result<usize, Infallible> {
+            poll_fn(|_| match self.0.read(buffer) {
+                Ok(0) => Poll::Pending,
+                result => Poll::Ready(result),
+            })
+            .await
+        }
+    }
+
+    impl embedded_io_async::Write for AsyncUart {
+        async fn write(&mut self, bytes: &[u8]) -> Result<usize, Infallible> {
+            self.0.write(bytes)
+        }
+
+        async fn flush(&mut self) -> Result<(), Infallible> {
+            Ok(())
+        }
+    }
+
+    struct Clock(Uart);
+
+    impl Timer for Clock {
+        fn now(&mut self) -> Instant {
+            Instant::from_millis(self.0.0.borrow().now)
+        }
+
+        fn until(&mut self, deadline: Instant) -> impl Future<Output = ()> {
+            let desk = Rc::clone(&self.0.0);
+            poll_fn(move |_| {
+                if desk.borrow().now >= deadline.as_millis() {
+                    Poll::Ready(())
+                } else {
+                    Poll::Pending
+                }
+            })
+        }
+    }
+
+    /// Polls at most so often, a millisecond apart; then the future is dropped.
+    fn poll_for<T>(future: impl Future<Output = T>, uart: &Uart, times: usize) -> Option<T> {
+        let mut future = pin!(future);
+        for _ in 0..times {
+            if let Poll::Ready(output) = future
+                .as_mut()
+                .poll(&mut Context::from_waker(Waker::noop()))
+            {
+                return Some(output);
+            }
+            uart.0.borrow_mut().now += 1;
+        }
+        None
+    }
+
+    /// Every call is dropped over and over, in the middle of lines, answers and blocks, and repeated: nothing is lost or doubled.
+    #[test]
+    fn futures_that_are_dropped_lose_nothing() {
+        for patience in 1..40 {
+            let uart = Uart::new(options());
+            let mut memory = [0; 64];
+            let engine = Engine::new(&SIM800, SETTINGS, &mut memory);
+            let mut stream = AsyncModem::new(AsyncUart(uart.clone()), Clock(uart.clone()), engine);
+            while poll_for(stream.dial(), &uart, patience).is_none_or(|result| result.is_err()) {}
+            let message: Vec<u8> = (0..200).collect();
+            let mut rest: VecDeque<u8> = message.iter().copied().collect();
+            let mut back = Vec::new();
+            while back.len() < message.len() {
+                if !rest.is_empty()
+                    && let Some(result) = poll_for(
+                        embedded_io_async::Write::write(&mut stream, rest.make_contiguous()),
+                        &uart,
+                        patience,
+                    )
+                {
+                    rest.drain(..result.unwrap());
+                }
+                let mut buffer = [0; 11];
+                if let Some(result) = poll_for(
+                    embedded_io_async::Read::read(&mut stream, &mut buffer),
+                    &uart,
+                    patience,
+                ) {
+                    back.extend_from_slice(&buffer[..result.unwrap()]);
+                }
+            }
+            assert_eq!(back, message, "futures dropped after {patience} polls");
+        }
+    }
+}
