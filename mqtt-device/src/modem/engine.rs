@@ -171,11 +171,11 @@ impl<'m> Engine<'m> {
     /// Starts the task or asks how it is going; `None` while it lasts. A dial does not wait for what else is under way.
     pub fn run(&mut self, task: Task, now: Instant) -> Option<Result<(), ModemError>> {
         let state = &mut self.state;
-        if let Some((done, result)) = state.outcome
+        if let Some((done, well)) = state.outcome
             && done == task
         {
             state.outcome = None;
-            return Some(result);
+            return Some(if well { Ok(()) } else { Err(self.error()) });
         }
         let waits = state.stuck || matches!(state.phase, Phase::Prompt | Phase::Payload);
         if waits && task == Task::Dial {

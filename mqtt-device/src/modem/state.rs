@@ -64,10 +64,10 @@ pub(super) struct State<'m> {
     wanted: bool,
     answer: Answer,
     pub(super) signal: Option<Signal>,
-    /// Why the connection is over.
+    /// Why the connection is over, or the last task failed.
     pub(super) error: Option<ModemError>,
-    /// How the last task ended, until somebody asks.
-    pub(super) outcome: Option<(Task, Result<(), ModemError>)>,
+    /// The last task, until somebody asks, and whether it went well.
+    pub(super) outcome: Option<(Task, bool)>,
     /// Bytes of the send under way: announced, handed over.
     pub(super) announced: u16,
     pub(super) given: u16,
@@ -169,7 +169,7 @@ impl<'m> State<'m> {
             Task::Close => self.link = Link::Closed,
             _ => {}
         }
-        self.outcome = Some((self.task, Ok(())));
+        self.outcome = Some((self.task, true));
     }
 
     /// The step is done: on with the next, leaving some out.
@@ -194,9 +194,11 @@ impl<'m> State<'m> {
     }
 
     pub(super) fn start_receive(&mut self, room: usize, now: Instant) {
+        // Not `clamp`, which can panic.
         self.asked = u16::try_from(room)
             .unwrap_or(u16::MAX)
-            .clamp(1, self.dialect.max_receive);
+            .min(self.dialect.max_receive)
+            .max(1);
         let step = &self.dialect.receive;
         self.start_command(step, self.asked.into(), now);
         self.phase = Phase::Header;
@@ -251,22 +253,21 @@ impl<'m> State<'m> {
     }
 
     pub(super) fn fail(&mut self, failure: Failure) {
-        let error = ModemError {
+        self.error = Some(ModemError {
             command: self.command.text,
             failure,
             answer: self.answer,
-        };
+        });
         // A task that was refused is over and the modem ready for the next; anything else leaves it in an unknown state.
         let harmless =
             self.phase == Phase::Step && self.task != Task::Dial && failure == Failure::Refused;
         if matches!(self.phase, Phase::Step | Phase::Settle) {
-            self.outcome = Some((self.task, Err(error)));
+            self.outcome = Some((self.task, false));
         }
         self.stuck = matches!(self.phase, Phase::Prompt | Phase::Payload)
             && matches!(failure, Failure::Uart(_));
         if !harmless {
             self.link = Link::Down;
-            self.error = Some(error);
             self.unanswered = 1;
             self.available = 0;
             self.taken = None;
