@@ -3,8 +3,8 @@
 use core::hint::black_box;
 
 use mqtt_codec::{
-    AnyVersion, Connect, Decoded, Decoder, Delivery, EncodeError, Filters, FromServer, PacketId, Properties,
-    Publish, QoS, Subscribe, SubscribeFilter, SubscriptionOptions,
+    AnyVersion, Connect, Decoded, Decoder, Delivery, EncodeError, Filters, FromServer, PacketId,
+    Properties, Publish, QoS, Subscribe, SubscribeFilter, SubscriptionOptions,
 };
 
 use crate::wire;
