@@ -35,7 +35,8 @@ impl core::error::Error for DecodeError {}
 /// Why a packet was not written. Nothing that was written before the error is a valid packet.
 ///
 /// Where several reasons hold, one is told: `encode` measures before it looks into texts and long fields,
-/// so that `TooSmall`, or `TooLong` for a packet that no length can say, comes first; `encode_to`, which leaves nothing behind, looks first.
+/// so that `TooSmall`, or `TooLong` for a packet that no length can say, comes first; `encode_to`, which
+/// leaves nothing behind, looks first.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum EncodeError {

@@ -3,7 +3,8 @@
 //!
 //! Packets borrow from the bytes they were read from, and are written into bytes that the caller owns.
 //! There is one type for each control packet in all versions; the version is an argument where bytes
-//! are read or written.
+//! are read or written: a [`Version`] where it is known when the program runs, [`OnlyV311`] or [`OnlyV5`]
+//! in a program that is compiled for one and leaves the others out.
 //!
 //! ```text
 //!   mqtt-broker     mqtt-client     mqtt-device     sockets, clocks, threads, files

@@ -72,7 +72,7 @@ const FLAGS: u16 = {
     allowed
 };
 
-/// The PUBLISH at the front of `bytes`. `None` says nothing, and where code has to be small it is all that is said.
+/// The PUBLISH at the front of `bytes`. `None` says nothing; with pointers of less than 64 bits it is all that is said.
 #[inline(always)]
 pub(crate) fn publish(bytes: &[u8], maximum_packet_size: u32) -> Option<PublishFrame<'_>> {
     if !cfg!(target_pointer_width = "64") {

@@ -240,7 +240,7 @@ impl<R: Role, P: Profile, S: Storage> Link<R, P, S> {
 
     /// Whether the packets of this connection are those of 5.0.
     pub(crate) fn v5(&self) -> bool {
-        P::V5 && (!P::V3 || self.version.is_v5())
+        self.version.is_v5()
     }
 
     /// Whether a packet of `len` bytes may be sent to the peer.

@@ -7,14 +7,10 @@ use mqtt_codec::{AnyVersion, OnlyV311, QoS, Version};
 
 use crate::owner::{Commit, Gate};
 
-/// Which parts of the protocol a session has: code behind a false constant is not compiled in.
+/// Which parts of the protocol a session has: code behind a false constant, and of versions that it does not speak, is not compiled in.
 ///
 /// No cargo feature removes protocol behaviour, so that one program can hold sessions of different profiles.
 pub trait Profile: Debug {
-    /// MQTT 3.1 and 3.1.1.
-    const V3: bool;
-    /// MQTT 5.0.
-    const V5: bool;
     /// Highest QoS in either direction.
     const MAX_QOS: QoS;
     /// Topic aliases in both directions (5.0).
@@ -43,8 +39,6 @@ pub struct Full<G = ()>(PhantomData<G>);
 pub type Durable = Full<Commit>;
 
 impl<G: Gate> Profile for Full<G> {
-    const V3: bool = true;
-    const V5: bool = true;
     const MAX_QOS: QoS = QoS::ExactlyOnce;
     const ALIASES: bool = true;
     const AUTH: bool = true;
@@ -58,8 +52,6 @@ impl<G: Gate> Profile for Full<G> {
 pub struct V3QoS1;
 
 impl Profile for V3QoS1 {
-    const V3: bool = true;
-    const V5: bool = false;
     const MAX_QOS: QoS = QoS::AtLeastOnce;
     const ALIASES: bool = false;
     const AUTH: bool = false;
@@ -73,8 +65,6 @@ impl Profile for V3QoS1 {
 pub struct V3;
 
 impl Profile for V3 {
-    const V3: bool = true;
-    const V5: bool = false;
     const MAX_QOS: QoS = QoS::ExactlyOnce;
     const ALIASES: bool = false;
     const AUTH: bool = false;
@@ -88,8 +78,6 @@ impl Profile for V3 {
 pub struct V3V5;
 
 impl Profile for V3V5 {
-    const V3: bool = true;
-    const V5: bool = true;
     const MAX_QOS: QoS = QoS::ExactlyOnce;
     const ALIASES: bool = false;
     const AUTH: bool = false;

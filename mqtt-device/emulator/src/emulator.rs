@@ -338,3 +338,12 @@ impl Emulator {
         self.out.push_back((due, bytes.to_vec()));
     }
 }
+
+/// Host and port of `"TCP","host",port`, the value of `AT+CIPSTART` in both dialects; the port may be quoted.
+pub(crate) fn tcp_target(value: &str) -> Option<(&str, u16)> {
+    let mut parts = value.split(',').map(|part| part.trim_matches('"'));
+    match (parts.next(), parts.next(), parts.next()?.parse()) {
+        (Some("TCP"), Some(host), Ok(port)) => Some((host, port)),
+        _ => None,
+    }
+}

@@ -1,6 +1,6 @@
 //! The commands of ESP-AT, after the "ESP-AT User Guide"; chapters are of that.
 
-use crate::emulator::{Emulator, Link};
+use crate::emulator::{Emulator, Link, tcp_target};
 
 /// Most bytes that one `AT+CIPSEND` takes ("TCP/IP AT Commands").
 const BLOCK: usize = 2_048;
@@ -55,12 +55,7 @@ pub(crate) fn command(modem: &mut Emulator, command: &str) {
 }
 
 fn start(modem: &mut Emulator, value: &str) {
-    let mut parts = value.split(',').map(|part| part.trim_matches('"'));
-    let (Some("TCP"), Some(host), Some(port)) = (
-        parts.next(),
-        parts.next(),
-        parts.next().and_then(|port| port.parse().ok()),
-    ) else {
+    let Some((host, port)) = tcp_target(value) else {
         return modem.say(&["ERROR"]);
     };
     if modem.link != Link::Down {

@@ -1,6 +1,6 @@
 //! The commands of SIM800, after "SIM800 Series AT Command Manual" V1.09; section numbers are of that.
 
-use crate::emulator::{Emulator, Link};
+use crate::emulator::{Emulator, Link, tcp_target};
 use crate::options::Options;
 
 /// Most bytes that one `AT+CIPSEND` or `AT+CIPRXGET=2` takes.
@@ -95,12 +95,7 @@ fn bring_up(modem: &mut Emulator, from: Bearer, to: Bearer, answer: &str) {
 
 /// `AT+CIPSTART="TCP","host",port` (8.2.2): only in IP INITIAL, where it brings the bearer up by itself, or IP STATUS.
 fn start(modem: &mut Emulator, value: &str) {
-    let mut parts = value.split(',').map(|part| part.trim_matches('"'));
-    let (Some("TCP"), Some(host), Some(port)) = (
-        parts.next(),
-        parts.next(),
-        parts.next().and_then(|port| port.parse().ok()),
-    ) else {
+    let Some((host, port)) = tcp_target(value) else {
         return modem.say(&["ERROR"]);
     };
     if modem.link != Link::Down {
