@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::bare_metal::BareMetal;
 use crate::conformance::ConformanceOptions;
+use crate::firmware::{self, FirmwareOptions};
 use crate::mutations::{self, MutationsOptions};
 use crate::shell::{Error, Program, Result, bold, dim, red, yellow};
 use crate::tally::Tally;
@@ -39,7 +40,7 @@ enum Outcome {
 }
 
 /// Quick ones first, so that a slip shows soon.
-const STEPS: [Step; 13] = [
+const STEPS: [Step; 14] = [
     Step {
         name: "fmt",
         about: "rustfmt would change nothing",
@@ -104,6 +105,11 @@ const STEPS: [Step; 13] = [
         name: "size",
         about: "flash and RAM on a Cortex-M3, linked without an allocator",
         run: run_size,
+    },
+    Step {
+        name: "firmware",
+        about: "firmware runs in QEMU, has no allocator, and takes no more than recorded",
+        run: run_firmware,
     },
 ];
 
@@ -230,6 +236,10 @@ fn fmt(ws: &Workspace) -> Result<Outcome> {
             .args(["fmt", "--manifest-path", &outside, "--check"])
             .run()?;
     }
+    let firmware = ws.root.join("mqtt-device/firmware");
+    Program::cargo(&firmware)
+        .args(["fmt", "--all", "--check"])
+        .run()?;
     Ok(Outcome::Held)
 }
 
@@ -372,6 +382,18 @@ fn run_instructions(ws: &Workspace) -> Result<Outcome> {
 fn run_size(ws: &Workspace) -> Result<Outcome> {
     match BareMetal::find(ws) {
         Ok(bare) => size::run(ws, &bare).map(|()| Outcome::Held),
+        Err(missing) => Ok(Outcome::Missing(missing.install())),
+    }
+}
+
+fn run_firmware(ws: &Workspace) -> Result<Outcome> {
+    firmware::lint(ws)?;
+    let options = FirmwareOptions {
+        check: true,
+        ..FirmwareOptions::default()
+    };
+    match BareMetal::find_with_boards(ws) {
+        Ok(bare) => firmware::run(ws, &bare, options).map(Outcome::Counted),
         Err(missing) => Ok(Outcome::Missing(missing.install())),
     }
 }

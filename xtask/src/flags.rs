@@ -8,6 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::bench::{self, BenchOptions};
 use crate::ci::{self, CiOptions};
 use crate::conformance::ConformanceOptions;
+use crate::firmware::FirmwareOptions;
 use crate::footprint::FootprintOptions;
 use crate::fuzz::{self, FuzzOptions};
 use crate::mutations::{self, MutationsOptions};
@@ -36,6 +37,8 @@ pub(crate) enum Command {
     Mutations(MutationsOptions),
     /// The footprint on a microcontroller.
     Size,
+    /// Programs for microcontrollers.
+    Firmware(FirmwareOptions),
     /// What a connection and a message cost the broker.
     Footprint(FootprintOptions),
     /// Us beside the peers.
@@ -61,6 +64,7 @@ Commands:
   sim          The simulations over many seeds
   mutations    Plants one bug after the other, and sees that the simulations find each
   size         Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
+  firmware     Builds programs for microcontrollers, runs them in QEMU, and says what they take beside other clients
   footprint    Memory of an idle connection and system calls of a message, our broker beside Mosquitto
   bench        Our codec and topic index beside what others have published
 
@@ -169,6 +173,23 @@ Options:
   -h, --help  Print this help
 ";
 
+const FIRMWARE: &str = "\
+Builds programs for microcontrollers, runs them in QEMU, and says what they take beside other clients
+
+Usage: cargo xtask firmware [--check | --record] [--strict]
+
+Builds mqtt-device/firmware for a Cortex-M3, an 8-bit AVR (ATmega328P), a Cortex-M0 and RISC-V with Debian's compiler (the
+packages are named if they are missing). Every program is searched for an allocator, for 64-bit division, and for ways to a
+panic; those with a board run in QEMU, where the peak of the stack is measured. What is built, the bars and the figures of
+other clients are in mqtt-device/firmware/programs.toml.
+
+Options:
+      --check   Fail when a program takes over 2 % more than mqtt-device/firmware/sizes.txt says
+      --record  Write that file
+      --strict  Fail when a bar is missed
+  -h, --help    Print this help
+";
+
 const FOOTPRINT: &str = "\
 Memory of an idle connection and system calls of a message, our broker beside Mosquitto
 
@@ -203,6 +224,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "sim" => simulations(parser),
             "mutations" => mutated(parser),
             "size" => size(parser),
+            "firmware" => firmware(parser),
             "footprint" => footprint(parser),
             "bench" => benches(parser),
             "help" => Ok(Command::Help(HELP.to_owned())),
@@ -286,6 +308,20 @@ fn conformance(mut parser: Parser) -> Result<Command, lexopt::Error> {
         }
     }
     Ok(Command::Conformance(options))
+}
+
+fn firmware(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let mut options = FirmwareOptions::default();
+    while let Some(arg) = parser.next()? {
+        match arg {
+            Arg::Short('h') | Arg::Long("help") => return Ok(Command::Help(FIRMWARE.to_owned())),
+            Arg::Long("check") if !options.record => options.check = true,
+            Arg::Long("record") if !options.check => options.record = true,
+            Arg::Long("strict") => options.strict = true,
+            other => return Err(other.unexpected()),
+        }
+    }
+    Ok(Command::Firmware(options))
 }
 
 fn footprint(mut parser: Parser) -> Result<Command, lexopt::Error> {
@@ -417,6 +453,7 @@ mod tests {
             "conformance",
             "fuzz",
             "size",
+            "firmware",
             "footprint",
             "sim",
             "mutations",
@@ -543,6 +580,7 @@ mod tests {
             ("mutations --seeds 0", "--seeds"),
             ("bench nothing", "nothing"),
             ("bench --strict", "--strict"),
+            ("firmware --check --record", "--record"),
             ("conformance x", "x"),
             ("conformance --against", "--against"),
             ("--loud", "--loud"),

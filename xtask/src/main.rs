@@ -8,6 +8,7 @@ mod bare_metal;
 mod bench;
 mod ci;
 mod conformance;
+mod firmware;
 mod flags;
 mod footprint;
 mod fuzz;
@@ -52,6 +53,7 @@ fn main() -> ExitCode {
             Workspace::find().and_then(|ws| mutations::main(&ws, &options))
         }
         Command::Size => Workspace::find().and_then(|ws| size::main(&ws)),
+        Command::Firmware(options) => Workspace::find().and_then(|ws| firmware::main(&ws, options)),
         Command::Footprint(options) => {
             Workspace::find().and_then(|ws| footprint::main(&ws, &options))
         }

@@ -103,6 +103,9 @@ fn run(options: &Options) -> io::Result<Verdict> {
             qemu.wire().write_all(text.as_bytes())?;
             let (verdict, said) = qemu.verdict(&[], options.patience)?;
             io::stdout().write_all(&said)?;
+            if !said.ends_with(b"\n") {
+                println!();
+            }
             Ok(verdict)
         }
         Peer::Mosquitto => {

@@ -1,0 +1,5 @@
+//! See `firmware_measured::codec::v311`.
+#![no_std]
+#![no_main]
+
+nowhere::start!(firmware_measured::codec::v311);

@@ -1,0 +1,5 @@
+//! See `firmware_apps::hello::run`.
+#![no_std]
+#![no_main]
+
+nowhere::start!(firmware_apps::hello::run);
