@@ -63,7 +63,7 @@ pub(crate) fn set_alarm(ms: u64) {
     let [low, high] = at.to_le_bytes();
     AlarmHigh.write(high);
     AlarmLow.write(low);
-    TimerFlags.write(AT_ALARM);
+    // The flag of an earlier alarm may still be there: then the first sleep is short.
     TimerInterrupts.write(AT_TOP | AT_ALARM);
 }
 
@@ -75,6 +75,8 @@ pub(crate) fn clear_alarm() {
 /// A round is over.
 #[unsafe(no_mangle)]
 extern "avr-interrupt" fn __vector_11() {
+    // The hardware has cleared the flag, and takes a zero for nothing; QEMU clears it now.
+    TimerFlags.write(0);
     critical_section::with(|cs| {
         let rounds = ROUNDS.borrow(cs);
         rounds.set(rounds.get().plus_millis(u64::from(ROUND_MS)));
