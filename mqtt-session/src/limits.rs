@@ -75,8 +75,41 @@ impl Limits {
     }
 }
 
+/// The largest packet in memory: one that is too large for any slice where memory has fewer bits than the protocol's lengths.
+pub(crate) const fn packet_size(bytes: u32) -> usize {
+    within(bytes, usize::MAX)
+}
+
+/// The number, or `most` if it is larger; a conversion alone would drop the upper half where `usize` has 16 bits.
+const fn within(number: u32, most: usize) -> usize {
+    if number as u64 > most as u64 {
+        most
+    } else {
+        number as usize
+    }
+}
+
 impl Default for Limits {
     fn default() -> Self {
         Self::DEFAULT
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// A server that takes packets of 65,536 bytes was one that takes none, on a processor with 16 bits.
+    #[test]
+    fn a_large_packet_size_is_no_small_one_where_memory_has_16_bits() {
+        for (announced, held) in [
+            (1, 1),
+            (65_535, 65_535),
+            (65_536, 65_535),
+            (1_000_000, 65_535),
+        ] {
+            assert_eq!(within(announced, usize::from(u16::MAX)), held);
+        }
+        assert_eq!(packet_size(u32::MAX), u32::MAX as usize);
     }
 }

@@ -5,6 +5,7 @@ use core::fmt::Debug;
 use mqtt_codec::{AnyVersion, ReasonCode};
 
 use crate::alias::Aliases;
+use crate::limits::packet_size;
 use crate::owner::Gate;
 use crate::profile::Profile;
 use crate::session::Role;
@@ -245,6 +246,6 @@ impl<R: Role, P: Profile, S: Storage> Link<R, P, S> {
 
     /// Whether a packet of `len` bytes may be sent to the peer.
     pub(crate) const fn takes(&self, len: usize) -> bool {
-        len <= self.maximum_packet_size as usize
+        len <= packet_size(self.maximum_packet_size)
     }
 }

@@ -5,6 +5,7 @@ use mqtt_codec::{
 };
 use mqtt_topic::ParsedFilter;
 
+use crate::limits::packet_size;
 use crate::link::{Answer, Phase};
 use crate::profile::Profile;
 use crate::session::put;
@@ -129,7 +130,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
         }
         let ids = self.state.ids;
         let id = self.take_packet_id().ok_or(Misuse::Exhausted)?;
-        if let Err(misuse) = write(id, tx, self.link.maximum_packet_size as usize) {
+        if let Err(misuse) = write(id, tx, packet_size(self.link.maximum_packet_size)) {
             self.state.ids = ids;
             return Err(misuse);
         }
