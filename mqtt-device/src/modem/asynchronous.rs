@@ -8,7 +8,7 @@ use embedded_io::{Error as _, ErrorType};
 use embedded_io_async::{Read, Write};
 use mqtt_session::Instant;
 
-use super::{Engine, ModemError, Signal, Task};
+use super::{Engine, ModemError, PIECE, Signal, Task};
 
 /// A clock that can be waited for.
 pub trait Timer {
@@ -62,9 +62,9 @@ impl<'m, U: Read + Write, T: Timer> AsyncModem<'m, U, T> {
         Ok(self.engine.signal())
     }
 
-    /// Has the modem save power until [`AsyncModem::wake`]; `ms` is for modems that wake up by themselves.
-    pub async fn sleep(&mut self, ms: u32) -> Result<(), ModemError> {
-        self.run(Task::Sleep(ms)).await
+    /// Has the modem save power until [`AsyncModem::wake`]; `seconds` is for modems that wake up by themselves.
+    pub async fn sleep(&mut self, seconds: u16) -> Result<(), ModemError> {
+        self.run(Task::Sleep(seconds)).await
     }
 
     /// Ends [`AsyncModem::sleep`]. A dial does that too.
@@ -97,7 +97,7 @@ impl<'m, U: Read + Write, T: Timer> AsyncModem<'m, U, T> {
             }
             return Ok(());
         }
-        let deadline = self.engine.deadline();
+        let deadline = self.engine.deadline(self.timer.now());
         let timer = &mut self.timer;
         let due = async {
             match deadline {
@@ -105,13 +105,16 @@ impl<'m, U: Read + Write, T: Timer> AsyncModem<'m, U, T> {
                 None => pending().await,
             }
         };
-        let read = first(self.uart.read(self.engine.input()), due).await;
+        let mut buffer = [0; PIECE];
+        let read = first(self.uart.read(&mut buffer), due).await;
         let now = self.timer.now();
         match read {
             Some(Ok(0)) => {
                 return Err(self.engine.write_failed(embedded_io::ErrorKind::BrokenPipe));
             }
-            Some(Ok(count)) => self.engine.filled(count, now),
+            Some(Ok(count)) => self
+                .engine
+                .received(buffer.get(..count).unwrap_or_default(), now),
             Some(Err(error)) => {
                 if let Some(error) = self.engine.read_failed(error.kind()) {
                     return Err(error);

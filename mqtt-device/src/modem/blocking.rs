@@ -3,7 +3,7 @@
 use embedded_io::{Error as _, ErrorKind, ErrorType, Read, ReadReady, Write};
 use mqtt_session::Instant;
 
-use super::{Engine, ModemError, Signal, Task};
+use super::{Engine, ModemError, PIECE, Signal, Task};
 
 /// A TCP connection through a modem on a blocking UART.
 ///
@@ -48,9 +48,9 @@ impl<'m, U: Read + Write + ReadReady, C: FnMut() -> Instant> Modem<'m, U, C> {
         Ok(self.engine.signal())
     }
 
-    /// Has the modem save power until [`Modem::wake`]; `ms` is for modems that wake up by themselves.
-    pub fn sleep(&mut self, ms: u32) -> Result<(), ModemError> {
-        self.run(Task::Sleep(ms))
+    /// Has the modem save power until [`Modem::wake`]; `seconds` is for modems that wake up by themselves.
+    pub fn sleep(&mut self, seconds: u16) -> Result<(), ModemError> {
+        self.run(Task::Sleep(seconds))
     }
 
     /// Ends [`Modem::sleep`]. A dial does that too.
@@ -60,22 +60,22 @@ impl<'m, U: Read + Write + ReadReady, C: FnMut() -> Instant> Modem<'m, U, C> {
 
     fn run(&mut self, task: Task) -> Result<(), ModemError> {
         loop {
-            let now = (self.clock)();
-            if let Some(result) = self.engine.run(task, now) {
+            self.engine.set_now((self.clock)());
+            if let Some(result) = self.engine.run_task(task) {
                 return result;
             }
-            self.turn(&[], now)?;
+            self.turn(&[])?;
         }
     }
 
     /// Moves the bytes that can be moved without waiting; says whether there were any.
-    fn turn(&mut self, payload: &[u8], now: Instant) -> Result<bool, ModemError> {
+    fn turn(&mut self, payload: &[u8]) -> Result<bool, ModemError> {
         let mut moved = false;
         let output = self.engine.output(payload);
         if !output.is_empty() {
             moved = true;
             match self.uart.write(output) {
-                Ok(count) => self.engine.sent(count, now),
+                Ok(count) => self.engine.advance(count),
                 Err(error) => return Err(self.engine.write_failed(error.kind())),
             }
             if self.engine.output(payload).is_empty()
@@ -84,8 +84,9 @@ impl<'m, U: Read + Write + ReadReady, C: FnMut() -> Instant> Modem<'m, U, C> {
                 return Err(self.engine.write_failed(error.kind()));
             }
         }
+        let mut buffer = [0; PIECE];
         let read = match self.uart.read_ready() {
-            Ok(true) => self.uart.read(self.engine.input()).map(Some),
+            Ok(true) => self.uart.read(&mut buffer).map(Some),
             Ok(false) => Ok(None),
             Err(error) => Err(error),
         };
@@ -94,7 +95,7 @@ impl<'m, U: Read + Write + ReadReady, C: FnMut() -> Instant> Modem<'m, U, C> {
             Ok(Some(0)) => self.engine.read_failed(ErrorKind::BrokenPipe),
             Ok(Some(count)) => {
                 moved = true;
-                self.engine.filled(count, now);
+                self.engine.take_in(buffer.get(..count).unwrap_or_default());
                 None
             }
             Err(error) => self.engine.read_failed(error.kind()),
@@ -102,7 +103,7 @@ impl<'m, U: Read + Write + ReadReady, C: FnMut() -> Instant> Modem<'m, U, C> {
         if let Some(error) = lost {
             return Err(error);
         }
-        self.engine.timeout(now);
+        self.engine.expire();
         Ok(moved)
     }
 }
@@ -114,11 +115,11 @@ impl<U, C> ErrorType for Modem<'_, U, C> {
 impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> Read for Modem<'_, U, C> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ModemError> {
         loop {
-            let now = (self.clock)();
-            if let Some(result) = self.engine.read(buffer, now) {
+            self.engine.set_now((self.clock)());
+            if let Some(result) = self.engine.read_stream(buffer) {
                 return result;
             }
-            self.turn(&[], now)?;
+            self.turn(&[])?;
         }
     }
 }
@@ -127,12 +128,12 @@ impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> ReadReady for Modem<'_,
     /// Whether a read has an answer; moves what can be moved without waiting. A failed connection is ready to say so.
     fn read_ready(&mut self) -> Result<bool, ModemError> {
         loop {
-            let now = (self.clock)();
-            if self.engine.is_readable(now) {
+            self.engine.set_now((self.clock)());
+            if self.engine.fetch() {
                 return Ok(true);
             }
-            if !self.turn(&[], now)? {
-                return Ok(self.engine.is_readable(now));
+            if !self.turn(&[])? {
+                return Ok(self.engine.fetch());
             }
         }
     }
@@ -141,11 +142,11 @@ impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> ReadReady for Modem<'_,
 impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> Write for Modem<'_, U, C> {
     fn write(&mut self, payload: &[u8]) -> Result<usize, ModemError> {
         loop {
-            let now = (self.clock)();
-            if let Some(result) = self.engine.write(payload, now) {
+            self.engine.set_now((self.clock)());
+            if let Some(result) = self.engine.write_stream(payload) {
                 return result;
             }
-            self.turn(payload, now)?;
+            self.turn(payload)?;
         }
     }
 

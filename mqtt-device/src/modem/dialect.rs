@@ -1,6 +1,6 @@
 //! What modems differ in, as tables: a new modem is a new [`Dialect`], not new code.
 //!
-//! A command is a text with places for values: `$h` host, `$n` the number that the command is about (port, length or milliseconds),
+//! A command is a text with places for values: `$h` host, `$n` the number that the command is about (port, length or seconds),
 //! `$a` APN or network name, `$u` user, `$w` password, `$i` PIN. An answer is a pattern: a line answers if it begins with one of the
 //! alternatives that `|` separates; `#` stands for a digit.
 
@@ -11,7 +11,7 @@ pub enum Otherwise {
     Fail,
     /// An error is as good as success.
     Ignore,
-    /// Ask again, until the step's time is over: after a second if there was an answer, after two if there was none.
+    /// Ask again every two seconds, until the step's time is over.
     Repeat,
     /// Not a condition but a question: if the wanted line came, leave out so many steps after this one, otherwise none.
     Skip(u8),
@@ -26,7 +26,7 @@ pub struct Step {
     pub end: &'static str,
     /// The line that must have come before the end; empty if there is none.
     pub want: &'static str,
-    /// Time for the answer, in seconds; all repetitions together for [`Otherwise::Repeat`].
+    /// Time for the answer, in seconds, 1 to 120; all repetitions together, up to 255, for [`Otherwise::Repeat`].
     pub seconds: u8,
     /// What happens if it does not end so.
     pub otherwise: Otherwise,
@@ -72,7 +72,8 @@ impl Step {
 pub struct Dialect {
     /// What ends a command line.
     pub line_end: &'static str,
-    /// From whatever state to a TCP connection. The first step finds out whether the modem answers at all.
+    /// From whatever state to a TCP connection. The first step finds out whether the modem answers at all, the last opens the connection
+    /// or fails.
     pub dial: &'static [Step],
     /// Ends the TCP connection.
     pub close: &'static [Step],
@@ -113,7 +114,7 @@ pub struct Dialect {
 /// Commands, states and times as in "SIM800 Series AT Command Manual" V1.09: sections 2.2 (`ATE`), 3.2 (`+CPIN`, `+CREG`, `+CSQ`), 6.2
 /// (`+CSCLK`), 7.2 (`+CGATT`) and 8.2 (`+CIP…`, `+CSTT`, `+CIICR`, `+CIFSR`). `AT+CIPSHUT` comes first, for `AT+CIPSTART` is allowed in the
 /// states IP INITIAL and IP STATUS only. `AT+CIPQSEND=1`: a send is done when the modem has the bytes, and its answer says how many.
-pub const SIM800: Dialect = Dialect {
+pub const SIM800_DIALECT: Dialect = Dialect {
     line_end: "\r",
     dial: &[
         Step::new("AT", 30).or(Otherwise::Repeat),
@@ -134,7 +135,7 @@ pub const SIM800: Dialect = Dialect {
         Step::new("AT+CSTT=\"$a\",\"$u\",\"$w\"", 5),
         Step::new("AT+CIICR", 85),
         Step::new("AT+CIFSR", 5).until("#"),
-        Step::new("AT+CIPSTART=\"TCP\",\"$h\",$n", 160).until("CONNECT OK"),
+        Step::new("AT+CIPSTART=\"TCP\",\"$h\",$n", 75).until("CONNECT OK"),
     ],
     close: &[Step::new("AT+CIPCLOSE=1", 10)
         .until("CLOSE OK")
@@ -155,8 +156,8 @@ pub const SIM800: Dialect = Dialect {
     received_end: b'\n',
     max_receive: 1_460,
     notice: "+CIPRXGET: 1",
-    closed: "CLOSED|+PDP: DEACT",
-    failed: "ERROR|+CME ERROR|+CMS ERROR|SEND FAIL|CONNECT FAIL|ALREADY CONNECT|+PDP: DEACT",
+    closed: "CLOSED|+PDP",
+    failed: "ERROR|+CME|SEND FAIL|CONNECT FAIL|ALREADY|+PDP",
 };
 
 /// ESP-AT of Espressif, on ESP32 and ESP8266, from version 2.0: single connection, passive receive mode.
@@ -164,7 +165,7 @@ pub const SIM800: Dialect = Dialect {
 /// As in "ESP-AT User Guide", chapters "Basic AT Commands" (`ATE`, `+GSLP`), "Wi-Fi AT Commands" (`+CWMODE`, `+CWJAP`) and "TCP/IP AT
 /// Commands" (`+CIP…`). A network that the modem has joined already is left as it is. Version 3 calls `+CIPRECVMODE` `+CIPRECVTYPE`. In
 /// `$a` and `$w`, the characters `"`, `,` and `\` need a backslash before them.
-pub const ESP_AT: Dialect = Dialect {
+pub const ESP_AT_DIALECT: Dialect = Dialect {
     line_end: "\r\n",
     dial: &[
         Step::new("AT", 30).or(Otherwise::Repeat),
@@ -180,7 +181,7 @@ pub const ESP_AT: Dialect = Dialect {
         Step::new("AT+CIPSTART=\"TCP\",\"$h\",$n", 30),
     ],
     close: &[Step::new("AT+CIPCLOSE", 5).or(Otherwise::Ignore)],
-    sleep: &[Step::new("AT+GSLP=$n", 5)],
+    sleep: &[Step::new("AT+GSLP=$n000", 5)],
     wake: &[Step::new("AT", 10).or(Otherwise::Repeat)],
     signal: &[Step::new("AT+CWJAP?", 5).wants("+CWJAP:")],
     signal_field: 3,
@@ -193,6 +194,6 @@ pub const ESP_AT: Dialect = Dialect {
     received_end: b',',
     max_receive: 2_048,
     notice: "+IPD,",
-    closed: "CLOSED|WIFI DISCONNECT",
-    failed: "ERROR|FAIL|SEND FAIL|ALREADY CONNECTED",
+    closed: "CLOSED|WIFI D",
+    failed: "ERROR|FAIL|SEND FAIL|ALREADY",
 };

@@ -3,14 +3,13 @@
 use mqtt_session::Instant;
 
 use super::Settings;
-use super::dialect::Dialect;
-use super::error::{Answer, Failure, ModemError};
-use super::memory::Memory;
-use super::pattern::{after, number};
-use super::state::{Link, Phase, State};
+use super::error::ModemError;
+use super::report::Report;
+use super::script::{IN_DBM, Script, place, task};
+use super::ticks::Ticks;
 
-/// Room in the memory that is kept for a line while stream bytes wait, in bytes.
-const LINE: usize = 32;
+/// No number.
+pub(super) const NONE: u16 = u16::MAX;
 
 /// Something to do with the modem that is neither reading nor writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -21,8 +20,8 @@ pub enum Task {
     Close,
     /// Ask for the strength of the signal; [`Engine::signal`] has it afterwards.
     Signal,
-    /// Save power; so many milliseconds where the modem wants to know (deep sleep of ESP-AT, which ends the connection).
-    Sleep(u32),
+    /// Save power; so many seconds where the modem wants to know (deep sleep of ESP-AT, which ends the connection).
+    Sleep(u16),
     /// End that.
     Wake,
 }
@@ -31,119 +30,226 @@ pub enum Task {
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct Signal(pub i16);
 
-impl Signal {
-    /// Reads dBm, or the `<rssi>` of `+CSQ`: 0 is -113 dBm or less, 31 is -51 dBm or more, 99 unknown.
-    pub(super) fn read(text: &[u8], in_dbm: bool) -> Option<Self> {
-        let digits = text.strip_prefix(b"-").unwrap_or(text);
-        let value = i16::try_from(number(digits)?.0).ok()?;
-        match (in_dbm, value) {
-            (true, _) => Some(Self(if digits.len() < text.len() {
-                -value
-            } else {
-                value
-            })),
-            (false, 0..=31) => Some(Self(2 * value - 113)),
-            _ => None,
-        }
+/// What the modem is busy with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) enum Phase {
+    Idle,
+    /// Nothing, and nobody has asked yet how the task went: well.
+    Done,
+    /// The same: not well.
+    Failed,
+    /// It waits for bytes that nobody has.
+    Stuck,
+    /// The announced bytes are being handed over. Up to here nothing is due, from here to `Step` lines are answers.
+    Payload,
+    /// A send was announced; `>` is due.
+    Prompt,
+    /// A step of a task.
+    Step,
+    /// The step was answered, but not as is wanted; it is repeated when its time has come.
+    Pause,
+    /// A step is done; answers to its repetitions may still come.
+    Settle,
+}
+
+impl Phase {
+    pub(super) fn is_idle(self) -> bool {
+        self <= Self::Failed
     }
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Link {
+    Down,
+    /// Also while the last step of a dial lasts.
+    Open,
+    Closed,
 }
 
 /// A modem, its conversation and one TCP connection through it, without a UART and without a clock.
 ///
-/// The owner moves bytes: what [`Engine::output`] shows goes to the UART and is reported by [`Engine::sent`]; what comes from it goes
-/// into [`Engine::input`] and is reported by [`Engine::filled`]; at [`Engine::deadline`] it calls [`Engine::timeout`]. Between that it
-/// asks for [`Engine::run`], [`Engine::read`] and [`Engine::write`] until they answer with `Some`. To stop asking is allowed at any time
+/// The owner moves bytes: what [`Engine::output`] shows goes to the UART and is reported by [`Engine::sent`]; what comes from it is told
+/// by [`Engine::received`]; at [`Engine::deadline`] it calls [`Engine::timeout`]. Between that it asks for [`Engine::run`], [`Engine::read`] and [`Engine::write`] until they answer with `Some`. To stop asking is allowed at any time
 /// and loses nothing; a write that has begun must be repeated with the same bytes, for the modem waits for them.
 #[derive(Debug)]
 pub struct Engine<'m> {
-    memory: Memory<'m>,
-    state: State<'m>,
-    /// The rest of a line that was longer than the room is not looked at.
-    skipping: bool,
+    pub(super) script: Script,
+    pub(super) settings: &'m Settings<'m>,
+    /// Stream bytes that wait for a reader, up to `held`; behind them what there is of a line, up to `tail`, and the rest of the last one.
+    pub(super) memory: &'m mut [u8],
+    pub(super) held: usize,
+    pub(super) tail: usize,
+    /// The time, as it was told last.
+    pub(super) now: Ticks,
+    pub(super) phase: Phase,
+    pub(super) link: Link,
+    pub(super) task: u8,
+    /// Place of the step.
+    pub(super) step: u16,
+    /// Place of the command's next byte.
+    pub(super) at: u16,
+    /// Bytes sent of the value there, or of the payload.
+    pub(super) within: usize,
+    /// The next byte of the command; 0 when it is sent.
+    pub(super) pending: u8,
+    /// What the command is about: port, seconds, bytes announced or asked for.
+    pub(super) number: u16,
+    /// When the step's time began, and how long it is.
+    pub(super) since: Ticks,
+    pub(super) wait: u8,
+    /// Time that repetitions have taken, in seconds.
+    pub(super) repeated: u8,
+    /// Answers to earlier commands may still come.
+    pub(super) dirty: bool,
+    /// The wanted line has come, or there is none.
+    pub(super) wanted: bool,
+    /// Bytes of the stream that are next from the modem.
+    pub(super) left: u16,
+    /// Bytes that the modem holds for us, as far as is known.
+    pub(super) available: u16,
+    /// It may as well hold none.
+    pub(super) guess: bool,
+    /// Bytes sent of which nobody has been told; 0 is none.
+    pub(super) taken: u16,
+    /// The number in the last answer to [`Task::Signal`].
+    pub(super) signal: u16,
+    pub(super) failure: ModemError,
+    /// What is left of a number to be sent, and what its next digit counts.
+    pub(super) rest: u16,
+    pub(super) power: u16,
+    /// Where the next pattern is looked for, and where in the line the next number.
+    pub(super) cursor: u16,
+    pub(super) column: usize,
 }
 
 impl<'m> Engine<'m> {
     /// A modem that is in whatever state. The memory holds received bytes and half lines: 64 bytes at least, and the more, the fewer
     /// commands for a long message.
     #[must_use]
-    pub const fn new(
-        dialect: &'static Dialect,
-        settings: Settings<'m>,
-        memory: &'m mut [u8],
-    ) -> Self {
+    pub const fn new(script: Script, settings: &'m Settings<'m>, memory: &'m mut [u8]) -> Self {
         Self {
-            memory: Memory::new(memory),
-            state: State::new(dialect, settings),
-            skipping: false,
+            script,
+            settings,
+            memory,
+            held: 0,
+            tail: 0,
+            now: Ticks::ZERO,
+            phase: Phase::Idle,
+            link: Link::Down,
+            task: task::DIAL,
+            step: 0,
+            at: 0,
+            within: 0,
+            pending: 0,
+            number: 0,
+            since: Ticks::ZERO,
+            wait: 0,
+            repeated: 0,
+            dirty: true,
+            wanted: false,
+            left: 0,
+            available: 0,
+            guess: false,
+            taken: 0,
+            signal: NONE,
+            failure: ModemError::NotConnected,
+            rest: 0,
+            power: 0,
+            cursor: 0,
+            column: 0,
         }
     }
 
     /// Another host, network or password, from the next dial on.
-    pub const fn set_settings(&mut self, settings: Settings<'m>) {
-        self.state.settings = settings;
+    pub const fn set_settings(&mut self, settings: &'m Settings<'m>) {
+        self.settings = settings;
     }
 
     /// What the last [`Task::Signal`] has found out; `None` if the modem does not know.
     #[must_use]
-    pub const fn signal(&self) -> Option<Signal> {
-        self.state.signal
+    pub fn signal(&self) -> Option<Signal> {
+        let value = i16::try_from(self.signal).ok()?;
+        if self.script.byte(place::SIGNAL) >= IN_DBM {
+            Some(Signal(-value))
+        } else if value <= 31 {
+            // 0 is -113 dBm or less, 31 is -51 dBm or more, 99 unknown.
+            Some(Signal(2 * value - 113))
+        } else {
+            None
+        }
     }
 
-    /// Where bytes from the UART go.
-    pub fn input(&mut self) -> &mut [u8] {
-        self.memory.room()
+    /// The last command, how it failed if it did, and what the modem said last: for logs and displays.
+    #[must_use]
+    pub fn report(&self) -> Report<'_> {
+        Report::new(self.script, self.step, self.failure, self.last_line())
     }
 
-    /// Takes in so many bytes that were put into [`Engine::input`].
-    pub fn filled(&mut self, count: usize, now: Instant) {
-        self.memory.filled(count);
-        while self.digest(now) {}
+    /// What the modem said last: the line that has begun, or the last whole one.
+    fn last_line(&self) -> &[u8] {
+        let end = if self.tail > self.held {
+            self.tail
+        } else {
+            self.memory.len()
+        };
+        let text = self.memory.get(self.held..end).unwrap_or_default();
+        text.split(|&byte| byte < b' ').next().unwrap_or_default()
+    }
+
+    /// Takes in what came from the UART.
+    pub fn received(&mut self, bytes: &[u8], now: Instant) {
+        self.set_now(now);
+        self.take_in(bytes);
+    }
+
+    pub(super) const fn set_now(&mut self, now: Instant) {
+        self.now = Ticks::of(now);
     }
 
     /// The next bytes for the UART; empty if there are none. `payload` is what is being written, or empty.
     #[must_use]
     pub fn output<'a>(&'a self, payload: &'a [u8]) -> &'a [u8] {
-        match self.state.phase {
-            Phase::Idle | Phase::Settle => &[],
-            Phase::Payload => {
-                let end = payload.len().min(self.state.announced.into());
-                payload
-                    .get(self.state.given.into()..end)
-                    .unwrap_or_default()
-            }
-            _ => self.state.command.piece(&self.state.settings),
+        if self.phase == Phase::Payload {
+            let end = payload.len().min(self.number.into());
+            payload.get(self.within..end).unwrap_or_default()
+        } else if self.pending == 0 {
+            &[]
+        } else {
+            core::slice::from_ref(&self.pending)
         }
     }
 
     /// Notes that so many bytes of [`Engine::output`] went out.
     pub fn sent(&mut self, count: usize, now: Instant) {
-        if self.state.phase == Phase::Payload {
-            self.state.gave(count, now);
-        } else {
-            self.state.command.advance(count, &self.state.settings);
-        }
+        self.set_now(now);
+        self.advance(count);
     }
 
     /// When to call [`Engine::timeout`] at the latest.
     #[must_use]
-    pub fn deadline(&self) -> Option<Instant> {
-        self.state.deadline()
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        if self.phase <= Phase::Payload {
+            None
+        } else {
+            Some(self.since.over(self.wait, now))
+        }
     }
 
     /// Does what is due: asks again, or gives up.
     pub fn timeout(&mut self, now: Instant) {
-        self.state.timeout(now);
+        self.set_now(now);
+        self.expire();
     }
 
     /// The UART did not take bytes: the connection is over.
     pub fn write_failed(&mut self, kind: embedded_io::ErrorKind) -> ModemError {
-        self.state.fail(Failure::Uart(kind));
-        self.error()
+        self.fail(ModemError::Uart(kind));
+        self.failure
     }
 
     /// The UART has lost bytes. While an answer is due that is for its time-out to judge; otherwise the connection is over.
     pub fn read_failed(&mut self, kind: embedded_io::ErrorKind) -> Option<ModemError> {
-        if self.state.phase == Phase::Idle {
+        if self.phase.is_idle() {
             Some(self.write_failed(kind))
         } else {
             None
@@ -152,176 +258,32 @@ impl<'m> Engine<'m> {
 
     /// The modem's reset line was pulled: it knows nothing any more of what was going on.
     pub fn restarted(&mut self) {
-        self.state.link = Link::Down;
-        self.state.phase = Phase::Idle;
-        self.state.unanswered = 1;
-        self.state.stuck = false;
-        self.state.left = 0;
-        self.memory.discard(self.memory.raw().len());
-    }
-
-    fn error(&self) -> ModemError {
-        self.state.error.unwrap_or(ModemError {
-            command: "",
-            failure: Failure::NotConnected,
-            answer: Answer::NONE,
-        })
+        self.hang_up();
+        self.phase = Phase::Idle;
+        self.tail = self.held;
     }
 
     /// Starts the task or asks how it is going; `None` while it lasts. A dial does not wait for what else is under way.
     pub fn run(&mut self, task: Task, now: Instant) -> Option<Result<(), ModemError>> {
-        let state = &mut self.state;
-        if let Some((done, well)) = state.outcome
-            && done == task
-        {
-            state.outcome = None;
-            return Some(if well { Ok(()) } else { Err(self.error()) });
-        }
-        let waits = state.stuck || matches!(state.phase, Phase::Prompt | Phase::Payload);
-        if waits && task == Task::Dial {
-            let error = ModemError {
-                command: state.command.text,
-                failure: Failure::Stuck,
-                answer: Answer::NONE,
-            };
-            return Some(Err(error));
-        }
-        match state.phase {
-            Phase::Step | Phase::Settle if state.task == task => return None,
-            Phase::Idle => {}
-            _ if task == Task::Dial => state.unanswered = 1,
-            _ => return None,
-        }
-        if task == Task::Dial {
-            state.link = Link::Down;
-            state.error = None;
-            state.available = 0;
-            state.taken = None;
-            state.left = 0;
-            self.memory.forget();
-        }
-        state.start_task(task, now);
-        None
+        self.set_now(now);
+        self.run_task(task)
     }
 
     /// Whether [`Engine::read`] has an answer; asks the modem for bytes that it has announced.
     pub fn is_readable(&mut self, now: Instant) -> bool {
-        let state = &mut self.state;
-        if self.memory.held() > 0 || state.link == Link::Down {
-            return true;
-        }
-        if state.phase == Phase::Idle {
-            if state.available == 0 {
-                return state.link == Link::Closed;
-            }
-            state.start_receive(self.memory.len().saturating_sub(LINE), now);
-        }
-        false
+        self.set_now(now);
+        self.fetch()
     }
 
     /// Bytes of the stream: `Some(Ok(0))` is its end, `None` that there are none yet.
     pub fn read(&mut self, buffer: &mut [u8], now: Instant) -> Option<Result<usize, ModemError>> {
-        if buffer.is_empty() {
-            return Some(Ok(0));
-        }
-        if !self.is_readable(now) {
-            return None;
-        }
-        let count = self.memory.take(buffer);
-        if count == 0 && self.state.link == Link::Down {
-            return Some(Err(self.error()));
-        }
-        Some(Ok(count))
+        self.set_now(now);
+        self.read_stream(buffer)
     }
 
     /// Sends bytes of the stream, from the front of `payload`; answers how many when the modem has them, `None` until then.
     pub fn write(&mut self, payload: &[u8], now: Instant) -> Option<Result<usize, ModemError>> {
-        if let Some(count) = self.state.taken.take() {
-            return Some(Ok(usize::from(count).min(payload.len())));
-        }
-        match self.state.link {
-            Link::Down => return Some(Err(self.error())),
-            Link::Closed if self.state.phase == Phase::Idle => {
-                return Some(Err(self.not_connected()));
-            }
-            _ if payload.is_empty() => return Some(Ok(0)),
-            _ => {}
-        }
-        if self.state.phase == Phase::Idle {
-            self.state.start_send(payload.len(), now);
-        }
-        None
-    }
-
-    fn not_connected(&self) -> ModemError {
-        ModemError {
-            command: self.state.dialect.send.command,
-            failure: Failure::NotConnected,
-            answer: Answer::NONE,
-        }
-    }
-
-    /// Takes one line, prompt or piece of the stream out of the raw bytes; says whether there was one.
-    fn digest(&mut self, now: Instant) -> bool {
-        let Self {
-            memory,
-            state,
-            skipping,
-        } = self;
-        if state.left > 0 {
-            let count = memory.hold(state.left.into());
-            state.left -= u16::try_from(count).unwrap_or(state.left);
-            if state.left == 0 {
-                state.phase = Phase::Trailer;
-            }
-            return count > 0;
-        }
-        let raw = memory.raw();
-        // A line that is skipped ends with its own line feed.
-        let blank = if *skipping {
-            0
-        } else {
-            raw.iter()
-                .take_while(|byte| byte.is_ascii_whitespace())
-                .count()
-        };
-        let text = raw.get(blank..).unwrap_or_default();
-        if state.phase == Phase::Prompt
-            && state.command.is_sent()
-            && text.first() == Some(&b'>')
-            && !*skipping
-        {
-            memory.discard(blank + 1);
-            state.prompted(now);
-            return true;
-        }
-        if state.phase == Phase::Header
-            && !*skipping
-            && let Some(rest) = after(text, state.dialect.receive.want)
-            && let Some(len) = rest
-                .iter()
-                .position(|&byte| byte == state.dialect.received_end)
-        {
-            let end = blank + (text.len() - rest.len()) + len + 1;
-            state.header(rest.get(..len).unwrap_or_default());
-            memory.discard(end);
-            return true;
-        }
-        let (len, whole) = match text.iter().position(|&byte| byte == b'\n') {
-            Some(len) => (len, true),
-            // Blanks that fill the room are no line.
-            None if memory.is_full() && !text.is_empty() => (text.len(), false),
-            None => {
-                memory.discard(blank);
-                return false;
-            }
-        };
-        let line = text.get(..len).unwrap_or_default();
-        if !*skipping {
-            state.line(line.strip_suffix(b"\r").unwrap_or(line), now);
-        }
-        *skipping = !whole;
-        memory.discard(blank + len + usize::from(whole));
-        true
+        self.set_now(now);
+        self.write_stream(payload)
     }
 }

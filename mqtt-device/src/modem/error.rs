@@ -1,58 +1,16 @@
-//! What went wrong: which command, how, and what the modem said.
+//! What went wrong.
 
 use core::fmt;
 
-/// Longest answer that an error keeps, in bytes.
-const KEPT: usize = 28;
-
-/// The front of the last line that the modem answered, at most 28 bytes of it.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub struct Answer {
-    bytes: [u8; KEPT],
-    len: u8,
-}
-
-impl Answer {
-    pub(super) const NONE: Self = Self {
-        bytes: [0; KEPT],
-        len: 0,
-    };
-
-    pub(super) fn of(line: &[u8]) -> Self {
-        let mut answer = Self::NONE;
-        for (slot, &byte) in answer.bytes.iter_mut().zip(line) {
-            *slot = byte;
-            answer.len += 1;
-        }
-        answer
-    }
-
-    /// The bytes as the modem sent them; empty when it said nothing.
-    #[must_use]
-    pub fn as_bytes(&self) -> &[u8] {
-        self.bytes.get(..usize::from(self.len)).unwrap_or_default()
-    }
-}
-
-impl fmt::Display for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "{}", self.as_bytes().escape_ascii())
-    }
-}
-
-impl fmt::Debug for Answer {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "\"{self}\"")
-    }
-}
-
-/// How a command failed.
+/// How a command failed. The next step is to dial again, after a pause that grows and is jittered.
+///
+/// Which command it was, and what the modem said, is in [`Engine::report`](super::Engine::report) until the next one.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[non_exhaustive]
-pub enum Failure {
+pub enum ModemError {
     /// The modem answered with an error.
     Refused,
-    /// The answer did not come in time; what was said meanwhile is in [`ModemError::answer`].
+    /// The answer did not come in time.
     TimedOut,
     /// The answer contradicts the question: more bytes than were asked for.
     Garbled,
@@ -65,36 +23,16 @@ pub enum Failure {
     Uart(embedded_io::ErrorKind),
 }
 
-/// A command that failed. The next step is to dial again, after a pause that grows and is jittered.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct ModemError {
-    /// The command as it stands in the dialect's table, without its values; empty if no command was under way.
-    pub command: &'static str,
-    /// How it failed.
-    pub failure: Failure,
-    /// What the modem said last.
-    pub answer: Answer,
-}
-
 impl fmt::Display for ModemError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let what = match self.failure {
-            Failure::Refused => "was refused",
-            Failure::TimedOut => "was not answered in time",
-            Failure::Garbled => "was answered with nonsense",
-            Failure::NotConnected => return f.write_str("no connection"),
-            Failure::Stuck => {
-                return f.write_str(
-                    "the modem waits for the rest of a write that was given up: reset it",
-                );
-            }
-            Failure::Uart(_) => "met a failing serial line",
-        };
-        write!(
-            f,
-            "{} {what}, the modem's last line was {:?}",
-            self.command, self.answer
-        )
+        f.write_str(match self {
+            Self::Refused => "the modem refused a command",
+            Self::TimedOut => "the modem did not answer in time",
+            Self::Garbled => "the modem answered with nonsense",
+            Self::NotConnected => "no connection",
+            Self::Stuck => "the modem waits for the rest of a write that was given up: reset it",
+            Self::Uart(_) => "the serial line failed",
+        })
     }
 }
 
@@ -102,13 +40,13 @@ impl core::error::Error for ModemError {}
 
 impl embedded_io::Error for ModemError {
     fn kind(&self) -> embedded_io::ErrorKind {
-        match self.failure {
-            Failure::NotConnected => embedded_io::ErrorKind::NotConnected,
-            Failure::TimedOut => embedded_io::ErrorKind::TimedOut,
-            Failure::Refused => embedded_io::ErrorKind::ConnectionAborted,
-            Failure::Garbled => embedded_io::ErrorKind::InvalidData,
-            Failure::Stuck => embedded_io::ErrorKind::Other,
-            Failure::Uart(kind) => kind,
+        match *self {
+            Self::NotConnected => embedded_io::ErrorKind::NotConnected,
+            Self::TimedOut => embedded_io::ErrorKind::TimedOut,
+            Self::Refused => embedded_io::ErrorKind::ConnectionAborted,
+            Self::Garbled => embedded_io::ErrorKind::InvalidData,
+            Self::Stuck => embedded_io::ErrorKind::Other,
+            Self::Uart(kind) => kind,
         }
     }
 }

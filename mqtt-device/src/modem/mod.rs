@@ -26,24 +26,36 @@
 #[cfg(feature = "async")]
 mod asynchronous;
 mod blocking;
-mod command;
+mod conversation;
 mod dialect;
 mod engine;
 mod error;
-mod memory;
-mod pattern;
-mod state;
+mod report;
+mod script;
+mod stream;
 #[cfg(test)]
 mod tests;
+mod ticks;
 
 use core::fmt;
 
 #[cfg(feature = "async")]
 pub use asynchronous::{AsyncModem, Timer};
 pub use blocking::Modem;
-pub use dialect::{Dialect, ESP_AT, Otherwise, SIM800, Step};
+pub use dialect::{Dialect, ESP_AT_DIALECT, Otherwise, SIM800_DIALECT, Step};
 pub use engine::{Engine, Signal, Task};
-pub use error::{Answer, Failure, ModemError};
+pub use error::ModemError;
+pub use report::Report;
+pub use script::Script;
+
+/// SIM800, SIM808 and SIM900 of SIMCom, also as Adafruit's FONA: [`SIM800_DIALECT`] as the engine reads it.
+pub const SIM800: Script = crate::script!(SIM800_DIALECT);
+
+/// ESP-AT of Espressif, on ESP32 and ESP8266: [`ESP_AT_DIALECT`] as the engine reads it.
+pub const ESP_AT: Script = crate::script!(ESP_AT_DIALECT);
+
+/// Bytes that a transport reads from its UART at once.
+const PIECE: usize = 16;
 
 /// Whom to call, and through which network.
 #[derive(Clone, Copy, Default)]
@@ -60,6 +72,21 @@ pub struct Settings<'s> {
     pub password: &'s str,
     /// PIN of the SIM card; sent only if the card asks for one.
     pub pin: &'s str,
+}
+
+impl Settings<'_> {
+    /// The value with this number, as in `script::NAMES`; not the port.
+    #[inline(never)]
+    const fn text(&self, value: u8) -> &[u8] {
+        let text = match value {
+            2 => &self.host,
+            3 => &self.network,
+            4 => &self.user,
+            5 => &self.password,
+            _ => &self.pin,
+        };
+        text.as_bytes()
+    }
 }
 
 /// Without the secrets.

@@ -4,6 +4,15 @@ use mqtt_at_modem::{Dialect, Emulator, Options, Wish};
 use mqtt_device::modem::{ESP_AT, Engine, ModemError, SIM800, Settings, Task};
 use mqtt_session::Instant;
 
+static SETTINGS: Settings<'static> = Settings {
+    host: "broker.example",
+    port: 1_883,
+    network: "internet",
+    user: "",
+    password: "secret",
+    pin: "1234",
+};
+
 /// How a conversation ended.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum End {
@@ -46,20 +55,12 @@ pub(crate) struct World {
 impl World {
     pub(crate) fn new(options: Options, memory: usize, seed: u64) -> Self {
         let dialect = match options.dialect {
-            Dialect::Sim800 => &SIM800,
-            Dialect::EspAt => &ESP_AT,
-        };
-        let settings = Settings {
-            host: "broker.example",
-            port: 1_883,
-            network: "internet",
-            password: "secret",
-            pin: "1234",
-            ..Settings::default()
+            Dialect::Sim800 => SIM800,
+            Dialect::EspAt => ESP_AT,
         };
         let memory = Vec::leak(vec![0; memory]);
         Self {
-            engine: Engine::new(dialect, settings, memory),
+            engine: Engine::new(dialect, &SETTINGS, memory),
             cut: options.cut,
             modem: Emulator::new(options),
             now: 0,
@@ -87,6 +88,11 @@ impl World {
 
     fn instant(&self) -> Instant {
         Instant::from_millis(self.now)
+    }
+
+    /// The last command, as it stands in the dialect's table.
+    pub(crate) fn command(&self) -> String {
+        self.engine.report().command().collect()
     }
 
     pub(crate) fn dial(&mut self) -> Result<(), ModemError> {
@@ -117,7 +123,7 @@ impl World {
                 writing = self.below(3) > 0;
                 if self.below(20) == 0
                     && let Some(Err(error)) = self.engine.run(Task::Signal, self.instant())
-                    && error.failure != mqtt_device::modem::Failure::Refused
+                    && error != ModemError::Refused
                 {
                     return End::Failed(error);
                 }
@@ -197,16 +203,12 @@ impl World {
         }
         if !self.wire.is_empty() {
             moved = true;
-            let room = self.engine.input().len();
-            assert!(room > 0, "no room for what the modem says");
-            let most = room.min(self.wire.len());
-            let count = 1 + self.below(most);
-            self.engine.input()[..count].copy_from_slice(&self.wire[..count]);
-            self.wire.drain(..count);
-            self.engine.filled(count, now);
+            let count = 1 + self.below(self.wire.len());
+            let piece: Vec<u8> = self.wire.drain(..count).collect();
+            self.engine.received(&piece, now);
         }
         if !moved {
-            let engine = self.engine.deadline().map(Instant::as_millis);
+            let engine = self.engine.deadline(now).map(Instant::as_millis);
             let Some(next) = engine.into_iter().chain(self.modem.deadline()).min() else {
                 return false;
             };

@@ -1,0 +1,411 @@
+//! What the modem's lines and the time do to the engine: steps begin, end, are repeated, and fail.
+
+use super::engine::{Engine, Link, NONE, Phase};
+use super::error::ModemError;
+use super::script::{IN_DBM, NUMBER, STEP_HEAD, VALUES, code, place, task};
+use super::ticks::Ticks;
+
+/// A command that is repeated is so after so many seconds, ticks in other words.
+const REPEAT: u8 = 2;
+const REPEAT_TICKS: u8 = 4;
+/// So many ticks nothing must come before answers are taken for those of the next command, when some are outstanding: longer than the
+/// time between two repetitions.
+const QUIET: u8 = 6;
+/// What stands for the front of a line that was longer than the room: no modem's line begins so.
+const OVERLONG: u8 = b'~';
+
+impl Engine<'_> {
+    pub(super) fn start(&mut self, task: u8) {
+        self.task = task;
+        self.repeated = 0;
+        self.step = self.script.word(2 * u16::from(task));
+        self.run_step();
+    }
+
+    fn run_step(&mut self) {
+        let code = self.step_byte(0);
+        if code == code::END {
+            self.phase = Phase::Done;
+            if self.task == task::CLOSE {
+                self.link = Link::Closed;
+            }
+            return;
+        }
+        self.phase = match code {
+            code::PROMPT => Phase::Prompt,
+            code::PAYLOAD => Phase::Payload,
+            _ => Phase::Step,
+        };
+        if code == code::OPEN {
+            self.link = Link::Open;
+        }
+        self.set_timer(if code == code::REPEAT {
+            REPEAT_TICKS
+        } else {
+            Ticks::seconds(self.step_byte(1))
+        });
+        // Some modems say how much they took, others do not.
+        self.wanted = code == code::PAYLOAD || self.step_byte(STEP_HEAD) == 0;
+        self.at = self.script.skip(self.step + STEP_HEAD, 2);
+        self.within = 0;
+        self.rest = self.number;
+        self.power = 10_000;
+        self.pending = self.next_byte();
+    }
+
+    fn set_timer(&mut self, ticks: u8) {
+        self.since = self.now;
+        self.wait = ticks;
+    }
+
+    /// A byte of the step.
+    #[inline(never)]
+    fn step_byte(&self, index: u16) -> u8 {
+        self.script.byte(self.step.wrapping_add(index))
+    }
+
+    /// The step is done: on with the next, leaving some out.
+    fn next_step(&mut self, skip: u8) {
+        self.step = self.script.skip(self.step, 3 * (skip + 1));
+        self.repeated = 0;
+        if self.dirty {
+            self.phase = Phase::Settle;
+            self.set_timer(QUIET);
+        } else {
+            self.run_step();
+        }
+    }
+
+    /// The byte of the command that is next; 0 at its end.
+    fn next_byte(&mut self) -> u8 {
+        loop {
+            let code = self.script.byte(self.at);
+            let byte = if code > VALUES {
+                code
+            } else if code == 0 {
+                return 0;
+            } else {
+                self.value_byte(code)
+            };
+            if code > VALUES || byte == 0 {
+                self.within = 0;
+                self.at += 1;
+            } else {
+                self.within += 1;
+            }
+            if byte != 0 {
+                return byte;
+            }
+        }
+    }
+
+    /// Byte `within` of the value with this number; 0 at its end.
+    fn value_byte(&mut self, value: u8) -> u8 {
+        if value == NUMBER {
+            return self.next_digit();
+        }
+        let text = self.settings.text(value);
+        text.get(self.within).copied().unwrap_or_default()
+    }
+
+    /// The next digit of the number, without zeros in front; 0 behind the last.
+    fn next_digit(&mut self) -> u8 {
+        while self.power > 0 {
+            let digit = (self.rest / self.power) as u8;
+            self.rest %= self.power;
+            self.power /= 10;
+            if digit > 0 || self.within > 0 || self.power == 0 {
+                return b'0' + digit;
+            }
+        }
+        0
+    }
+
+    /// So many bytes went out.
+    #[inline(never)]
+    pub(super) fn advance(&mut self, count: usize) {
+        if count == 0 {
+            return;
+        }
+        if self.phase != Phase::Payload {
+            self.pending = self.next_byte();
+            return;
+        }
+        self.within = self.within.wrapping_add(count);
+        if self.within >= self.number.into() {
+            self.phase = Phase::Step;
+            self.since = self.now;
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn expire(&mut self) {
+        if self.phase <= Phase::Payload || self.now.since(self.since) < self.wait {
+            return;
+        }
+        if self.phase == Phase::Settle {
+            self.dirty = false;
+            return self.run_step();
+        }
+        // The `>` may be lost while the modem waits for the bytes. If they go out, it is out of that state in any case; the next
+        // command could otherwise end up in the stream.
+        if self.phase == Phase::Prompt {
+            return self.next_step(0);
+        }
+        if self.step_byte(0) == code::REPEAT {
+            self.repeated = self.repeated.wrapping_add(REPEAT);
+            if self.repeated < self.step_byte(1) {
+                self.dirty |= self.phase == Phase::Step;
+                return self.run_step();
+            }
+        }
+        self.fail(ModemError::TimedOut);
+    }
+
+    /// There is no connection any more, and nothing that the modem may still say is about the next.
+    pub(super) fn hang_up(&mut self) {
+        self.link = Link::Down;
+        self.dirty = true;
+        self.available = 0;
+        self.taken = 0;
+        self.left = 0;
+    }
+
+    pub(super) fn fail(&mut self, failure: ModemError) {
+        self.failure = failure;
+        self.phase = match self.phase {
+            Phase::Prompt | Phase::Payload if matches!(failure, ModemError::Uart(_)) => {
+                Phase::Stuck
+            }
+            phase @ (Phase::Idle | Phase::Done | Phase::Stuck) => phase,
+            _ => Phase::Failed,
+        };
+        // A task that was refused is over and the modem ready for the next; anything else leaves it in an unknown state.
+        if failure != ModemError::Refused || self.task >= task::SEND {
+            self.hang_up();
+        }
+    }
+
+    #[inline(never)]
+    pub(super) fn take_in(&mut self, bytes: &[u8]) {
+        for &byte in bytes {
+            self.push(byte);
+        }
+    }
+
+    /// Takes one byte of the modem's in.
+    #[inline(never)]
+    fn push(&mut self, byte: u8) {
+        if self.left == 0 && self.tail == self.held && byte <= b' ' {
+            return;
+        }
+        let Some(slot) = self.memory.get_mut(self.tail) else {
+            return;
+        };
+        *slot = byte;
+        self.tail += 1;
+        if self.left > 0 {
+            self.left -= 1;
+            self.held = self.tail;
+            return;
+        }
+        let full = self.tail == self.memory.len();
+        if byte == b'\n' || full || self.is_whole(byte) {
+            self.line();
+            self.tail = self.held;
+            if full && let Some(slot) = self.memory.get_mut(self.held) {
+                *slot = OVERLONG;
+                self.tail += 1;
+            }
+        }
+    }
+
+    /// Whether what there is of a line is a whole one without a line feed, with this last byte.
+    fn is_whole(&mut self, byte: u8) -> bool {
+        if self.pending != 0 {
+            return false;
+        }
+        if self.phase == Phase::Prompt {
+            return byte == b'>' && self.tail == self.held + 1;
+        }
+        if self.task != task::RECEIVE || byte != self.script.byte(place::RECEIVED_END) {
+            return false;
+        }
+        self.cursor = self.step + STEP_HEAD;
+        self.matched()
+    }
+
+    /// Byte `column` of the line; 0 behind its end.
+    #[inline(never)]
+    fn line_byte(&self, column: usize) -> u8 {
+        let at = self.held.wrapping_add(column);
+        match self.memory.get(at) {
+            Some(&byte) if at < self.tail => byte,
+            _ => 0,
+        }
+    }
+
+    /// Whether the line begins with one of the alternatives of the next pattern; the column is left behind that.
+    #[inline(never)]
+    fn matched(&mut self) -> bool {
+        let mut found = 0;
+        let mut column = 0_u8;
+        let mut same = true;
+        loop {
+            let wanted = self.script.byte(self.cursor);
+            self.cursor += 1;
+            if wanted == 0 || wanted == b'|' {
+                if same && found == 0 {
+                    found = column;
+                }
+                if wanted == 0 {
+                    self.column = found.into();
+                    return found > 0;
+                }
+                same = true;
+                column = 0;
+            } else {
+                let byte = self.line_byte(column.into());
+                column = column.wrapping_add(1);
+                if byte != wanted && !(wanted == b'#' && byte.is_ascii_digit()) {
+                    same = false;
+                }
+            }
+        }
+    }
+
+    /// Takes a line in that is complete, or as much of it as there is room for.
+    fn line(&mut self) {
+        self.cursor = place::PATTERNS;
+        if self.matched() {
+            // A modem that does not say how many has one at least.
+            let count = self.next_number();
+            if count != NONE {
+                self.available = count;
+            } else if self.available == 0 {
+                self.available = 1;
+            }
+            self.guess = false;
+            return;
+        }
+        if self.matched() && self.link == Link::Open {
+            self.link = Link::Closed;
+        }
+        let failed = self.matched();
+        if self.phase == Phase::Settle {
+            self.since = self.now;
+        }
+        if self.phase < Phase::Payload || self.phase > Phase::Step {
+            return;
+        }
+        let mut ended = false;
+        if self.phase != Phase::Payload {
+            self.cursor = self.step + STEP_HEAD;
+            if self.matched() {
+                self.wanted = true;
+                self.take_numbers();
+            }
+            ended = self.matched();
+        }
+        // A verdict on a command that is not out yet is one on an earlier command.
+        if self.pending == 0 && (ended || failed) {
+            self.ended(ended && self.wanted);
+        }
+    }
+
+    /// Looks at the numbers in a wanted line.
+    fn take_numbers(&mut self) {
+        if self.task == task::SIGNAL {
+            self.skip_fields(self.script.byte(place::SIGNAL) & !IN_DBM);
+        }
+        let count = self.next_number();
+        match self.task {
+            task::SIGNAL => self.signal = count,
+            // What the modem took may be less than what it was given.
+            task::SEND if count < self.number => self.number = count,
+            task::RECEIVE if count != NONE => self.announced(count),
+            _ => {}
+        }
+    }
+
+    /// So many received bytes follow; the modem has so many more, if it says so.
+    fn announced(&mut self, count: u16) {
+        if count > self.number {
+            return self.fail(ModemError::Garbled);
+        }
+        self.left = count;
+        self.guess = false;
+        let comma = self.line_byte(self.column) == b',';
+        self.column += 1;
+        let rest = if comma { self.next_number() } else { NONE };
+        if count == 0 {
+            self.available = 0;
+        } else if rest != NONE {
+            self.available = rest;
+        } else if self.available > count {
+            self.available -= count;
+        } else {
+            // More may have come since the notice, and there is no other notice before everything is fetched.
+            self.available = 1;
+            self.guess = true;
+        }
+    }
+
+    /// The step has ended, as is wanted or not.
+    fn ended(&mut self, well: bool) {
+        let code = self.step_byte(0);
+        if code >= code::SKIP {
+            self.next_step(if self.wanted { code - code::SKIP } else { 0 });
+        } else if code == code::PAYLOAD && well && self.number > 0 {
+            self.taken = self.number;
+            self.phase = Phase::Idle;
+        } else if code != code::PAYLOAD && (well || code == code::IGNORE) {
+            self.next_step(0);
+        } else if code == code::REPEAT {
+            self.phase = Phase::Pause;
+        } else if self.guess && self.task == task::RECEIVE {
+            self.available = 0;
+            self.phase = Phase::Idle;
+        } else {
+            self.fail(ModemError::Refused);
+        }
+    }
+
+    /// The decimal number at the column, which is left behind it; a minus is not looked at. What no modem sends (65,530 and more) is no
+    /// number.
+    #[inline(never)]
+    fn next_number(&mut self) -> u16 {
+        let mut value = NONE;
+        loop {
+            let byte = self.line_byte(self.column);
+            if byte.is_ascii_digit() {
+                if value == NONE {
+                    value = 0;
+                }
+                if value >= 6_553 {
+                    return NONE;
+                }
+                value = value * 10 + u16::from(byte - b'0');
+            } else if byte != b'-' {
+                return value;
+            }
+            self.column += 1;
+        }
+    }
+
+    /// Goes behind so many commas; those in quotes do not count.
+    fn skip_fields(&mut self, mut count: u8) {
+        let mut quoted = false;
+        while count > 0 {
+            let byte = self.line_byte(self.column);
+            if byte == 0 {
+                return;
+            }
+            quoted ^= byte == b'"';
+            if byte == b',' && !quoted {
+                count -= 1;
+            }
+            self.column += 1;
+        }
+    }
+}
