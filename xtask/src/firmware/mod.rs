@@ -96,11 +96,12 @@ pub(crate) fn lint(ws: &Workspace) -> Result<()> {
 }
 
 /// The crates that are no board's.
-const HOSTED: [&str; 5] = [
+const HOSTED: [&str; 6] = [
     "firmware-apps",
     "firmware-board",
     "firmware-harness",
     "firmware-measured",
+    "firmware-mem",
     "host",
 ];
 
@@ -157,7 +158,6 @@ impl Firmware<'_> {
             .cargo(&folder(self.ws))
             .args(["build", "--release", "--locked", "--package", board.package])
             .args(["--bins", "--target", board.target, "-Zbuild-std=core"])
-            .args(["-Zbuild-std-features=compiler-builtins-mem"])
     }
 
     /// A panic is planted in a program that says it has none; the linker must refuse it.

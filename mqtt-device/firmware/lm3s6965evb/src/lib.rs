@@ -16,6 +16,7 @@ use core::ptr;
 
 use cortex_m_semihosting::{debug, syscall1};
 use firmware_board::{Board, Decimal};
+use firmware_mem as _;
 use mqtt_session::Instant;
 
 pub use uart::{Overrun, Uart};

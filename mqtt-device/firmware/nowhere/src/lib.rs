@@ -8,6 +8,7 @@ use core::hint::black_box;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use firmware_board::Board;
+use firmware_mem as _;
 use mqtt_session::Instant;
 
 /// The board.

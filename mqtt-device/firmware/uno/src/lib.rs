@@ -15,6 +15,7 @@ mod uart;
 
 use embedded_io::Write;
 use firmware_board::{Board, Decimal};
+use firmware_mem as _;
 use mqtt_session::Instant;
 
 pub use uart::{Overrun, Uart};
