@@ -4,7 +4,7 @@ use std::collections::VecDeque;
 
 use crate::options::{Dialect, Options};
 use crate::random::Random;
-use crate::{esp_at, sim800};
+use crate::{esp_at, raw, sim800};
 
 /// Longest command line, in bytes; the rest of a longer one is dropped.
 const LINE: usize = 1_024;
@@ -14,7 +14,7 @@ const LINE: usize = 1_024;
 pub enum Wish {
     /// Open a TCP connection, then say how that went with [`Emulator::connected`].
     Connect {
-        /// Name or address.
+        /// Name or address; empty, and the port 0, with [`Dialect::Raw`], where the device cannot say whom it wants.
         host: String,
         /// Port.
         port: u16,
@@ -57,6 +57,7 @@ pub struct Emulator {
     /// The peer has closed, and the device does not know yet.
     pub(crate) closing: bool,
     pub(crate) sim: sim800::State,
+    pub(crate) raw: raw::State,
     pub(crate) joined: bool,
     pub(crate) now: u64,
 }
@@ -68,6 +69,7 @@ impl Emulator {
         Self {
             random: Random::new(options.seed),
             sim: sim800::State::new(&options),
+            raw: raw::State::default(),
             options,
             out: VecDeque::new(),
             wishes: VecDeque::new(),
@@ -90,6 +92,9 @@ impl Emulator {
     /// Takes bytes from the device in.
     pub fn serial_in(&mut self, bytes: &[u8], now: u64) {
         self.now = now;
+        if self.options.dialect == Dialect::Raw {
+            return raw::serial_in(self, bytes);
+        }
         for &byte in bytes {
             if let Some((block, len)) = &mut self.block {
                 block.push(byte);
@@ -148,6 +153,7 @@ impl Emulator {
             match self.options.dialect {
                 Dialect::Sim800 => sim800::connected(self),
                 Dialect::EspAt => esp_at::connected(self),
+                Dialect::Raw => raw::connected(self),
             }
         } else if success {
             self.wishes.push_back(Wish::Close);
@@ -161,8 +167,12 @@ impl Emulator {
             return;
         }
         let count = self.cross(bytes.len());
-        self.received.extend(bytes.iter().take(count));
-        self.notice();
+        if self.options.dialect == Dialect::Raw {
+            raw::received(self, bytes.get(..count).unwrap_or_default());
+        } else {
+            self.received.extend(bytes.iter().take(count));
+            self.notice();
+        }
         self.cut_if_due();
     }
 
@@ -181,6 +191,7 @@ impl Emulator {
             match self.options.dialect {
                 Dialect::Sim800 => self.say(&["+CIPRXGET: 1"]),
                 Dialect::EspAt => self.say(&[&format!("+IPD,{}", self.received.len())]),
+                Dialect::Raw => {}
             }
         }
     }
@@ -191,7 +202,9 @@ impl Emulator {
         if self.closing && !held_back {
             self.closing = false;
             self.link = Link::Down;
-            self.say(&["CLOSED"]);
+            if self.options.dialect != Dialect::Raw {
+                self.say(&["CLOSED"]);
+            }
         }
     }
 
@@ -261,14 +274,26 @@ impl Emulator {
         let accepted = block.len();
         let alive = self.link == Link::Up && !self.closing;
         if alive {
-            let count = self.cross(accepted);
-            block.truncate(count);
-            self.wishes.push_back(Wish::Send(block));
+            self.pass(block);
         }
         match self.options.dialect {
             Dialect::Sim800 => sim800::sent(self, alive.then_some(accepted)),
             Dialect::EspAt => esp_at::sent(self, announced, alive.then_some(accepted)),
+            Dialect::Raw => {}
         }
+        self.cut_if_due();
+    }
+
+    /// Sends as many of the bytes as cross the link before it is cut.
+    fn pass(&mut self, mut bytes: Vec<u8>) {
+        let count = self.cross(bytes.len());
+        bytes.truncate(count);
+        self.wishes.push_back(Wish::Send(bytes));
+    }
+
+    /// The same, and the cut if it is due then.
+    pub(crate) fn send(&mut self, bytes: Vec<u8>) {
+        self.pass(bytes);
         self.cut_if_due();
     }
 
@@ -302,6 +327,7 @@ impl Emulator {
         match self.options.dialect {
             Dialect::Sim800 => sim800::command(self, command),
             Dialect::EspAt => esp_at::command(self, command),
+            Dialect::Raw => {}
         }
     }
 
@@ -320,6 +346,7 @@ impl Emulator {
             let lines = match self.options.dialect {
                 Dialect::Sim800 => sim800::CHATTER,
                 Dialect::EspAt => esp_at::CHATTER,
+                Dialect::Raw => &[],
             };
             if let Some(line) = lines.get(self.random.below(lines.len())) {
                 self.answer(format!("\r\n{line}\r\n").as_bytes());
@@ -329,7 +356,17 @@ impl Emulator {
 
     /// Answers with bytes, after the latency.
     pub(crate) fn answer(&mut self, bytes: &[u8]) {
-        self.push(self.now + self.options.latency, bytes);
+        self.answer_after(0, bytes);
+    }
+
+    /// The same, so many milliseconds later.
+    pub(crate) fn answer_after(&mut self, ms: u64, bytes: &[u8]) {
+        self.push(self.now + self.options.latency + ms, bytes);
+    }
+
+    /// What is not said yet will not be said.
+    pub(crate) fn forget_answers(&mut self) {
+        self.out.clear();
     }
 
     /// Bytes leave in the order in which they were said.

@@ -23,6 +23,11 @@
 //! once until the bytes are fetched, `CLOSED` only after them, `ERROR` for a fetch of nothing, `Recv <n> bytes` and `SEND OK`; and "Wi-Fi
 //! AT Commands" for `AT+CWJAP`. Both echo until `ATE0`.
 //!
+//! `--dialect raw` is no modem: the serial line is the connection, for firmware whose UART leads to the broker through a converter. Nobody
+//! can tell such a device that its connection is over. So a connection is opened when an MQTT CONNECT begins (its first byte, its length,
+//! and the name `MQTT` or `MQIsdp`), and after a cut, a refused dial or the broker's close, everything is swallowed up to the next one. A
+//! CONNECT where a packet begins ends the old connection, and what that has brought and is still on its way to the device is dropped.
+//!
 //! Not faithful: there is one connection, TCP only; registration, attachment and joining succeed at once; nothing costs time but
 //! `--latency`; with `--mtu` a SIM800 takes the whole announced block and says with `DATA ACCEPT:<n>` that it sent less of it, and an ESP
 //! says the same with `Recv <n> bytes`.
@@ -31,6 +36,7 @@ mod emulator;
 mod esp_at;
 mod options;
 mod random;
+mod raw;
 mod sim800;
 
 pub use emulator::{Emulator, Wish};

@@ -8,8 +8,9 @@ use std::sync::mpsc::{self, Receiver, Sender};
 use std::thread;
 use std::time::Instant;
 
-use clap::Parser;
-use mqtt_at_modem::{Emulator, Options, Wish};
+use clap::error::ErrorKind;
+use clap::{CommandFactory, Parser};
+use mqtt_at_modem::{Dialect, Emulator, Options, Wish};
 
 /// Stand in for an AT-command modem: a serial line on one side, TCP on the other.
 ///
@@ -43,19 +44,43 @@ enum Input {
     NetworkEnd(u32),
 }
 
+/// The connection; it ends with this, also for the thread that reads from it.
+struct Network(Option<TcpStream>);
+
+impl Drop for Network {
+    fn drop(&mut self) {
+        if let Some(stream) = &self.0 {
+            // It may be closed already.
+            let _ = stream.shutdown(std::net::Shutdown::Both);
+        }
+    }
+}
+
 fn main() -> io::Result<()> {
     let arguments = Arguments::parse();
+    let raw = arguments.options.dialect == Dialect::Raw;
+    if let Some(contradiction) = arguments.options.contradiction() {
+        Arguments::command()
+            .error(ErrorKind::ArgumentConflict, contradiction)
+            .exit();
+    }
+    if raw && arguments.to.is_none() {
+        Arguments::command()
+            .error(
+                ErrorKind::MissingRequiredArgument,
+                "a raw line cannot say whom it calls: --to is missing",
+            )
+            .exit();
+    }
     let Some(serial) = arguments.serial else {
         writeln!(io::stderr(), "seed {}", arguments.options.seed)?;
         return run(&arguments, io::stdin(), io::stdout());
     };
     let listener = TcpListener::bind(serial)?;
-    writeln!(
-        io::stdout(),
-        "serial {}\nseed {}",
-        listener.local_addr()?,
-        arguments.options.seed
-    )?;
+    let address = listener.local_addr()?;
+    // In one write: who reads the first line may be gone at the second.
+    let text = format!("serial {address}\nseed {}\n", arguments.options.seed);
+    io::stdout().write_all(text.as_bytes())?;
     loop {
         let (stream, _) = listener.accept()?;
         stream.set_nodelay(true)?;
@@ -100,7 +125,7 @@ fn run(
     let start = Instant::now();
     let now = || u64::try_from(start.elapsed().as_millis()).unwrap_or(u64::MAX);
     let mut modem = Emulator::new(arguments.options.clone());
-    let mut network: Option<TcpStream> = None;
+    let mut network = Network(None);
     let mut dial = 0;
     loop {
         while let Some(wish) = modem.wish() {
@@ -110,19 +135,16 @@ fn run(
                     connect(arguments.to, host, port, dial, sender.clone());
                 }
                 Wish::Send(bytes) => {
-                    if let Some(stream) = &mut network
+                    if let Some(stream) = &mut network.0
                         && stream.write_all(&bytes).is_err()
                     {
-                        network = None;
+                        network = Network(None);
                         modem.closed(now());
                     }
                 }
                 Wish::Close => {
                     dial += 1;
-                    if let Some(stream) = network.take() {
-                        // It may be closed already.
-                        let _ = stream.shutdown(std::net::Shutdown::Both);
-                    }
+                    network = Network(None);
                 }
             }
         }
@@ -145,8 +167,8 @@ fn run(
             }
             Input::SerialEnd => return Ok(()),
             Input::Connected(number, result) if number == dial => {
-                network = result.ok();
-                if let Some(stream) = &network {
+                network = Network(result.ok());
+                if let Some(stream) = &network.0 {
                     stream.set_nodelay(true)?;
                     let piece = move |bytes| Input::Network(number, bytes);
                     read_all(
@@ -156,11 +178,11 @@ fn run(
                         Input::NetworkEnd(number),
                     );
                 }
-                modem.connected(network.is_some(), now());
+                modem.connected(network.0.is_some(), now());
             }
             Input::Network(number, bytes) if number == dial => modem.received(&bytes, now()),
             Input::NetworkEnd(number) if number == dial => {
-                network = None;
+                network = Network(None);
                 modem.closed(now());
             }
             Input::Connected(..) | Input::Network(..) | Input::NetworkEnd(_) => {}

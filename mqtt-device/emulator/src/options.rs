@@ -8,6 +8,8 @@ pub enum Dialect {
     Sim800,
     /// ESP32 and ESP8266 with Espressif's AT firmware.
     EspAt,
+    /// None: the line is the connection.
+    Raw,
 }
 
 /// What the modem is, and what is wrong with it. Counts begin with 1; `None` is never.
@@ -28,7 +30,7 @@ pub struct Options {
     /// Refuse the first N dials
     #[arg(long, default_value_t = 0, value_name = "N")]
     pub refuse: u32,
-    /// Most bytes that one command sends or returns
+    /// Most bytes that one command sends or returns, or one piece has with the dialect raw
     #[arg(long, value_name = "N")]
     pub mtu: Option<u16>,
     /// Unsolicited lines before, between and after the lines of answers
@@ -43,4 +45,21 @@ pub struct Options {
     /// PIN of the SIM card; none is asked for without it
     #[arg(long)]
     pub pin: Option<String>,
+}
+
+impl Options {
+    /// What of this the dialect does not have, as a sentence.
+    #[must_use]
+    pub fn contradiction(&self) -> Option<&'static str> {
+        let is_command = self.chatter || self.error.is_some() || self.silent.is_some();
+        match self.dialect {
+            Dialect::Raw if is_command => {
+                Some("a raw line has no commands: --chatter, --error and --silent are for modems")
+            }
+            Dialect::EspAt | Dialect::Raw if self.pin.is_some() => {
+                Some("only a modem with a SIM card asks for --pin")
+            }
+            _ => None,
+        }
+    }
 }

@@ -57,6 +57,7 @@ impl World {
         let dialect = match options.dialect {
             Dialect::Sim800 => SIM800,
             Dialect::EspAt => ESP_AT,
+            Dialect::Raw => panic!("an engine has nobody to talk to on a raw line"),
         };
         let memory = Vec::leak(vec![0; memory]);
         Self {
