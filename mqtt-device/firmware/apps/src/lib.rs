@@ -3,3 +3,4 @@
 
 pub mod empty;
 pub mod hello;
+pub mod hello_async;

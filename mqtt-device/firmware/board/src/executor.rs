@@ -14,6 +14,7 @@ use crate::Board;
 pub struct Clock<'b, B> {
     board: &'b B,
     alarm: Cell<Option<Instant>>,
+    wakes: Cell<u16>,
 }
 
 impl<'b, B: Board> Clock<'b, B> {
@@ -22,12 +23,18 @@ impl<'b, B: Board> Clock<'b, B> {
         Self {
             board,
             alarm: Cell::new(None),
+            wakes: Cell::new(0),
         }
     }
 
     /// What time it is.
     pub fn now(&self) -> Instant {
         self.board.now()
+    }
+
+    /// How often [`block_on`] has slept and woken up; from 65,535 on it begins anew.
+    pub fn wakes(&self) -> u16 {
+        self.wakes.get()
     }
 
     /// Waits until that instant.
@@ -59,6 +66,7 @@ pub fn block_on<B: Board, F: Future>(clock: &Clock<'_, B>, future: F) -> F::Outp
             return output;
         }
         clock.board.idle(clock.alarm.get());
+        clock.wakes.set(clock.wakes.get().wrapping_add(1));
     }
 }
 

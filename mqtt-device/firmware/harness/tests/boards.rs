@@ -1,14 +1,20 @@
-//! The program `hello` on every board: bytes both ways, time, sleep, the stack's mark, the exit code.
+//! The programs `hello` and `hello-async` on every board: bytes both ways, time, sleep, the stack's mark, the exit code.
 
 use core::time::Duration;
 use std::io::{Read as _, Write as _};
 use std::net::TcpStream;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Instant;
 
 use firmware_harness::{Machine, Qemu};
 
-const MACHINES: [Machine; 2] = [Machine::Lm3s6965evb, Machine::Uno];
+/// Both do the same; one waits in calls, the other in futures.
+const PROGRAMS: [(Machine, &str); 4] = [
+    (Machine::Lm3s6965evb, "hello"),
+    (Machine::Lm3s6965evb, "hello-async"),
+    (Machine::Uno, "hello"),
+    (Machine::Uno, "hello-async"),
+];
 const PATIENCE: Duration = Duration::from_secs(60);
 /// Ends the program.
 const END: u8 = 4;
@@ -29,13 +35,13 @@ struct Hello {
 }
 
 impl Hello {
-    fn start(machine: Machine, built: &std::path::Path) -> Self {
-        let qemu = Qemu::start(machine, &machine.program(built, "hello"))
+    fn start((machine, program): (Machine, &str), built: &Path) -> Self {
+        let qemu = Qemu::start(machine, &machine.program(built, program))
             .expect("QEMU and the program are there");
         let wire = qemu.wire().try_clone().expect("a socket");
         wire.set_read_timeout(Some(PATIENCE)).expect("a socket");
         let mut hello = Self { qemu, wire };
-        assert_eq!(hello.line(), "hello", "{machine:?}");
+        assert_eq!(hello.line(), "hello", "{machine:?} {program}");
         hello
     }
 
@@ -80,8 +86,8 @@ fn bytes_come_back_in_order_however_many_come_at_once() {
     let Some(built) = built("bytes_come_back_in_order_however_many_come_at_once") else {
         return;
     };
-    for machine in MACHINES {
-        let mut hello = Hello::start(machine, &built);
+    for program in PROGRAMS {
+        let mut hello = Hello::start(program, &built);
         // Far more than ring and hardware hold: the sender has to wait, and nothing is lost.
         let flood: Vec<u8> = (0..4_000_u16)
             .map(|i| b'a' + (i % 23) as u8 + (i / 1_000) as u8)
@@ -89,7 +95,7 @@ fn bytes_come_back_in_order_however_many_come_at_once() {
         let mut writer = hello.wire.try_clone().expect("a socket");
         let sent = flood.clone();
         let thread = std::thread::spawn(move || writer.write_all(&sent));
-        assert_eq!(hello.exactly(flood.len()), flood, "{machine:?}");
+        assert_eq!(hello.exactly(flood.len()), flood, "{program:?}");
         thread.join().expect("no panic").expect("QEMU listens");
     }
 }
@@ -99,16 +105,16 @@ fn the_end_is_told_with_the_deepest_stack() {
     let Some(built) = built("the_end_is_told_with_the_deepest_stack") else {
         return;
     };
-    for machine in MACHINES {
-        let mut hello = Hello::start(machine, &built);
+    for program in PROGRAMS {
+        let mut hello = Hello::start(program, &built);
         let [stack, ..] = hello.ask();
-        assert!((40..1_000).contains(&stack), "{machine:?}: {stack} bytes");
+        assert!((40..1_000).contains(&stack), "{program:?}: {stack} bytes");
         hello.send(&[END]);
         let (verdict, _) = hello.qemu.verdict(&[], PATIENCE).expect("it ends");
-        assert_eq!(verdict.code, 0, "{machine:?}");
+        assert_eq!(verdict.code, 0, "{program:?}");
         assert!(
             (stack..stack + 200).contains(&verdict.stack),
-            "{machine:?}: {stack}, then {verdict}"
+            "{program:?}: {stack}, then {verdict}"
         );
     }
 }
@@ -118,8 +124,8 @@ fn the_clock_runs_and_sleeps_end_in_time() {
     let Some(built) = built("the_clock_runs_and_sleeps_end_in_time") else {
         return;
     };
-    for machine in MACHINES {
-        let mut hello = Hello::start(machine, &built);
+    for program in PROGRAMS {
+        let mut hello = Hello::start(program, &built);
         let (start, [_, _, before]) = (Instant::now(), hello.ask());
         // Over the end of a second, and of several rounds of the clock of the Uno.
         hello.send(b"913");
@@ -128,12 +134,12 @@ fn the_clock_runs_and_sleeps_end_in_time() {
         while start.elapsed() < Duration::from_millis(2_500) {
             let ([_, _, now], taken) = (hello.ask(), start.elapsed().as_millis());
             let ran = u128::from(now - before);
-            assert!(ran >= 1_300, "{machine:?}: {ran} ms");
-            assert!(now >= last, "{machine:?}: {now} ms after {last} ms");
+            assert!(ran >= 1_300, "{program:?}: {ran} ms");
+            assert!(now >= last, "{program:?}: {now} ms after {last} ms");
             // Both readings of the board's clock lie between those of the host's; it may be late, but must not run ahead.
             assert!(
                 ran <= taken + 2,
-                "{machine:?}: {ran} ms of the board in {taken} ms"
+                "{program:?}: {ran} ms of the board in {taken} ms"
             );
             last = now;
         }
@@ -147,19 +153,22 @@ fn the_processor_sleeps_until_a_byte_or_the_deadline() {
         return;
     };
     // QEMU's processor of the Uno cannot end a sleep: there the program waits awake.
-    let mut hello = Hello::start(Machine::Lm3s6965evb, &built);
-    let [_, wakes, _] = hello.ask();
-    let (before, start) = (hello.qemu.ticks().expect("it runs"), Instant::now());
-    // One after the other: a byte that waits ends every sleep.
-    for _ in 0..2 {
-        hello.send(b"9");
-        assert_eq!(hello.exactly(1), b"9");
+    let here = |(machine, _): &&(Machine, &str)| *machine == Machine::Lm3s6965evb;
+    for program in PROGRAMS.iter().filter(here) {
+        let mut hello = Hello::start(*program, &built);
+        let [_, wakes, _] = hello.ask();
+        let (before, start) = (hello.qemu.ticks().expect("it runs"), Instant::now());
+        // One after the other: a byte that waits ends every sleep.
+        for _ in 0..2 {
+            hello.send(b"9");
+            assert_eq!(hello.exactly(1), b"9");
+        }
+        let (used, taken) = (
+            hello.qemu.ticks().expect("it runs") - before,
+            start.elapsed().as_millis() / 10,
+        );
+        assert!(u128::from(used) * 5 < taken, "{used} of {taken} ticks");
+        let [_, later, _] = hello.ask();
+        assert!(later - wakes < 10, "{wakes}, then {later} wakes");
     }
-    let (used, taken) = (
-        hello.qemu.ticks().expect("it runs") - before,
-        start.elapsed().as_millis() / 10,
-    );
-    assert!(u128::from(used) * 5 < taken, "{used} of {taken} ticks");
-    let [_, later, _] = hello.ask();
-    assert!(later - wakes <= 4, "{wakes}, then {later} wakes");
 }
