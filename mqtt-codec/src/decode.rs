@@ -268,7 +268,7 @@ impl<V: AnyVersion> Decoder<V> {
             .unwrap_or_default();
         let mut reader = Reader::new(body, frame.len());
         let publish = Publish::decode(&mut reader, header.flags, || self.context(sender))
-            .map_err(|_| reader.error())?;
+            .map_err(|broken| reader.error(broken))?;
         let missing = header.total().saturating_sub(to_u32(frame.len()));
         Ok(Decoded::Complete {
             packet: PartialPublish { publish, missing },
@@ -338,7 +338,7 @@ impl<V: AnyVersion> Decoder<V> {
     }
 
     #[inline]
-    const fn context(&self, sender: Sender) -> Context<V> {
+    pub(crate) const fn context(&self, sender: Sender) -> Context<V> {
         Context {
             version: self.version,
             sender,
@@ -361,7 +361,11 @@ impl<V: AnyVersion> Decoder<V> {
     }
 
     /// Refuses what can be refused before a byte behind the fixed header has arrived.
-    fn check_header(&self, header: FixedHeader, sender: Sender) -> Result<(), DecodeError> {
+    pub(crate) fn check_header(
+        &self,
+        header: FixedHeader,
+        sender: Sender,
+    ) -> Result<(), DecodeError> {
         if header.total() > self.maximum_packet_size {
             return Err(DecodeError {
                 rule: RuleId::PacketTooLarge,

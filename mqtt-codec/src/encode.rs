@@ -90,7 +90,7 @@ fn write<S: Sink>(packet: &impl Layout, version: impl AnyVersion, remaining: u32
 }
 
 /// Writes the packet to the front of `buffer` and gives its length.
-#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[inline(always)]
 pub(crate) fn encode(
     packet: &impl Layout,
     version: impl AnyVersion,
@@ -122,7 +122,7 @@ fn encode_bytes(bytes: [u8; 4], buffer: &mut [u8]) -> Result<usize, EncodeError>
     Ok(needed)
 }
 
-#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[inline(always)]
 pub(crate) fn encode_fields(
     packet: &impl Layout,
     version: impl AnyVersion,

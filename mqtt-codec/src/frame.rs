@@ -82,7 +82,7 @@ impl<'a, V: AnyVersion> Frame<'a, V> {
                 rule: RuleId::TrailingBytes,
                 at: body.at(),
             }),
-            Err(_) => Err(body.error()),
+            Err(broken) => Err(body.error(broken)),
         }
     }
 
@@ -103,7 +103,7 @@ impl<'a, V: AnyVersion> Frame<'a, V> {
     ) -> Result<Decoded<T>, DecodeError> {
         match Publish::decode(&mut self.body, self.first, || self.cx) {
             Ok(packet) => self.complete(wrap(packet)),
-            Err(_) => Err(self.body.error()),
+            Err(broken) => Err(self.body.error(broken)),
         }
     }
 

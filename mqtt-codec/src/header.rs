@@ -117,6 +117,24 @@ impl FixedHeader {
         Err(DecodeError { rule, at: 1 })
     }
 
+    /// Writes a fixed header, and says how long it is.
+    #[inline]
+    pub fn write(first: u8, remaining_length: u32, room: &mut [u8; 5]) -> usize {
+        let [to, lengths @ ..] = room;
+        *to = first;
+        let (mut rest, mut len) = (remaining_length, 1);
+        for to in lengths {
+            len += 1;
+            *to = rest as u8 & 0x7f;
+            rest >>= 7;
+            if rest == 0 {
+                break;
+            }
+            *to |= 0x80;
+        }
+        len
+    }
+
     /// Bytes of the whole packet, this header included: 2..=268,435,460, or `usize::MAX` where a
     /// `usize` does not hold that.
     #[inline]

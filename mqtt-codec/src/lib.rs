@@ -115,12 +115,14 @@
 #![deny(clippy::indexing_slicing)]
 
 mod admission;
+mod body;
 mod decode;
 mod encode;
 mod error;
 mod frame;
 mod header;
 mod packet;
+mod pieces;
 mod place;
 mod plain;
 mod property;
@@ -130,11 +132,13 @@ mod reason;
 mod rule;
 mod sink;
 mod text;
+mod trace;
 mod value;
 mod varint;
 mod version;
 mod wire;
 
+pub use body::Body;
 pub use decode::{Decoded, Decoder};
 pub use encode::{PINGREQ, PINGRESP};
 pub use error::{DecodeError, EncodeError};
@@ -145,12 +149,14 @@ pub use packet::{
     RetainHandling, SubAck, Subscribe, SubscribeFilter, SubscriptionOptions, UnsubAck, Unsubscribe,
     UnsubscribeFilters, Will, WireFilters, WireUnsubscribeFilters,
 };
+pub use pieces::{FilterPieces, PublishPieces};
 pub use property::{PayloadFormat, Properties, Property, PropertyIter, WireProperties};
 pub use qos::{Delivery, QoS};
 pub use reason::ReasonCode;
 pub use rule::RuleId;
 pub use value::{OutOfRange, PacketId, ReceiveMaximum, SubscriptionId, TopicAlias};
 pub use version::{AnyVersion, OnlyV5, OnlyV311, Version};
+pub use wire::string;
 
 /// The examples of the README are tested with those of the crate.
 #[cfg(doctest)]

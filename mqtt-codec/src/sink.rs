@@ -2,9 +2,9 @@
 
 #[cfg(feature = "bytes")]
 use crate::text::has_nul;
-use crate::text::{copy_bytes, copy_text};
+use crate::text::{SMALL, copy_bytes, copy_bytewise, copy_text};
 use crate::wire::to_u32;
-use crate::{EncodeError, Property, varint};
+use crate::{EncodeError, FixedHeader, Property, varint};
 
 /// Where the fields of a packet go. The same code that writes a packet thus measures it.
 pub(crate) trait Sink {
@@ -232,11 +232,28 @@ impl<'b> Writer<'b> {
     }
 }
 
+impl Writer<'_> {
+    /// Copies byte by byte, and notes this fault if one of them is zero.
+    #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
+    fn bytewise(&mut self, bytes: &[u8], fault: u8) {
+        let room = core::mem::take(&mut self.rest);
+        let Some((to, rest)) = room.split_at_mut_checked(bytes.len()) else {
+            return;
+        };
+        self.rest = rest;
+        let has_nul = copy_bytewise(to, bytes);
+        self.faults.note(fault, has_nul);
+    }
+}
+
 impl Sink for Writer<'_> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn bytes(&mut self, bytes: &[u8]) {
+        if SMALL {
+            return self.bytewise(bytes, 0);
+        }
         if let Some(room) = self.claim(bytes.len()) {
-            room.copy_from_slice(bytes);
+            copy_bytes(room, bytes);
         }
     }
 
@@ -252,6 +269,11 @@ impl Sink for Writer<'_> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn varint(&mut self, value: u32) {
+        if SMALL {
+            let mut head = [0; 5];
+            let len = FixedHeader::write(0, value, &mut head);
+            return self.bytes(head.get(1..len).unwrap_or_default());
+        }
         if value <= 0x7f {
             return self.u8(value as u8);
         }
@@ -266,6 +288,11 @@ impl Sink for Writer<'_> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn binary(&mut self, bytes: &[u8]) {
+        if SMALL {
+            self.faults.too_long(bytes.len());
+            self.u16(bytes.len() as u16);
+            return self.bytes(bytes);
+        }
         if let Some(room) = self.claim_field(bytes.len()) {
             copy_bytes(room, bytes);
         }
@@ -273,6 +300,11 @@ impl Sink for Writer<'_> {
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn string(&mut self, text: &str) {
+        if SMALL {
+            self.faults.too_long(text.len());
+            self.u16(text.len() as u16);
+            return self.bytewise(text.as_bytes(), Faults::NUL);
+        }
         if let Some(room) = self.claim_field(text.len()) {
             self.faults
                 .note(Faults::NUL, copy_text(room, text.as_bytes()));
@@ -289,6 +321,14 @@ impl Sink for Writer<'_> {
     /// Guesses that the length takes one byte, and moves what was written when it takes more.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     fn with_len(&mut self, write: impl WriteTo) {
+        if SMALL {
+            // Counting first saves the code that moves bytes.
+            let mut count = Count::default();
+            write.write_to(&mut count);
+            self.varint(to_u32(count.0));
+            write.write_to(self);
+            return;
+        }
         let start = core::mem::take(&mut self.rest);
         let Some((prefix, room)) = start.split_first_mut() else {
             return;

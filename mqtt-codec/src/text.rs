@@ -114,6 +114,9 @@ pub(crate) fn copy_text(to: &mut [u8], text: &[u8]) -> bool {
     if to.len() != text.len() {
         return false;
     }
+    if SMALL {
+        return copy_bytewise(to, text);
+    }
     if !VECTORS || text.len() > SHORT {
         return copy_long(to, text);
     }
@@ -135,6 +138,12 @@ pub(crate) fn copy_text(to: &mut [u8], text: &[u8]) -> bool {
     if let Some((first, last)) = copy_ends(to, text) {
         return has_word_nul(half(first)) | has_word_nul(half(last));
     }
+    copy_bytewise(to, text)
+}
+
+/// Copies byte by byte, and says whether there is a zero among them.
+#[inline]
+pub(crate) fn copy_bytewise(to: &mut [u8], text: &[u8]) -> bool {
     let mut found = false;
     for (to, byte) in to.iter_mut().zip(text) {
         *to = *byte;
@@ -147,6 +156,11 @@ pub(crate) fn copy_text(to: &mut [u8], text: &[u8]) -> bool {
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn copy_bytes(to: &mut [u8], bytes: &[u8]) {
+    if SMALL {
+        // Whether there are zeros does not matter, but without a question it would become a call of a large function.
+        copy_bytewise(to, bytes);
+        return;
+    }
     let copied = VECTORS
         && bytes.len() <= 2 * PIECE
         && (copy_ends::<PIECE>(to, bytes).is_some() || copy_ends::<8>(to, bytes).is_some());

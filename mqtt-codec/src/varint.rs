@@ -1,5 +1,7 @@
 //! Variable Byte Integers: one to four bytes, seven bits each, lowest first.
 
+use crate::text::SMALL;
+
 /// The largest value, 268,435,455.
 pub(crate) const MAX: u32 = 268_435_455;
 
@@ -19,6 +21,9 @@ pub(crate) enum VarInt {
 /// Reads the integer at the front of `bytes`.
 #[inline]
 pub(crate) fn decode(bytes: &[u8]) -> VarInt {
+    if SMALL {
+        return decode_bytewise(bytes);
+    }
     match bytes.first() {
         None => VarInt::Incomplete,
         Some(&byte) if byte < 0x80 => VarInt::Value(u32::from(byte), 1),
@@ -43,6 +48,26 @@ fn decode_long(first: u32, bytes: &[u8]) -> VarInt {
     } else {
         VarInt::TooLong
     }
+}
+
+/// The same in few instructions.
+fn decode_bytewise(bytes: &[u8]) -> VarInt {
+    let (mut value, mut len) = (0, 0_u32);
+    for &byte in bytes {
+        value |= u32::from(byte & 0x7f) << (7 * len);
+        len += 1;
+        if byte < 0x80 {
+            return if byte == 0 && len > 1 {
+                VarInt::NotShortest
+            } else {
+                VarInt::Value(value, len as usize)
+            };
+        }
+        if len == 4 {
+            return VarInt::TooLong;
+        }
+    }
+    VarInt::Incomplete
 }
 
 /// The length of `value` in bytes, 1..=4.
@@ -77,9 +102,12 @@ mod tests {
         ];
         for (value, bytes) in table {
             assert_eq!(decode(bytes), VarInt::Value(value, bytes.len()));
+            assert_eq!(decode_bytewise(bytes), decode(bytes));
             assert_eq!(len(value), bytes.len());
             for cut in 0..bytes.len() {
-                assert_eq!(decode(bytes.get(..cut).unwrap_or(&[])), VarInt::Incomplete);
+                let cut = bytes.get(..cut).unwrap_or(&[]);
+                assert_eq!(decode(cut), VarInt::Incomplete);
+                assert_eq!(decode_bytewise(cut), VarInt::Incomplete);
             }
         }
     }
@@ -93,6 +121,7 @@ mod tests {
             &[0x80, 0x80, 0x80, 0x00],
         ] {
             assert_eq!(decode(bytes), VarInt::NotShortest);
+            assert_eq!(decode_bytewise(bytes), VarInt::NotShortest);
         }
     }
 
@@ -100,5 +129,6 @@ mod tests {
     fn a_fifth_byte_is_refused_when_announced() {
         assert_eq!(decode(&[0x80, 0x80, 0x80, 0x80]), VarInt::TooLong);
         assert_eq!(decode(&[0xff, 0xff, 0xff, 0xff, 0x7f]), VarInt::TooLong);
+        assert_eq!(decode_bytewise(&[0x80, 0x80, 0x80, 0x80]), VarInt::TooLong);
     }
 }

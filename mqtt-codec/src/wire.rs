@@ -1,43 +1,31 @@
 //! Reads fields from bytes: the only place that takes a packet apart.
 
-use crate::plain::{is_plain, plain};
-use crate::text::has_nul;
+use crate::plain::{bytewise, is_plain, plain};
+use crate::text::{SMALL, has_nul};
+pub(crate) use crate::trace::Broken;
+use crate::trace::Trace;
 use crate::varint::{self, VarInt};
 use crate::{DecodeError, PacketId, RuleId};
-
-/// A rule was broken; which one, the reader knows. Without content, so that results stay small.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) struct Broken(());
 
 /// Takes fields from the front of a packet and knows their offset in it.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Reader<'a> {
     rest: &'a [u8],
-    /// Offset of the end of `rest` from the start of the packet.
-    end: u32,
-    /// Says something only after a `Broken`.
-    error: DecodeError,
+    trace: Trace,
 }
 
 impl<'a> Reader<'a> {
     /// Reads `rest`, the last byte of which is followed by offset `end` of the packet.
     #[inline]
     pub(crate) fn new(rest: &'a [u8], end: usize) -> Self {
-        let error = DecodeError {
-            rule: RuleId::Truncated,
-            at: 0,
-        };
-        Self {
-            rest,
-            end: to_u32(end),
-            error,
-        }
+        let trace = Trace::new(to_u32(end));
+        Self { rest, trace }
     }
 
     /// Offset of the next byte from the start of the packet.
     #[inline]
     pub(crate) fn at(&self) -> u32 {
-        self.end.saturating_sub(to_u32(self.rest.len()))
+        self.trace.at(self.rest.len())
     }
 
     #[inline]
@@ -51,23 +39,22 @@ impl<'a> Reader<'a> {
         self.rest
     }
 
-    /// The rule that was broken.
+    /// The rule that was broken, and where.
     #[inline]
-    pub(crate) fn error(&self) -> DecodeError {
-        self.error
+    pub(crate) fn error(&self, broken: Broken) -> DecodeError {
+        self.trace.error(broken)
     }
 
-    /// Notes the broken rule. Inlined, so that a reader of a hot path need not be in memory.
+    /// Notes the broken rule.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn broken(&mut self, rule: RuleId, at: u32) -> Broken {
-        self.error = DecodeError { rule, at };
-        Broken(())
+        self.trace.broken(rule, at)
     }
 
     /// Notes the rule broken at the front of `rest`, which was what [`rest`](Self::rest) gave earlier.
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn broken_at(&mut self, rule: RuleId, rest: &[u8]) -> Broken {
-        self.broken(rule, self.end.saturating_sub(to_u32(rest.len())))
+        self.broken(rule, self.trace.at(rest.len()))
     }
 
     /// Notes the rule broken at the next byte.
@@ -89,11 +76,8 @@ impl<'a> Reader<'a> {
     #[cfg_attr(target_pointer_width = "64", inline(always))]
     pub(crate) fn part(&mut self, len: u32) -> Result<Self, Broken> {
         let bytes = self.take(to_usize(len))?;
-        let end = self.at();
-        Ok(Self {
-            end,
-            ..Self::new(bytes, 0)
-        })
+        let trace = Trace::new(self.at());
+        Ok(Self { rest: bytes, trace })
     }
 
     #[cfg_attr(target_pointer_width = "64", inline(always))]
@@ -180,15 +164,22 @@ impl<'a> Reader<'a> {
     }
 }
 
-/// The string in bytes that are not plain.
+/// These bytes as a string of MQTT, if they are one: UTF-8 without U+0000 ([MQTT-1.5.4-1], [MQTT-1.5.4-2]).
 #[inline(never)]
-pub(crate) fn string(bytes: &[u8]) -> Option<&str> {
+#[must_use]
+pub fn string(bytes: &[u8]) -> Option<&str> {
+    if SMALL {
+        return bytewise(bytes);
+    }
     core::str::from_utf8(bytes).ok().filter(|_| !has_nul(bytes))
 }
 
 /// Which of the two rules for strings is broken, and how many bytes before the end.
 #[cold]
 fn broken_string(bytes: &[u8]) -> (RuleId, u32) {
+    if SMALL {
+        return (RuleId::Utf8Invalid, 0);
+    }
     let (rule, offset) = match core::str::from_utf8(bytes) {
         Err(error) => (RuleId::Utf8Invalid, error.valid_up_to()),
         Ok(text) => (
@@ -221,7 +212,7 @@ mod tests {
 
     fn string(bytes: &[u8]) -> Result<&str, DecodeError> {
         let mut reader = Reader::new(bytes, bytes.len());
-        reader.string().map_err(|_| reader.error())
+        reader.string().map_err(|broken| reader.error(broken))
     }
 
     /// Strings are well-formed UTF-8 without surrogates [MQTT-1.5.4-1].

@@ -47,6 +47,42 @@ impl<'a> TopicFilter<'a> {
         Ok(Self(text))
     }
 
+    /// A filter that is known while the program is compiled: in a `const` it costs nothing when it runs.
+    ///
+    /// ```
+    /// use mqtt_topic::TopicFilter;
+    ///
+    /// const ALL: TopicFilter<'static> = TopicFilter::from_static("site/+/temperature");
+    /// assert_eq!(ALL.as_str(), "site/+/temperature");
+    /// ```
+    ///
+    /// # Panics
+    /// If it is none; in a `const` the program does not compile then.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> TopicFilter<'static> {
+        let mut rest = text.as_bytes();
+        assert!(
+            !rest.is_empty() && rest.len() <= MAX_TOPIC_BYTES,
+            "a topic filter has 1 to 65,535 bytes"
+        );
+        let mut first_of_level = true;
+        while let [byte, tail @ ..] = rest {
+            assert!(*byte != 0, "a topic filter has no U+0000");
+            let wildcard = *byte == b'+' || *byte == b'#';
+            assert!(
+                !wildcard || (first_of_level && matches!(tail, [] | [b'/', ..])),
+                "a wildcard is a whole level"
+            );
+            assert!(
+                *byte != b'#' || tail.is_empty(),
+                "the wildcard # is the last level"
+            );
+            first_of_level = *byte == b'/';
+            rest = tail;
+        }
+        TopicFilter(text)
+    }
+
     /// Wraps a text that is known to be valid, because it came from a checked one.
     #[cfg(feature = "alloc")]
     pub(crate) const fn trusted(text: &'a str) -> Self {

@@ -50,6 +50,31 @@ impl<'a> TopicName<'a> {
         Err(TopicNameError::new(kind, at))
     }
 
+    /// A name that is known while the program is compiled: in a `const` it costs nothing when it runs.
+    ///
+    /// ```
+    /// use mqtt_topic::TopicName;
+    ///
+    /// const TEMPERATURE: TopicName<'static> = TopicName::from_static("site/7/temperature");
+    /// assert_eq!(TEMPERATURE.as_str(), "site/7/temperature");
+    /// ```
+    ///
+    /// # Panics
+    /// If it is none; in a `const` the program does not compile then.
+    #[must_use]
+    pub const fn from_static(text: &'static str) -> TopicName<'static> {
+        let mut rest = text.as_bytes();
+        assert!(
+            !rest.is_empty() && rest.len() <= MAX_TOPIC_BYTES,
+            "a topic name has 1 to 65,535 bytes"
+        );
+        while let [byte, tail @ ..] = rest {
+            assert!(!is_special(*byte), "a topic name has no U+0000, + or #");
+            rest = tail;
+        }
+        TopicName(text)
+    }
+
     /// Wraps a text that is known to be a name, because it came from one.
     pub(crate) const fn trusted(text: &'a str) -> Self {
         Self(text)
@@ -93,6 +118,10 @@ const fn is_special(byte: u8) -> bool {
 /// Looks at all bytes, which is faster than stopping early: the compiler compares many at once. Most topics are short, so that the
 /// last piece overlaps the one before it instead of being gone through byte by byte.
 pub(crate) fn has_special(bytes: &[u8]) -> bool {
+    if cfg!(target_os = "none") {
+        // On a microcontroller flash counts for more than speed.
+        return bytes.iter().copied().any(is_special);
+    }
     if let Some(last) = bytes.last_chunk::<16>() {
         let (pieces, _) = bytes.as_chunks();
         return any_special(last) | pieces.iter().any(any_special::<16>);

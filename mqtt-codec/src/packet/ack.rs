@@ -93,6 +93,47 @@ acks! {
     PubComp flags 0 place PUBCOMP rule PubCompReason;
 }
 
+/// What an acknowledgement of a type that is known only now answers, and how.
+pub(crate) fn decode_any(
+    reader: &mut Reader<'_>,
+    cx: Context<impl AnyVersion>,
+    packet_type: PacketType,
+) -> Result<(PacketId, ReasonCode), Broken> {
+    let packet_id = reader.packet_id()?;
+    if reader.is_empty() {
+        return Ok((packet_id, ReasonCode::SUCCESS));
+    }
+    let (spot, rule) = match packet_type {
+        PacketType::PubRec => (&const { Spot::new(place::PUBREC) }, RuleId::PubRecReason),
+        PacketType::PubRel => (&const { Spot::new(place::PUBREL) }, RuleId::PubRelReason),
+        PacketType::PubComp => (&const { Spot::new(place::PUBCOMP) }, RuleId::PubCompReason),
+        _ => (&const { Spot::new(place::PUBACK) }, RuleId::PubAckReason),
+    };
+    let reason = decode_reason(reader, cx, spot, rule)?;
+    Ok((packet_id, reason))
+}
+
+/// A reason code, and properties that are checked but not wanted.
+pub(crate) fn decode_reason(
+    reader: &mut Reader<'_>,
+    cx: Context<impl AnyVersion>,
+    spot: &'static Spot,
+    rule: RuleId,
+) -> Result<ReasonCode, Broken> {
+    let at = reader.at();
+    if !cx.version.is_v5() {
+        return Err(reader.broken(RuleId::TrailingBytes, at));
+    }
+    let reason = ReasonCode(reader.u8()?);
+    if !reason.allowed_in(spot.places) {
+        return Err(reader.broken(rule, at));
+    }
+    if !reader.is_empty() {
+        Properties::decode(reader, cx.limits(spot))?;
+    }
+    Ok(reason)
+}
+
 /// A reason code and, unless the packet ends behind it, properties: the tail that the four packets
 /// here and DISCONNECT and AUTH share. The packet has been found to go on.
 #[cfg_attr(target_pointer_width = "64", inline(never))]

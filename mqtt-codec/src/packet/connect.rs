@@ -82,13 +82,14 @@ impl<'a> Connect<'a> {
     ///
     /// # Errors
     /// As there, and [`EncodeError::NotInVersion`] for a packet of another version.
+    #[inline(always)]
     pub fn encode_only(
         &self,
         version: impl AnyVersion,
         buffer: &mut [u8],
     ) -> Result<usize, EncodeError> {
         if self.version == version.version() {
-            encode::encode(self, version, buffer)
+            encode::encode_fields(self, version, buffer)
         } else {
             Err(EncodeError::NotInVersion)
         }

@@ -1,6 +1,6 @@
 //! The control packets: one struct each for all versions, and the enums that hold them.
 
-mod ack;
+pub(crate) mod ack;
 mod auth;
 mod connack;
 mod connect;

@@ -3,6 +3,7 @@
 use super::table::{self, Kind, Spot};
 use super::{Properties, Property, iter};
 use crate::place;
+use crate::text::SMALL;
 use crate::wire::{Broken, Reader, to_u32, to_usize};
 use crate::{DecodeError, EncodeError, RuleId};
 
@@ -92,7 +93,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Whether a list may be written there; wire properties were checked when they were read.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[inline(always)]
     pub(crate) fn check(&self, spot: &Spot) -> Result<(), EncodeError> {
         match self {
             Self::Wire(_) => Ok(()),
@@ -123,7 +124,7 @@ fn check(bytes: &[u8], end: u32, limits: Limits) -> Result<Seen, DecodeError> {
     let mut reader = Reader::new(bytes, to_usize(end));
     let mut seen = Seen::default();
     match check_all(&mut reader, &mut seen, limits) {
-        Err(_) => Err(reader.error()),
+        Err(broken) => Err(reader.error(broken)),
         Ok(()) if seen.lacks_method(limits.spot) => Err(data_alone(bytes, end)),
         Ok(()) => Ok(seen),
     }
@@ -185,6 +186,10 @@ fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<(), Broken> {
 /// Where the authentication data is that has no method beside it.
 #[cold]
 fn data_alone(bytes: &[u8], end: u32) -> DecodeError {
+    if SMALL {
+        let rule = RuleId::AuthenticationDataAlone;
+        return DecodeError { rule, at: 0 };
+    }
     let value = iter::find(bytes, table::AUTHENTICATION_DATA);
     let behind = value.map_or(0, |reader| to_u32(reader.rest().len()).saturating_add(1));
     DecodeError {
@@ -196,6 +201,9 @@ fn data_alone(bytes: &[u8], end: u32) -> DecodeError {
 /// Why a property may not stand where it does.
 #[cold]
 fn misplaced(id: u8, spot: &Spot) -> RuleId {
+    if SMALL {
+        return RuleId::PropertyNotAllowed;
+    }
     match id {
         _ if table::kind(id) == Kind::Unknown => RuleId::PropertyUnknown,
         _ if spot.allowed & bit(id) != 0 => RuleId::PropertyRepeated,

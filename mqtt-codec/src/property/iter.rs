@@ -68,6 +68,35 @@ impl<'a> Iterator for PropertyIter<'a> {
 
 impl core::iter::FusedIterator for PropertyIter<'_> {}
 
+impl<'a> Properties<'a> {
+    /// The properties whose value is a number, with their identifiers, for a reader that has few bytes of code to spare: all others are
+    /// passed over. Of [`Properties::List`] there are none.
+    pub fn numbers(&self) -> impl Iterator<Item = (u8, u32)> + use<'a> {
+        let mut rest = match self {
+            Self::Wire(WireProperties { bytes }) => *bytes,
+            Self::List(_) => &[],
+        };
+        core::iter::from_fn(move || {
+            loop {
+                let (&id, value) = rest.split_first()?;
+                let len = value_len(id, value)?;
+                let (value, behind) = value.split_at_checked(len)?;
+                rest = behind;
+                let kind = table::kind(id);
+                if !matches!(
+                    kind,
+                    Kind::String | Kind::Topic | Kind::Binary | Kind::Pair | Kind::SubscriptionId
+                ) {
+                    let number = value
+                        .iter()
+                        .fold(0, |number, byte| number << 8 | u32::from(*byte));
+                    return Some((id, number));
+                }
+            }
+        })
+    }
+}
+
 /// A reader at the value of the first property `id`.
 pub(super) fn find(bytes: &[u8], id: u8) -> Option<Reader<'_>> {
     let mut rest = bytes;

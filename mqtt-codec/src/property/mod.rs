@@ -15,7 +15,7 @@ pub(crate) use table::Spot;
 pub use value::PayloadFormat;
 
 use crate::sink::{Sink, WriteTo};
-use crate::wire;
+use crate::wire::{self, Reader};
 
 /// The properties of a packet or will; always empty in MQTT 3.1 and 3.1.1.
 ///
@@ -58,6 +58,16 @@ impl<'a> Properties<'a> {
         Self::Wire(WireProperties { bytes })
     }
 
+    /// The properties at the front of bytes that were checked before, their length in front; empty if there are none.
+    #[must_use]
+    pub fn at(bytes: &'a [u8]) -> Self {
+        let mut reader = Reader::new(bytes, bytes.len());
+        match reader.varint().and_then(|len| reader.part(len)) {
+            Ok(properties) => Self::stored(properties.rest()),
+            Err(_) => Self::EMPTY,
+        }
+    }
+
     /// Whether there is none.
     #[inline]
     pub const fn is_empty(&self) -> bool {
@@ -68,7 +78,7 @@ impl<'a> Properties<'a> {
     }
 
     /// Writes the length and the properties.
-    #[cfg_attr(target_pointer_width = "64", inline(always))]
+    #[inline(always)]
     pub(crate) fn write_with_len<S: Sink>(&self, sink: &mut S) {
         match self {
             Self::Wire(WireProperties { bytes: [] }) => sink.u8(0),

@@ -1,0 +1,139 @@
+//! Bodies in pieces, for a sender that keeps them in a queue: the head of a frame is written when it leaves.
+
+use crate::{AnyVersion, EncodeError, PacketId, SubscriptionOptions, TopicAlias};
+
+/// Packet id and properties: two bytes, a length, and at most one property of three bytes.
+const BETWEEN: usize = 6;
+/// The property Topic Alias.
+const TOPIC_ALIAS: u8 = 0x23;
+
+/// The body of a PUBLISH.
+///
+/// ```
+/// use mqtt_codec::{OnlyV311, PacketId, PublishPieces};
+///
+/// let body = PublishPieces::new(OnlyV311, "t", PacketId::new(7), None, b"21.5")?;
+/// assert_eq!(body.pieces().concat(), b"\x00\x01t\x00\x0721.5");
+/// # Ok::<(), mqtt_codec::EncodeError>(())
+/// ```
+#[derive(Clone, Copy, Debug)]
+pub struct PublishPieces<'a> {
+    topic_len: [u8; 2],
+    topic: &'a str,
+    between: [u8; BETWEEN],
+    between_len: u8,
+    payload: &'a [u8],
+}
+
+impl<'a> PublishPieces<'a> {
+    /// A body with this topic, the form of which is not looked at, and with this packet id where its QoS has one.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`] for a topic of more than 65,535 bytes.
+    #[inline]
+    pub fn new(
+        version: impl AnyVersion,
+        topic: &'a str,
+        id: Option<PacketId>,
+        alias: Option<TopicAlias>,
+        payload: &'a [u8],
+    ) -> Result<Self, EncodeError> {
+        let topic_len = field_len(topic)?;
+        let (mut between, mut between_len) = ([0; BETWEEN], 0);
+        if let Some(id) = id {
+            [between[0], between[1]] = id.get().to_be_bytes();
+            between_len = 2;
+        }
+        if version.is_v5() {
+            between_len += 1;
+            if let Some(alias) = alias {
+                let [high, low] = alias.get().to_be_bytes();
+                let property = [3, TOPIC_ALIAS, high, low];
+                for (to, byte) in between
+                    .iter_mut()
+                    .skip(usize::from(between_len - 1))
+                    .zip(property)
+                {
+                    *to = byte;
+                }
+                between_len += 3;
+            }
+        }
+        Ok(Self {
+            topic_len,
+            topic,
+            between,
+            between_len,
+            payload,
+        })
+    }
+
+    /// The pieces, one behind the other.
+    #[inline]
+    pub fn pieces(&self) -> [&[u8]; 4] {
+        let between = self.between.get(..usize::from(self.between_len));
+        [
+            &self.topic_len,
+            self.topic.as_bytes(),
+            between.unwrap_or_default(),
+            self.payload,
+        ]
+    }
+}
+
+/// The body of a SUBSCRIBE or UNSUBSCRIBE with one filter.
+#[derive(Clone, Copy, Debug)]
+pub struct FilterPieces<'a> {
+    head: [u8; 3],
+    head_len: u8,
+    filter_len: [u8; 2],
+    filter: &'a str,
+    options: [u8; 1],
+    options_len: u8,
+}
+
+impl<'a> FilterPieces<'a> {
+    /// A body with this filter, the form of which is not looked at; without options it is that of an UNSUBSCRIBE.
+    ///
+    /// # Errors
+    /// [`EncodeError::TooLong`] for a filter of more than 65,535 bytes.
+    #[inline]
+    pub fn new(
+        version: impl AnyVersion,
+        id: PacketId,
+        filter: &'a str,
+        options: Option<SubscriptionOptions>,
+    ) -> Result<Self, EncodeError> {
+        let [high, low] = id.get().to_be_bytes();
+        // Before 5.0 there are no options but the QoS.
+        let mask = if version.is_v5() { 0xff } else { 0x03 };
+        Ok(Self {
+            head: [high, low, 0],
+            head_len: if version.is_v5() { 3 } else { 2 },
+            filter_len: field_len(filter)?,
+            filter,
+            options: [options.map_or(0, |options| options.to_byte() & mask)],
+            options_len: u8::from(options.is_some()),
+        })
+    }
+
+    /// The pieces, one behind the other.
+    #[inline]
+    pub fn pieces(&self) -> [&[u8]; 4] {
+        let head = self.head.get(..usize::from(self.head_len));
+        let options = self.options.get(..usize::from(self.options_len));
+        [
+            head.unwrap_or_default(),
+            &self.filter_len,
+            self.filter.as_bytes(),
+            options.unwrap_or_default(),
+        ]
+    }
+}
+
+fn field_len(text: &str) -> Result<[u8; 2], EncodeError> {
+    match u16::try_from(text.len()) {
+        Ok(len) => Ok(len.to_be_bytes()),
+        Err(_) => Err(EncodeError::TooLong),
+    }
+}
