@@ -122,6 +122,7 @@ extern crate alloc;
 
 mod alias;
 mod client;
+pub mod compact;
 mod event;
 mod inflight;
 mod keep_alive;
@@ -132,6 +133,7 @@ mod output;
 mod owner;
 pub mod profile;
 mod receive;
+mod rules;
 mod sealed;
 mod send;
 mod server;

@@ -10,6 +10,7 @@ use crate::limits::Limits;
 use crate::link::{Answer, AnswerKind, Owed, UNDECIDED};
 use crate::owner::{Change, Outcome, Owner};
 use crate::profile::Profile;
+use crate::rules::{Acknowledgement, Step, acknowledge};
 use crate::session::{Role, Session};
 use crate::storage::{Deque, Part, Storage};
 use crate::violation::Rule;
@@ -288,19 +289,14 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         let Some(outbound) = self.state.outbound.get_mut() else {
             return Ok(());
         };
-        match outbound.find(packet.packet_id) {
-            Found::AwaitPubAck(at) => {
-                if let Some(entry) = outbound.acknowledged(at) {
-                    owner.done(entry.seq, outcome(packet.reason, Outcome::Acknowledged));
-                }
-                Ok(())
-            }
-            Found::AwaitPubRec(_) | Found::AwaitPubComp(_) | Found::DuePubRel => {
-                Err(Rule::WrongAcknowledgement)
-            }
-            // An id from before a lost session: nothing waits for it.
-            Found::Nothing => Ok(()),
+        let found = outbound.find(packet.packet_id);
+        let step = acknowledge(found.awaits(), Acknowledgement::PubAck, false)?;
+        if let (Step::Finish, Found::AwaitPubAck(at)) = (step, found)
+            && let Some(entry) = outbound.acknowledged(at)
+        {
+            owner.done(entry.seq, outcome(packet.reason, Outcome::Acknowledged));
         }
+        Ok(())
     }
 
     pub(crate) fn pubrec<O: Owner<Gate = P::Gate>>(
@@ -317,17 +313,18 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
             .outbound
             .get()
             .map_or(Found::Nothing, |outbound| outbound.find(id));
-        match found {
-            Found::AwaitPubRec(at) => {
-                let Some(entry) = self
-                    .state
-                    .outbound
-                    .get_mut()
-                    .and_then(|outbound| outbound.acknowledged(at))
-                else {
+        let refused = packet.reason.is_error();
+        match acknowledge(found.awaits(), Acknowledgement::PubRec, refused)? {
+            Step::Ignore => {}
+            Step::Finish | Step::Release => {
+                let Found::AwaitPubRec(at) = found else {
                     return Ok(());
                 };
-                if packet.reason.is_error() {
+                let outbound = self.state.outbound.get_mut();
+                let Some(entry) = outbound.and_then(|outbound| outbound.acknowledged(at)) else {
+                    return Ok(());
+                };
+                if refused {
                     if cfg!(mutation = "quota-refilled-twice") {
                         self.link.send_maximum = self.link.send_maximum.saturating_add(1);
                     }
@@ -345,25 +342,25 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
                     });
                     owner.done(entry.seq, Outcome::Received(packet.reason));
                 }
-                Ok(())
             }
-            Found::AwaitPubComp(at) => {
-                if let Some(outbound) = self.state.outbound.get_mut() {
+            Step::ReleaseAgain => {
+                if let (Found::AwaitPubComp(at), Some(outbound)) =
+                    (found, self.state.outbound.get_mut())
+                {
                     outbound.release_again(at);
                 }
-                Ok(())
             }
-            Found::DuePubRel => Ok(()),
-            Found::AwaitPubAck(_) => Err(Rule::WrongAcknowledgement),
-            Found::Nothing if packet.reason.is_error() => Ok(()),
-            Found::Nothing => self.owe(
-                AnswerKind::PubRel,
-                id,
-                ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
-                0,
-                self.state.latest,
-            ),
+            Step::ReleaseUnknown => {
+                return self.owe(
+                    AnswerKind::PubRel,
+                    id,
+                    ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+                    0,
+                    self.state.latest,
+                );
+            }
         }
+        Ok(())
     }
 
     pub(crate) fn pubrel<O: Owner<Gate = P::Gate>>(
@@ -425,19 +422,16 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         let Some(outbound) = self.state.outbound.get_mut() else {
             return Ok(());
         };
-        match outbound.find(packet.packet_id) {
-            Found::AwaitPubComp(at) => {
-                if let Some(entry) = outbound.completed(at) {
-                    self.state
-                        .record(owner, Change::Completed(packet.packet_id));
-                    owner.complete(entry.seq, packet.reason);
-                }
-                Ok(())
-            }
-            Found::AwaitPubAck(_) | Found::AwaitPubRec(_) => Err(Rule::WrongAcknowledgement),
-            // The PUBREL that is due will be answered again.
-            Found::DuePubRel | Found::Nothing => Ok(()),
+        let found = outbound.find(packet.packet_id);
+        let step = acknowledge(found.awaits(), Acknowledgement::PubComp, false)?;
+        if let (Step::Finish, Found::AwaitPubComp(at)) = (step, found)
+            && let Some(entry) = outbound.completed(at)
+        {
+            self.state
+                .record(owner, Change::Completed(packet.packet_id));
+            owner.complete(entry.seq, packet.reason);
         }
+        Ok(())
     }
 
     /// Queues a short answer.

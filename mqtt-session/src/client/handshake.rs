@@ -9,6 +9,7 @@ use crate::event::ClientEvent;
 use crate::link::Phase;
 use crate::owner::Owner;
 use crate::profile::Profile;
+use crate::rules::session_claim;
 use crate::session::put;
 use crate::storage::{Deque, Storage};
 use crate::time::Instant;
@@ -131,9 +132,7 @@ impl<P: Profile, S: Storage> ClientSession<P, S> {
             return Ok(ClientEvent::Refused(packet));
         }
         let session_present = packet.session_present && self.link.version.version() != Version::V31;
-        if session_present && self.link.clean_start {
-            return Err(Rule::UnexpectedSession);
-        }
+        session_claim(session_present, self.link.clean_start)?;
         if self.link.v5() {
             let properties = packet.properties;
             if let Some(expiry) = properties.session_expiry_interval() {

@@ -4,6 +4,7 @@ use mqtt_codec::PacketId;
 
 use super::packet_ids::distance;
 use crate::owner::{Gate, Seq};
+use crate::rules::Awaits;
 use crate::storage::{Deque, NoRoom, Storage};
 
 /// A PUBLISH that was sent, or is due: awaits PUBACK or PUBREC.
@@ -60,6 +61,19 @@ pub(crate) enum Found {
     DuePubRel,
     /// Nothing waits for this.
     Nothing,
+}
+
+impl Found {
+    /// What a message in this place waits for.
+    pub(crate) const fn awaits(self) -> Awaits {
+        match self {
+            Self::AwaitPubAck(_) => Awaits::PubAck,
+            Self::AwaitPubRec(_) => Awaits::PubRec,
+            Self::AwaitPubComp(_) => Awaits::PubComp,
+            Self::DuePubRel => Awaits::DuePubRel,
+            Self::Nothing => Awaits::Nothing,
+        }
+    }
 }
 
 impl<G: Gate, S: Storage> Outbound<G, S> {

@@ -2,6 +2,8 @@
 
 use mqtt_codec::PacketId;
 
+use crate::rules::next_packet_id;
+
 /// Hands out packet ids in ring order 1, 2, … 65,535, 1, … and skips those in use [MQTT-2.2.1-3], [MQTT-2.2.1-4].
 ///
 /// It remembers how many ids ahead are known to be free, so that the tables are searched once per round trip of the ring, not once per
@@ -39,7 +41,7 @@ impl PacketIds {
 }
 
 const fn after(id: u16) -> u16 {
-    if id == u16::MAX { 1 } else { id + 1 }
+    next_packet_id(id).get()
 }
 
 /// How many steps of the ring lead from `from` to `to`: 1..=65,535.

@@ -1,0 +1,61 @@
+//! What is fixed when a device's firmware is compiled.
+
+use crate::profile::{Full, Profile, V3, V3QoS1, V3V5};
+
+/// What a device is: its part of the protocol, and what it decides for itself. What a constant rules out is not compiled in.
+///
+/// Every [`Profile`] is one, with the defaults:
+///
+/// ```
+/// use mqtt_session::compact::Device;
+/// use mqtt_session::profile::V3;
+///
+/// /// Wakes once an hour, sends what has gathered, and sleeps.
+/// #[derive(Debug)]
+/// struct Solar;
+///
+/// impl Device for Solar {
+///     type Profile = V3;
+///     const EARLY: bool = true;
+/// }
+/// assert_eq!((Solar::WINDOW, V3::WINDOW), (4, 4));
+/// ```
+pub trait Device: core::fmt::Debug {
+    /// The versions it speaks, and how surely.
+    type Profile: Profile;
+    /// Messages of QoS 1 and 2 in flight at once; the broker's Receive Maximum may lower it (5.0).
+    const WINDOW: u16 = 4;
+    /// QoS 2 messages that may be underway from the broker: two bytes of the receive memory each. It must not be less than what the
+    /// broker sends at once: 20 for Mosquitto before 5.0; in 5.0 announce it as Receive Maximum.
+    const RECEIVE_MAXIMUM: u16 = 20;
+    /// How long the broker keeps the session after a connection, in seconds (5.0); default a week.
+    const SESSION_EXPIRY: u32 = 604_800;
+    /// Time for CONNACK and for PINGRESP, in milliseconds.
+    const ANSWER_TIMEOUT_MS: u32 = 10_000;
+    /// How long acknowledgements wait for a packet to travel with, in milliseconds: each that does saves the 40 bytes of TCP/IP's
+    /// headers, and the radio one transmission. 0 sends them at once.
+    const HOLD_MS: u32 = 0;
+    /// Messages follow CONNECT without waiting for CONNACK: the first reading is there one round trip earlier, and in the same
+    /// segment, which saves 40 bytes.
+    const EARLY: bool = false;
+    /// Whether [`violation`](super::Compact::violation) names the rule that a broker broke.
+    const DIAGNOSES: bool = true;
+}
+
+impl Device for V3QoS1 {
+    type Profile = Self;
+    const DIAGNOSES: bool = false;
+}
+
+impl Device for V3 {
+    type Profile = Self;
+    const DIAGNOSES: bool = false;
+}
+
+impl Device for V3V5 {
+    type Profile = Self;
+}
+
+impl Device for Full {
+    type Profile = Self;
+}

@@ -1,0 +1,58 @@
+//! What a device learns.
+
+use mqtt_codec::{PacketId, Properties, QoS, ReasonCode};
+
+/// What a device learns from what has come in. Small and without a borrow: a message is looked at where it lies, by
+/// [`Compact::message`](super::Compact::message).
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[must_use]
+pub enum Event {
+    /// Read more first, or write what is due.
+    Waiting,
+    /// Nothing that the application has to know; there may be more.
+    Nothing,
+    /// The broker has accepted the connection.
+    ///
+    /// Without a present session its subscriptions are gone: subscribe again. What was in flight is sent again in either case.
+    Connected {
+        /// Whether the broker still had the session.
+        session_present: bool,
+    },
+    /// The broker has refused the connection, which is over.
+    Refused(ReasonCode),
+    /// A message, or its first part. It counts as taken when the next call comes, and is acknowledged then.
+    Message,
+    /// More of the payload of a message that is larger than the buffer.
+    Part,
+    /// A message, the topic of which does not fit the buffer, was skipped; it is acknowledged.
+    Skipped,
+    /// The broker has a PUBLISH of QoS 1 or 2, or has refused it with a reason of 0x80 or more (5.0).
+    Acknowledged(PacketId, ReasonCode),
+    /// The answer to a SUBSCRIBE: the QoS that was granted, or a refusal of 0x80 or more.
+    Subscribed(PacketId, ReasonCode),
+    /// The answer to an UNSUBSCRIBE.
+    Unsubscribed(PacketId),
+    /// The broker says why it closes the connection (5.0).
+    Disconnected(ReasonCode),
+    /// The broker broke a rule, which [`Compact::violation`](super::Compact::violation) names: write what is left, then close.
+    Broken,
+    /// The connection is gone: the driver's word for it.
+    Lost,
+}
+
+/// A message from the broker, borrowed from the receive buffer until the next call.
+#[derive(Clone, Copy, Debug)]
+pub struct Message<'e> {
+    /// The topic; empty for a part that is not the first.
+    pub topic: &'e str,
+    /// The payload, or a part of it.
+    pub payload: &'e [u8],
+    /// Bytes of the payload that are still to come, as [`Event::Part`]: 0 for a message that fits the buffer.
+    pub missing: u32,
+    /// The QoS that it was sent with.
+    pub qos: QoS,
+    /// The RETAIN flag: for a new subscription, an old message.
+    pub retain: bool,
+    /// All properties (5.0).
+    pub properties: Properties<'e>,
+}

@@ -1,0 +1,454 @@
+//! The client's end for devices: bytes in, bytes out, state of a few dozen bytes.
+//!
+//! [`Session`](crate::Session) serves owners with thousands of messages in flight, late verdicts and a disk; its tables and its
+//! typed results cost a device more flash than the protocol itself. [`Compact`] decides by the same rules, but its only table is the
+//! caller's [`Queue`]: packets lie in it as they are sent, each with one byte that says how far it has come, and a message counts as
+//! taken when the caller comes back for the next one. What it leaves out is said in its type: one connection, one filter a SUBSCRIBE,
+//! no enhanced authentication.
+//!
+//! ```text
+//!            publish, subscribe             input, filled
+//!   application ──► Queue ──► output ──► transport ──► event ──► application
+//!                     ▲                                  │
+//!                     └────────── acknowledgements ◄─────┘
+//! ```
+
+mod device;
+mod event;
+mod queue;
+mod receive;
+mod request;
+mod send;
+mod server;
+mod shorten;
+mod timing;
+
+pub use device::Device;
+pub use event::{Event, Message};
+pub use queue::{Full, Queue, Record, Slot, Stage};
+pub use request::Outgoing;
+
+use mqtt_codec::{AnyVersion, Connect, PacketType, Properties, QoS, ReasonCode};
+
+use crate::profile::Profile;
+use crate::time::Instant;
+use crate::violation::{Misuse, Violation};
+
+use receive::Fate;
+use server::Server;
+use shorten::Shortened;
+use timing::Ticks;
+
+type VersionOf<D> = <<D as Device>::Profile as Profile>::Version;
+
+/// Bytes of short packets, and heads, that wait to be written.
+const OUT: usize = 24;
+/// Room that one more packet from the broker, or the head of one to it, may ask for.
+const ANSWER: usize = 7;
+
+/// How far the connection has come.
+#[repr(usize)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Phase {
+    /// There is none.
+    Closed,
+    /// CONNECT lies in the receive buffer and is being written.
+    Greeting,
+    /// CONNECT was written, CONNACK has not come.
+    Awaiting,
+    /// CONNACK has come.
+    Connected,
+    /// What is left is written, then the connection ends.
+    Closing,
+}
+
+/// A client's end over a queue `Q` and receive memory of the caller's.
+#[derive(Debug)]
+pub struct Compact<'m, D: Device, Q> {
+    core: Core<'m, D, Q>,
+    inbox: Inbox<'m>,
+}
+
+/// Session Expiry Interval and Receive Maximum, as they are written.
+const fn announced<D: Device>() -> [u8; 8] {
+    let [a, b, c, d] = D::SESSION_EXPIRY.to_be_bytes();
+    let [e, f] = D::RECEIVE_MAXIMUM.to_be_bytes();
+    [0x11, a, b, c, d, 0x21, e, f]
+}
+
+/// The receive buffer, in which CONNECT lies while it is being written.
+#[derive(Debug)]
+struct Inbox<'m> {
+    memory: &'m mut [u8],
+    /// Bytes in it.
+    filled: usize,
+    /// How many of them were handed over by the last event, or written.
+    used: usize,
+}
+
+impl Inbox<'_> {
+    /// Moves what was not used to the front.
+    fn drop_used(&mut self) {
+        if self.used > 0 {
+            for at in self.used..self.filled {
+                let byte = self.memory.get(at).copied().unwrap_or_default();
+                if let Some(to) = self.memory.get_mut(at - self.used) {
+                    *to = byte;
+                }
+            }
+            self.filled = self.filled.saturating_sub(self.used);
+            self.used = 0;
+        }
+    }
+}
+
+/// Everything but the receive buffer, so that an event can borrow the one while the other changes.
+///
+/// In an order in which no long run of fields begins at zero: such a run is cleared by a call, and that links a function of 140 bytes.
+#[derive(Debug)]
+#[repr(C)]
+struct Core<'m, D: Device, Q> {
+    phase: Phase,
+    clean_start: bool,
+    awaits_answer: bool,
+    writes_body: bool,
+    /// Where in the receive buffer the topic of the last event's message begins, its length in front.
+    topic_at: u8,
+    /// First byte of the acknowledgement that leaves once the caller has come back, 0 for none, and its packet id.
+    owed_first: u8,
+    /// What becomes of a message that is larger than the buffer.
+    fate: Fate,
+    owed_id: u16,
+    /// Where in the receive buffer the payload of that message begins.
+    payload_at: u16,
+    out: &'m mut [u8],
+    /// Bytes of `out` that were written, and that there are.
+    out_at: usize,
+    out_len: usize,
+    /// Where in `out` the body of a packet stands.
+    body_at: usize,
+    /// The packet whose body is being written, if one is.
+    body: Record,
+    /// Bytes of the body that were written.
+    body_from: u16,
+    /// QoS 1 and 2 messages that were sent, or whose PUBREL was, and are not over.
+    in_flight: usize,
+    last_id: u16,
+    /// Where the first packet lies that was not sent on this connection.
+    due: Slot,
+    /// QoS 2 messages that were taken and not yet released.
+    received: &'m mut [[u8; 2]],
+    /// Bytes that are still to come of a message that is larger than the buffer.
+    missing: u32,
+    /// How many will be missing when its packet id comes, where that is not known yet; else 0.
+    id_at: u32,
+    keep_alive: u16,
+    version: VersionOf<D>,
+    queue: Q,
+    /// When a packet was last sent.
+    sent: Ticks,
+    /// When the answer that is awaited must have come.
+    answer_due: Ticks,
+    /// Until when acknowledgements may be held.
+    held: Ticks,
+    /// What a 5.0 broker allows.
+    server: Server,
+    /// Aliases that it knows, a bit each.
+    aliases: u32,
+    /// How the body in writing is shortened by one.
+    shortened: Shortened,
+    /// A packet that it does not allow, of which the application has not been told yet.
+    refused: Option<Event>,
+    violation: Option<Violation>,
+}
+
+impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
+    /// A client without a connection.
+    ///
+    /// Of the memory 24 bytes are for short packets on their way out, two for each QoS 2 message that may be underway from the broker
+    /// ([`Device::RECEIVE_MAXIMUM`]), and the rest is the receive buffer, which must hold CONNECT and every packet from the broker
+    /// but a PUBLISH, and should hold a topic.
+    pub fn new(memory: &'m mut [u8], queue: Q) -> Self {
+        let due = queue.start();
+        let (out, memory) = memory.split_at_mut(OUT.min(memory.len()));
+        let ids = match D::Profile::MAX_QOS {
+            QoS::ExactlyOnce => memory.len().min(2 * usize::from(D::RECEIVE_MAXIMUM)),
+            QoS::AtMostOnce | QoS::AtLeastOnce => 0,
+        };
+        let (received, memory) = memory.split_at_mut(ids);
+        let (received, _) = received.as_chunks_mut();
+        Self {
+            inbox: Inbox {
+                memory,
+                filled: 0,
+                used: 0,
+            },
+            core: Core {
+                queue,
+                phase: Phase::Closed,
+                clean_start: false,
+                awaits_answer: false,
+                writes_body: false,
+                owed_first: 0,
+                owed_id: 0,
+                missing: 0,
+                id_at: 0,
+                fate: Fate::Delivered,
+                received,
+                out,
+                out_at: 0,
+                out_len: 0,
+                body: Record::NONE,
+                body_at: 0,
+                body_from: 0,
+                last_id: 0,
+                in_flight: 0,
+                due,
+                keep_alive: 0,
+                sent: Ticks::ZERO,
+                answer_due: Ticks::ZERO,
+                held: Ticks::ZERO,
+                server: Server::DEFAULT,
+                aliases: 0,
+                shortened: Shortened::NOT,
+                refused: None,
+                violation: None,
+                payload_at: 0,
+                topic_at: 0,
+                version: VersionOf::<D>::DEFAULT,
+            },
+        }
+    }
+
+    /// What waits and what is in flight; a packet is put in by [`publish`](Self::publish) and the like only.
+    pub const fn queue_mut(&mut self) -> &mut Q {
+        &mut self.core.queue
+    }
+
+    /// What waits and what is in flight.
+    pub const fn queue(&self) -> &Q {
+        &self.core.queue
+    }
+
+    /// A connection was opened: puts CONNECT into the receive buffer, from where [`output`](Self::output) gives it.
+    ///
+    /// A clean start forgets what was in flight: it will be sent as new. In 5.0 a packet without properties announces how long the session
+    /// lives and how much may be underway, as the [`Device`] says.
+    ///
+    /// # Errors
+    /// [`Misuse::NotSupported`] when the profile does not speak the version, [`Misuse::Encode`] when it cannot be written or does not fit
+    /// the buffer.
+    pub fn connect(&mut self, connect: &Connect<'_>, now: Instant) -> Result<(), Misuse> {
+        self.close();
+        let version = VersionOf::<D>::of(connect.version).ok_or(Misuse::NotSupported)?;
+        let announced = announced::<D>();
+        let mut packet = *connect;
+        if version.is_v5() && packet.properties.is_empty() {
+            packet.properties = Properties::stored(&announced);
+        }
+        let len = packet.encode_only(version, self.inbox.memory);
+        self.inbox.filled = len.map_err(|_| Misuse::Encode)?;
+        self.core.version = version;
+        self.core.connect(connect, now);
+        Ok(())
+    }
+
+    /// Whether there is no connection, and [`connect`](Self::connect) is next.
+    #[must_use]
+    pub fn is_closed(&self) -> bool {
+        self.core.phase == Phase::Closed
+    }
+
+    /// Whether the broker has accepted the connection.
+    #[must_use]
+    pub fn is_connected(&self) -> bool {
+        self.core.phase == Phase::Connected
+    }
+
+    /// Whether the connection is to be closed, once what [`output`](Self::output) still gives is written.
+    #[must_use]
+    pub fn is_closing(&self) -> bool {
+        self.core.phase == Phase::Closing
+    }
+
+    /// The connection is gone, by whatever cause: what was in flight is due again on the next one.
+    pub fn close(&mut self) {
+        self.inbox.filled = 0;
+        self.inbox.used = 0;
+        self.core.close();
+    }
+
+    /// Says goodbye, so that the broker does not publish the will [MQTT-3.14.4-3]; nothing else is sent any more.
+    pub fn disconnect(&mut self) {
+        self.core.end(ReasonCode::NORMAL_DISCONNECTION);
+    }
+
+    /// When [`timeout`](Self::timeout) has to be called, if nothing happens before.
+    #[must_use]
+    pub fn deadline(&self, now: Instant) -> Option<Instant> {
+        self.core.deadline(now)
+    }
+
+    /// Time has passed: a ping is due, or an answer has not come, which ends the connection; else nothing.
+    pub fn timeout(&mut self, now: Instant) {
+        self.core.timeout(now);
+    }
+
+    /// The rule that the broker broke, if that ended the last connection.
+    #[must_use]
+    pub const fn violation(&self) -> Option<Violation> {
+        self.core.violation
+    }
+
+    /// The next bytes to write, which lie in one piece; none when there is nothing to write now.
+    ///
+    /// Say how many of them the transport took with [`written`](Self::written), and ask again. When there are none, flush.
+    pub fn output(&mut self, now: Instant) -> &[u8] {
+        if self.core.phase == Phase::Greeting {
+            let Inbox { filled, used, .. } = self.inbox;
+            return self.inbox.memory.get(used..filled).unwrap_or_default();
+        }
+        self.core.output(now)
+    }
+
+    /// The transport took this many bytes of [`output`](Self::output).
+    pub fn written(&mut self, count: usize, now: Instant) {
+        self.core.sent = Ticks::of(now);
+        if self.core.phase != Phase::Greeting {
+            return self.core.written(count);
+        }
+        self.inbox.used += count;
+        if self.inbox.used >= self.inbox.filled {
+            self.inbox.used = 0;
+            self.inbox.filled = 0;
+            self.core.phase = Phase::Awaiting;
+        }
+    }
+
+    /// Where the next bytes from the broker go; nothing is to be read while this is empty.
+    pub fn input(&mut self) -> &mut [u8] {
+        if self.core.phase == Phase::Greeting {
+            return &mut [];
+        }
+        let filled = self.inbox.filled;
+        self.inbox.memory.get_mut(filled..).unwrap_or_default()
+    }
+
+    /// This many bytes have come.
+    pub fn filled(&mut self, count: usize, now: Instant) {
+        self.inbox.filled += count;
+        self.core.heard(now);
+    }
+
+    /// What the next packet in the buffer means.
+    ///
+    /// [`Event::Waiting`] says that more bytes are needed, or that there is more to write first; with every other event there may be
+    /// another.
+    pub fn event(&mut self, now: Instant) -> Event {
+        self.core.settle(now);
+        self.inbox.drop_used();
+        if self.core.version.is_v5()
+            && let Some(event) = self.core.refused.take()
+        {
+            return event;
+        }
+        if !self.core.takes_input() {
+            return Event::Waiting;
+        }
+        let Inbox {
+            memory,
+            filled,
+            used,
+        } = &mut self.inbox;
+        let full = *filled >= memory.len();
+        let bytes = memory.get(..*filled).unwrap_or_default();
+        self.core.take(bytes, full, used).unwrap_or(Event::Broken)
+    }
+
+    /// The message, or the part of one, that the last event told of; empty after any other event.
+    #[must_use]
+    pub fn message(&self) -> Message<'_> {
+        let bytes = self.inbox.memory.get(..self.inbox.used).unwrap_or_default();
+        let head = bytes.get(..usize::from(self.core.payload_at));
+        let payload = bytes.get(usize::from(self.core.payload_at)..);
+        let (mut topic, mut flags, mut properties) = ("", 0, Properties::EMPTY);
+        if let Some((head, [first, ..])) = head.zip(Some(bytes))
+            && let Some((len, rest)) = head
+                .get(usize::from(self.core.topic_at)..)
+                .and_then(|head| head.split_first_chunk())
+            && let Some((name, rest)) = rest.split_at_checked(u16::from_be_bytes(*len).into())
+        {
+            topic = mqtt_codec::string(name).unwrap_or_default();
+            flags = *first;
+            if self.core.version.is_v5() {
+                let behind_id = if flags & 0x06 == 0 { 0 } else { 2 };
+                properties = Properties::at(rest.get(behind_id..).unwrap_or_default());
+            }
+        }
+        Message {
+            topic,
+            payload: payload.unwrap_or_default(),
+            missing: self.core.missing,
+            qos: QoS::from_u8(flags >> 1 & 3).unwrap_or_default(),
+            retain: flags & 1 != 0,
+            properties,
+        }
+    }
+}
+
+impl<D: Device, Q: Queue> Core<'_, D, Q> {
+    fn connect(&mut self, connect: &Connect<'_>, now: Instant) {
+        self.clean_start = connect.clean_start;
+        self.keep_alive = connect.keep_alive;
+        self.server = Server::DEFAULT;
+        self.violation = None;
+        self.phase = Phase::Greeting;
+        self.await_answer(now);
+        if connect.clean_start {
+            self.forget_peer();
+        }
+    }
+
+    fn close(&mut self) {
+        self.phase = Phase::Closed;
+        self.awaits_answer = false;
+        self.due = self.queue.start();
+        self.in_flight = 0;
+        self.owed_first = 0;
+        self.missing = 0;
+        self.id_at = 0;
+        self.out_at = 0;
+        self.out_len = 0;
+        self.writes_body = false;
+    }
+
+    /// DISCONNECT is the last packet: before 5.0 there is one for the peaceful end only.
+    fn end(&mut self, reason: ReasonCode) {
+        if self.phase == Phase::Connected && self.has_room() {
+            let first = (PacketType::Disconnect as u8) << 4;
+            if reason == ReasonCode::NORMAL_DISCONNECTION {
+                self.answer(&[first, 0]);
+            } else if self.version.is_v5() {
+                self.answer(&[first, 1, reason.0]);
+            }
+            self.held = self.sent;
+        }
+        self.phase = Phase::Closing;
+    }
+
+    /// The broker knows nothing of this client: ids are free, and what was not answered is sent to it as to any other [MQTT-3.2.2-5].
+    fn forget_peer(&mut self) {
+        if D::Profile::MAX_QOS != QoS::ExactlyOnce {
+            return;
+        }
+        self.received.fill([0; 2]);
+        let mut at = self.queue.start();
+        while let Some(record) = self.queue.get(at) {
+            at = self.queue.after(record);
+            if record.stage.has_reached(Stage::RELEASED) {
+                // A broker had the message, and this one has nothing to release.
+                self.finish(record);
+            }
+        }
+    }
+}

@@ -1,0 +1,468 @@
+//! What comes in: frames out of the receive buffer, events and acknowledgements out of frames.
+
+use mqtt_codec::{
+    AnyVersion, Body, ConnAck, DecodeError, Decoded, Decoder, Delivery, FixedHeader, PacketId,
+    PacketType, Properties, Publish, QoS, ReasonCode, RuleId, SubAck, Version,
+};
+use mqtt_topic::TopicName;
+
+use crate::profile::Profile;
+use crate::rules::{Acknowledgement, Awaits, Step, acknowledge, session_claim};
+use crate::time::Instant;
+use crate::violation::{Rule, Violation};
+
+use super::device::Device;
+use super::event::Event;
+use super::queue::{Queue, Record, Stage};
+use super::send::PUBREL;
+use super::timing::Ticks;
+use super::{Core, Phase, Server, VersionOf};
+
+/// What becomes of a message that is larger than the buffer.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Fate {
+    Delivered,
+    /// It came before.
+    Dropped,
+    /// Its topic does not fit.
+    Skipped,
+}
+
+/// The broker broke a rule; which one was noted.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Broken;
+
+impl<D: Device, Q: Queue> Core<'_, D, Q> {
+    /// Acknowledges what the caller has taken.
+    pub(super) fn settle(&mut self, now: Instant) {
+        if self.owed_first == 0 || self.missing > 0 {
+            return;
+        }
+        let (first, id) = (self.owed_first, self.owed_id);
+        if D::HOLD_MS > 0 && self.out_len == 0 {
+            self.held = Ticks::of(now).plus(D::HOLD_MS);
+        }
+        if D::Profile::MAX_QOS == QoS::ExactlyOnce
+            && first == (PacketType::PubRec as u8) << 4
+            && !self.has_received(id)
+        {
+            self.replace_received(0, id);
+        }
+        self.answer_id(first, id, true);
+        self.owed_first = 0;
+    }
+
+    fn has_received(&self, id: u16) -> bool {
+        self.received.contains(&id.to_be_bytes())
+    }
+
+    /// Puts `new` where `old` is in the list of received ids, if that is there.
+    fn replace_received(&mut self, old: u16, new: u16) -> bool {
+        let old = old.to_be_bytes();
+        let place = self.received.iter_mut().find(|id| **id == old);
+        place.map(|place| *place = new.to_be_bytes()).is_some()
+    }
+
+    /// The broker broke a rule: the connection ends.
+    #[cold]
+    pub(super) fn broken(&mut self, violation: Violation) -> Broken {
+        if D::DIAGNOSES {
+            self.violation = Some(violation);
+        }
+        if self.version.is_v5() {
+            self.end(violation.reason_code());
+        }
+        self.phase = Phase::Closing;
+        Broken
+    }
+
+    fn malformed(&mut self, error: DecodeError) -> Broken {
+        self.broken(Violation::Bytes(error))
+    }
+
+    fn owe(&mut self, packet_type: PacketType, id: PacketId) {
+        self.owed_first = (packet_type as u8) << 4;
+        self.owed_id = id.get();
+    }
+
+    pub(super) fn takes_input(&self) -> bool {
+        self.has_room() && (self.phase == Phase::Awaiting || self.phase == Phase::Connected)
+    }
+
+    /// What the bytes at the front of the buffer mean, and how many of them are `used` up.
+    pub(super) fn take(
+        &mut self,
+        bytes: &[u8],
+        full: bool,
+        used: &mut usize,
+    ) -> Result<Event, Broken> {
+        if self.missing > 0 {
+            return self.part(bytes, used);
+        }
+        let decoder = Decoder::new(self.version);
+        let Decoded::Complete {
+            packet: header,
+            len,
+        } = decoder
+            .header_from_server(bytes)
+            .map_err(|error| self.malformed(error))?
+        else {
+            return Ok(Event::Waiting);
+        };
+        let total = header.frame_len();
+        let whole = bytes.len() >= total;
+        if !whole && !full {
+            return Ok(Event::Waiting);
+        }
+        *used = total.min(bytes.len());
+        let inside = bytes.get(len..*used).unwrap_or_default();
+        let body = decoder.body_from_server(header, inside);
+        if header.packet_type == PacketType::Publish && self.phase == Phase::Connected {
+            return match body.publish() {
+                Ok(packet) => {
+                    self.missing = header.remaining_length.saturating_sub(inside.len() as u32);
+                    self.topic_at = len as u8;
+                    self.payload_at = (*used - packet.payload.len()) as u16;
+                    self.publish(&packet)
+                }
+                Err(error) if !whole && error.rule == RuleId::Truncated => {
+                    *used = len + self.skip(header, inside)?;
+                    Ok(Event::Nothing)
+                }
+                Err(error) => Err(self.malformed(error)),
+            };
+        }
+        if !whole {
+            let rule = RuleId::PacketTooLarge;
+            return Err(self.malformed(DecodeError { rule, at: 1 }));
+        }
+        self.packet(header.packet_type, body)
+    }
+
+    fn packet(
+        &mut self,
+        packet_type: PacketType,
+        body: Body<'_, VersionOf<D>>,
+    ) -> Result<Event, Broken> {
+        if (self.phase == Phase::Awaiting) != (packet_type == PacketType::ConnAck) {
+            let rule = if self.phase == Phase::Awaiting {
+                Rule::ConnAckFirst
+            } else {
+                Rule::SecondConnAck
+            };
+            return Err(self.broken(rule.into()));
+        }
+        match packet_type {
+            PacketType::ConnAck => {
+                let packet = body.connack().map_err(|error| self.malformed(error))?;
+                return self.connack(&packet);
+            }
+            PacketType::PubAck | PacketType::PubRec | PacketType::PubComp => {
+                let (id, reason) = body
+                    .acknowledgement()
+                    .map_err(|error| self.malformed(error))?;
+                return self.acknowledged(packet_type, id, reason);
+            }
+            PacketType::PubRel => {
+                let (id, _) = body
+                    .acknowledgement()
+                    .map_err(|error| self.malformed(error))?;
+                self.released(id)?;
+            }
+            PacketType::SubAck => {
+                let SubAck {
+                    packet_id, codes, ..
+                } = body.suback().map_err(|error| self.malformed(error))?;
+                self.answered(PacketType::Subscribe, packet_id)?;
+                return match codes.iter().next() {
+                    Some(code) if codes.len() == 1 => Ok(Event::Subscribed(packet_id, code)),
+                    _ => Err(self.broken(Rule::SubAckCount.into())),
+                };
+            }
+            PacketType::UnsubAck => {
+                let packet_id = body
+                    .unsuback()
+                    .map_err(|error| self.malformed(error))?
+                    .packet_id;
+                self.answered(PacketType::Unsubscribe, packet_id)?;
+                return Ok(Event::Unsubscribed(packet_id));
+            }
+            PacketType::PingResp => self.awaits_answer = false,
+            PacketType::Disconnect if self.version.is_v5() => {
+                self.phase = Phase::Closing;
+                let reason = body.disconnect().map_err(|error| self.malformed(error))?;
+                return Ok(Event::Disconnected(reason));
+            }
+            // No exchange was begun [MQTT-4.12.0-6].
+            PacketType::Auth => return Err(self.broken(Rule::AuthUnexpected.into())),
+            // The header of what a server does not send was refused.
+            PacketType::Publish
+            | PacketType::Connect
+            | PacketType::Subscribe
+            | PacketType::Unsubscribe
+            | PacketType::PingReq
+            | PacketType::Disconnect => {}
+        }
+        Ok(Event::Nothing)
+    }
+
+    fn connack(&mut self, packet: &ConnAck<'_>) -> Result<Event, Broken> {
+        if packet.reason != ReasonCode::SUCCESS {
+            self.phase = Phase::Closing;
+            return Ok(Event::Refused(packet.reason));
+        }
+        let session_present = packet.session_present;
+        if let Err(rule) = session_claim(session_present, self.clean_start) {
+            return Err(self.broken(rule.into()));
+        }
+        if self.version.is_v5() {
+            self.obey(&packet.properties);
+        }
+        if !session_present && self.version.version() != Version::V31 {
+            self.forget_peer();
+        }
+        self.phase = Phase::Connected;
+        self.awaits_answer = false;
+        Ok(Event::Connected { session_present })
+    }
+
+    fn publish(&mut self, packet: &Publish<'_>) -> Result<Event, Broken> {
+        let mut dropped = false;
+        match packet.delivery {
+            Delivery::AtMostOnce => {}
+            Delivery::AtLeastOnce(id) => self.owe(PacketType::PubAck, id),
+            Delivery::ExactlyOnce(_) if D::Profile::MAX_QOS != QoS::ExactlyOnce => {
+                return Err(self.broken(Rule::QoSNotSupported.into()));
+            }
+            Delivery::ExactlyOnce(id) => {
+                dropped = self.has_received(id.get());
+                if !dropped && !self.has_received(0) {
+                    return Err(self.broken(Rule::ReceiveMaximumExceeded.into()));
+                }
+                self.owe(PacketType::PubRec, id);
+            }
+        }
+        if dropped {
+            // It came before [MQTT-4.3.3-10].
+            self.fate = Fate::Dropped;
+            return Ok(Event::Nothing);
+        }
+        self.fate = Fate::Delivered;
+        if self.version.is_v5() && packet.properties.numbers().any(|(id, _)| id == TOPIC_ALIAS) {
+            // None were allowed [MQTT-3.1.2-26].
+            return Err(self.broken(Rule::TopicAliasRange.into()));
+        }
+        if TopicName::new(packet.topic).is_err() {
+            return Err(self.broken(Rule::TopicName.into()));
+        }
+        Ok(Event::Message)
+    }
+
+    /// The topic of a message does not fit: looks for its packet id behind it.
+    fn skip(&mut self, header: FixedHeader, inside: &[u8]) -> Result<usize, Broken> {
+        let remaining = header.remaining_length;
+        let topic = inside
+            .first_chunk()
+            .map_or(0, |len| u16::from_be_bytes(*len));
+        let before_id = 2 + u32::from(topic);
+        let id_at = remaining.saturating_sub(before_id);
+        self.id_at = 0;
+        if header.flags & 0x06 != 0 {
+            if id_at < 2 {
+                let (rule, at) = (RuleId::Truncated, remaining);
+                return Err(self.malformed(DecodeError { rule, at }));
+            }
+            self.id_at = id_at;
+            let kind = match header.flags & 0x06 {
+                0x02 => PacketType::PubAck,
+                _ => PacketType::PubRec,
+            };
+            self.owe(kind, PacketId::MIN);
+        }
+        let used = inside.len().min(to_usize(before_id));
+        self.missing = remaining.saturating_sub(used as u32);
+        self.fate = Fate::Skipped;
+        Ok(used)
+    }
+
+    /// More of a message that is larger than the buffer.
+    fn part(&mut self, bytes: &[u8], used: &mut usize) -> Result<Event, Broken> {
+        let (missing, id_at) = (self.missing, self.id_at);
+        let mut most = missing;
+        if id_at != 0 && missing > id_at {
+            most = missing - id_at;
+        } else if id_at != 0 {
+            let Some(id) = bytes.first_chunk() else {
+                return Ok(Event::Waiting);
+            };
+            let Some(id) = PacketId::new(u16::from_be_bytes(*id)) else {
+                let (rule, at) = (RuleId::PacketIdZero, 0);
+                return Err(self.malformed(DecodeError { rule, at }));
+            };
+            self.owed_id = id.get();
+            self.id_at = 0;
+            most = 2;
+        }
+        if bytes.is_empty() {
+            return Ok(Event::Waiting);
+        }
+        *used = bytes.len().min(to_usize(most));
+        let missing = missing.saturating_sub(*used as u32);
+        self.missing = missing;
+        Ok(match self.fate {
+            Fate::Delivered => {
+                self.payload_at = 0;
+                Event::Part
+            }
+            Fate::Skipped if missing == 0 => Event::Skipped,
+            Fate::Skipped | Fate::Dropped => Event::Nothing,
+        })
+    }
+
+    /// PUBREL came: the id is free, and PUBCOMP says so, whether or not it was known.
+    fn released(&mut self, id: PacketId) -> Result<(), Broken> {
+        if D::Profile::MAX_QOS != QoS::ExactlyOnce {
+            return Err(self.broken(Rule::ReleaseTooEarly.into()));
+        }
+        let known = self.replace_received(id.get(), 0);
+        let first = (PacketType::PubComp as u8) << 4;
+        self.answer_id(first, id.get(), known);
+        Ok(())
+    }
+
+    fn acknowledged(
+        &mut self,
+        packet_type: PacketType,
+        id: PacketId,
+        reason: ReasonCode,
+    ) -> Result<Event, Broken> {
+        let acknowledgement = match packet_type {
+            PacketType::PubRec | PacketType::PubComp if D::Profile::MAX_QOS != QoS::ExactlyOnce => {
+                return Err(self.broken(Rule::WrongAcknowledgement.into()));
+            }
+            PacketType::PubRec => Acknowledgement::PubRec,
+            PacketType::PubComp => Acknowledgement::PubComp,
+            _ => Acknowledgement::PubAck,
+        };
+        let found = self.find(PacketType::Publish, id);
+        if self.writes_body && found.is_some_and(|record| record.slot == self.body.slot) {
+            // It is being sent again, and will be answered again.
+            return Ok(Event::Nothing);
+        }
+        let awaits = found.map_or(Awaits::Nothing, |record| self.awaits(record));
+        let step = match acknowledge(awaits, acknowledgement, reason.is_error()) {
+            Ok(step) => step,
+            Err(rule) => return Err(self.broken(rule.into())),
+        };
+        match step {
+            Step::Ignore => return Ok(Event::Nothing),
+            Step::Finish => {
+                if let Some(record) = found {
+                    self.finish(record);
+                }
+                return Ok(Event::Acknowledged(id, reason));
+            }
+            Step::Release | Step::ReleaseAgain => {
+                if let Some(record) = found {
+                    self.queue.mark(record.slot, Stage::RELEASED);
+                }
+            }
+            Step::ReleaseUnknown => {}
+        }
+        self.answer_id(PUBREL, id.get(), step != Step::ReleaseUnknown);
+        Ok(Event::Nothing)
+    }
+
+    /// The packet is over, and its id free.
+    pub(super) fn finish(&mut self, record: Record) {
+        if record.is_publish() && self.was_sent(record) {
+            self.in_flight -= 1;
+        }
+        self.queue.mark(record.slot, Stage::DONE);
+    }
+
+    /// Whether a packet, or its PUBREL, was sent on this connection.
+    fn was_sent(&self, record: Record) -> bool {
+        let start = self.queue.start().0;
+        record.slot.0.wrapping_sub(start) < self.due.0.wrapping_sub(start)
+    }
+
+    fn awaits(&self, record: Record) -> Awaits {
+        let sent = self.was_sent(record);
+        if D::Profile::MAX_QOS == QoS::ExactlyOnce && record.is_exactly_once() {
+            if record.stage.has_reached(Stage::RELEASED) {
+                if sent {
+                    Awaits::PubComp
+                } else {
+                    Awaits::DuePubRel
+                }
+            } else if record.stage.has_reached(Stage::SENT) {
+                // The broker may tell by itself that it has a message of an earlier connection: sent again, it would be a new one.
+                Awaits::PubRec
+            } else {
+                Awaits::Nothing
+            }
+        } else if sent {
+            Awaits::PubAck
+        } else {
+            Awaits::Nothing
+        }
+    }
+
+    /// SUBACK or UNSUBACK came: its request is over.
+    fn answered(&mut self, packet_type: PacketType, id: PacketId) -> Result<(), Broken> {
+        match self.find(packet_type, id) {
+            Some(record) if self.was_sent(record) => {
+                self.finish(record);
+                Ok(())
+            }
+            _ => Err(self.broken(Rule::UnknownSubAck.into())),
+        }
+    }
+
+    fn find(&self, packet_type: PacketType, id: PacketId) -> Option<Record> {
+        let mut next = self.queue.get(self.queue.start());
+        while let Some(record) = next {
+            if record.id == id.get() && record.packet_type() == packet_type as u8 {
+                break;
+            }
+            next = self.queue.get(self.queue.after(record));
+        }
+        next
+    }
+
+    /// What a 5.0 broker allows [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15], [MQTT-3.2.2-17], [MQTT-3.2.2-21], [MQTT-3.3.4-7].
+    fn obey(&mut self, properties: &Properties<'_>) {
+        let server = &mut self.server;
+        *server = Server::DEFAULT;
+        for (id, number) in properties.numbers() {
+            match id {
+                SERVER_KEEP_ALIVE => self.keep_alive = number as u16,
+                RECEIVE_MAXIMUM => server.window = number as u16,
+                TOPIC_ALIAS_MAXIMUM => server.alias_maximum = number as u16,
+                MAXIMUM_QOS => server.maximum_qos = number as u8,
+                RETAIN_AVAILABLE => server.retain_available = number != 0,
+                MAXIMUM_PACKET_SIZE => server.maximum_packet_size = number,
+                _ => {}
+            }
+        }
+    }
+}
+
+// Identifiers of properties, MQTT 5.0, table 2-4.
+const SERVER_KEEP_ALIVE: u8 = 0x13;
+const RECEIVE_MAXIMUM: u8 = 0x21;
+const TOPIC_ALIAS: u8 = 0x23;
+const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
+const MAXIMUM_QOS: u8 = 0x24;
+const RETAIN_AVAILABLE: u8 = 0x25;
+const MAXIMUM_PACKET_SIZE: u8 = 0x27;
+
+/// A length that was compared with the buffer's before.
+const fn to_usize(len: u32) -> usize {
+    if len > usize::MAX as u32 {
+        usize::MAX
+    } else {
+        len as usize
+    }
+}

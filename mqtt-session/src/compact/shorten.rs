@@ -1,0 +1,112 @@
+//! Topic aliases: what of a stored body is left out when it is sent (5.0).
+//!
+//! A message with an alias is stored with topic and alias both, and that is how it goes out first on a connection. Later the topic is
+//! left out; and the alias is, where the broker takes none. Either way the bytes are slices of the stored body.
+
+use mqtt_codec::AnyVersion;
+
+use crate::profile::Profile;
+
+use super::Core;
+use super::device::Device;
+use super::queue::{Queue, Record};
+
+/// Highest alias: one bit each says whether it is known.
+pub(super) const ALIASES: u16 = 32;
+
+/// How a body is sent.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) struct Shortened {
+    /// Bytes at its front that are left out; two zeros stand for them, a topic of no length.
+    pub(super) front: u16,
+    /// Where the properties begin, of which only the length is said, as 0; `u16::MAX` for nowhere.
+    pub(super) properties_at: u16,
+    /// The bit of the alias that is known once the packet was sent.
+    pub(super) teaches: u32,
+}
+
+impl Shortened {
+    /// All of it.
+    pub(super) const NOT: Self = Self {
+        front: 0,
+        properties_at: u16::MAX,
+        teaches: 0,
+    };
+
+    /// How much shorter it is.
+    pub(super) const fn saves(self) -> u16 {
+        let topic = self.front.saturating_sub(2);
+        if self.properties_at == u16::MAX {
+            topic
+        } else {
+            topic + ALIAS_LEN
+        }
+    }
+}
+
+/// Bytes of the property Topic Alias.
+const ALIAS_LEN: u16 = 3;
+
+impl<D: Device, Q: Queue> Core<'_, D, Q> {
+    /// How a PUBLISH is sent now.
+    pub(super) fn shorten(&self, record: Record) -> Shortened {
+        if !D::Profile::ALIASES || !self.version.is_v5() || !record.is_publish() {
+            return Shortened::NOT;
+        }
+        let Some(topic) = self.queue.bytes(record, 0).first_chunk() else {
+            return Shortened::NOT;
+        };
+        let front = u16::from_be_bytes(*topic).saturating_add(2);
+        let properties_at = front.saturating_add(if record.id == 0 { 0 } else { 2 });
+        let [3, _, 0, alias, ..] = *self.queue.bytes(record, properties_at) else {
+            return Shortened::NOT;
+        };
+        let bit = 1_u32.wrapping_shl(u32::from(alias).wrapping_sub(1));
+        if u16::from(alias) > self.server.alias_maximum {
+            Shortened {
+                properties_at,
+                ..Shortened::NOT
+            }
+        } else if self.aliases & bit != 0 {
+            Shortened {
+                front,
+                ..Shortened::NOT
+            }
+        } else {
+            Shortened {
+                teaches: bit,
+                ..Shortened::NOT
+            }
+        }
+    }
+
+    /// The next piece of the body.
+    pub(super) fn body_piece(&self) -> &[u8] {
+        let bytes = self.queue.bytes(self.body, self.body_from);
+        if !D::Profile::ALIASES {
+            return bytes;
+        }
+        let at = self.shortened.properties_at;
+        let before = usize::from(at.saturating_sub(self.body_from));
+        if self.body_from > at || at == u16::MAX {
+            bytes
+        } else if before > 0 {
+            bytes.get(..before).unwrap_or(bytes)
+        } else {
+            // The high byte of an alias below 256 is the 0 that is the length of no properties.
+            self.queue
+                .bytes(self.body, at + 2)
+                .get(..1)
+                .unwrap_or_default()
+        }
+    }
+
+    /// This many bytes of the piece were written.
+    pub(super) fn body_written(&mut self, count: u16) {
+        self.body_from = if D::Profile::ALIASES && self.body_from == self.shortened.properties_at {
+            self.body_from + 1 + ALIAS_LEN
+        } else {
+            self.body_from + count
+        };
+    }
+}

@@ -1,0 +1,98 @@
+//! When something is due: an answer of the broker, a ping of ours, acknowledgements that were held back.
+
+use mqtt_codec::PINGREQ;
+
+use crate::time::Instant;
+use crate::violation::Rule;
+
+use super::device::Device;
+use super::queue::Queue;
+use super::{Core, Phase};
+
+/// Milliseconds modulo 2^32: enough for the distances that a connection knows, the longest of which are the 18 hours of a keep-alive.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Ticks(u32);
+
+impl Ticks {
+    pub(super) const ZERO: Self = Self(0);
+
+    pub(super) const fn of(instant: Instant) -> Self {
+        Self(instant.as_millis() as u32)
+    }
+
+    pub(super) const fn plus(self, ms: u32) -> Self {
+        Self(self.0.wrapping_add(ms))
+    }
+
+    /// Milliseconds from here until then, 0 if that is past.
+    const fn until(self, then: Self) -> u32 {
+        let distance = then.0.wrapping_sub(self.0);
+        if distance > i32::MAX as u32 {
+            0
+        } else {
+            distance
+        }
+    }
+
+    pub(super) const fn is_past(self, now: Self) -> bool {
+        now.until(self) == 0
+    }
+}
+
+impl<D: Device, Q: Queue> Core<'_, D, Q> {
+    pub(super) fn await_answer(&mut self, now: Instant) {
+        self.awaits_answer = true;
+        self.answer_due = Ticks::of(now).plus(D::ANSWER_TIMEOUT_MS);
+    }
+
+    /// Bytes have come: an answer may stand behind them.
+    pub(super) fn heard(&mut self, now: Instant) {
+        if self.phase == Phase::Connected {
+            self.answer_due = Ticks::of(now).plus(D::ANSWER_TIMEOUT_MS);
+        }
+    }
+
+    pub(super) fn deadline(&self, now: Instant) -> Option<Instant> {
+        if self.phase == Phase::Closed || self.phase == Phase::Closing {
+            return None;
+        }
+        let ticks = Ticks::of(now);
+        let mut wait = u32::MAX;
+        if self.awaits_answer {
+            wait = ticks.until(self.answer_due);
+        } else if self.keep_alive != 0 {
+            wait = ticks.until(self.ping_at());
+        }
+        if D::HOLD_MS > 0 && self.out_len > 0 {
+            wait = wait.min(ticks.until(self.held));
+        }
+        (wait != u32::MAX).then(|| now.plus_millis(u64::from(wait)))
+    }
+
+    /// When the next packet must have been sent [MQTT-3.1.2-20].
+    fn ping_at(&self) -> Ticks {
+        self.sent.plus(u32::from(self.keep_alive) * 1_000)
+    }
+
+    pub(super) fn timeout(&mut self, now: Instant) {
+        let ticks = Ticks::of(now);
+        if self.awaits_answer {
+            if self.answer_due.is_past(ticks) {
+                let rule = if self.phase == Phase::Connected {
+                    Rule::PingTimeout
+                } else {
+                    Rule::ConnectTimeout
+                };
+                self.broken(rule.into());
+            }
+        } else if self.phase == Phase::Connected
+            && self.keep_alive != 0
+            && self.ping_at().is_past(ticks)
+            && self.has_room()
+        {
+            self.answer(&PINGREQ);
+            self.held = ticks;
+            self.await_answer(now);
+        }
+    }
+}
