@@ -152,7 +152,8 @@ mod asynchronous {
     use std::collections::VecDeque;
 
     use super::*;
-    use mqtt_device::modem::{AsyncModem, Timer};
+    use mqtt_device::Timer;
+    use mqtt_device::modem::AsyncModem;
 
     /// The same UART for async callers: nothing to read is a future that waits.
     struct AsyncUart(Uart);

@@ -1,23 +1,13 @@
 //! The async transport: a TCP stream over a UART with `embedded-io-async`.
 
-use core::future::{Future, pending, poll_fn};
-use core::pin::pin;
-use core::task::Poll;
+use core::future::pending;
 
+use crate::Timer;
+use crate::first::first;
 use embedded_io::{Error as _, ErrorType};
 use embedded_io_async::{Read, Write};
-use mqtt_session::Instant;
 
 use super::{Engine, ModemError, PIECE, Signal, Task};
-
-/// A clock that can be waited for.
-pub trait Timer {
-    /// The time.
-    fn now(&mut self) -> Instant;
-
-    /// Waits until then; at once if that is past.
-    fn until(&mut self, deadline: Instant) -> impl Future<Output = ()>;
-}
 
 /// A TCP connection through a modem on an async UART.
 ///
@@ -127,17 +117,6 @@ impl<'m, U: Read + Write, T: Timer> AsyncModem<'m, U, T> {
     }
 }
 
-/// The output of `a`, or `None` if `b` is ready first.
-async fn first<O>(a: impl Future<Output = O>, b: impl Future<Output = ()>) -> Option<O> {
-    let mut a = pin!(a);
-    let mut b = pin!(b);
-    poll_fn(|cx| match a.as_mut().poll(cx) {
-        Poll::Ready(output) => Poll::Ready(Some(output)),
-        Poll::Pending => b.as_mut().poll(cx).map(|()| None),
-    })
-    .await
-}
-
 impl<U, T> ErrorType for AsyncModem<'_, U, T> {
     type Error = ModemError;
 }
@@ -169,4 +148,20 @@ impl<U: Read + Write, T: Timer> Write for AsyncModem<'_, U, T> {
     async fn flush(&mut self) -> Result<(), ModemError> {
         Ok(())
     }
+}
+
+impl<U: Read + Write, T: Timer> crate::asynchronous::Dial for AsyncModem<'_, U, T> {
+    type Connection = Self;
+    type Error = ModemError;
+
+    async fn dial(&mut self) -> Result<(), ModemError> {
+        AsyncModem::dial(self).await
+    }
+
+    fn connection(&mut self) -> Option<&mut Self> {
+        Some(self)
+    }
+
+    /// Nothing: the next dial begins from whatever state, and closes what is open.
+    fn hang_up(&mut self) {}
 }

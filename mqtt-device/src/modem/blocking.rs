@@ -155,3 +155,21 @@ impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> Write for Modem<'_, U, 
         Ok(())
     }
 }
+
+impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> crate::Dial for Modem<'_, U, C> {
+    type Connection = Self;
+    type Error = ModemError;
+
+    fn dial(&mut self) -> Result<(), ModemError> {
+        Modem::dial(self)
+    }
+
+    fn connection(&mut self) -> Option<&mut Self> {
+        Some(self)
+    }
+
+    /// Closes the connection; whether that succeeds does not matter, for the next dial begins from whatever state.
+    fn hang_up(&mut self) {
+        let _ = self.close();
+    }
+}

@@ -40,7 +40,7 @@ mod ticks;
 use core::fmt;
 
 #[cfg(feature = "async")]
-pub use asynchronous::{AsyncModem, Timer};
+pub use asynchronous::AsyncModem;
 pub use blocking::Modem;
 pub use dialect::{Dialect, ESP_AT_DIALECT, Otherwise, SIM800_DIALECT, Step};
 pub use engine::{Engine, Signal, Task};

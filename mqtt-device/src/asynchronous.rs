@@ -1,0 +1,213 @@
+//! The client over `embedded-io-async`, for embassy, RTIC or any other executor.
+
+use core::future::{Future, pending};
+
+use embedded_io_async::{Read, Write};
+use mqtt_session::Instant;
+use mqtt_session::compact::{Compact, Device, Event, Queue};
+
+use crate::backoff::Backoff;
+use crate::first::first;
+use crate::requests::requests;
+use crate::{Identity, Timer};
+
+/// Opens connections to the broker, again and again.
+pub trait Dial {
+    /// A byte stream to the broker.
+    type Connection;
+    /// Why there is none.
+    type Error;
+
+    /// Opens a connection; an earlier one is given up. It may be dropped and called again.
+    fn dial(&mut self) -> impl Future<Output = Result<(), Self::Error>>;
+
+    /// The connection, from a successful [`dial`](Self::dial) to [`hang_up`](Self::hang_up).
+    fn connection(&mut self) -> Option<&mut Self::Connection>;
+
+    /// Gives the connection up.
+    fn hang_up(&mut self);
+}
+
+/// An async function that opens a connection, and the connection, which is dropped to close it.
+#[derive(Debug)]
+pub struct Dialler<F, C> {
+    open: F,
+    connection: Option<C>,
+}
+
+impl<C, E, F: AsyncFnMut() -> Result<C, E>> Dialler<F, C> {
+    /// Opens connections by this function.
+    pub const fn new(open: F) -> Self {
+        Self {
+            open,
+            connection: None,
+        }
+    }
+}
+
+impl<C, E, F: AsyncFnMut() -> Result<C, E>> Dial for Dialler<F, C> {
+    type Connection = C;
+    type Error = E;
+
+    async fn dial(&mut self) -> Result<(), E> {
+        self.connection = None;
+        self.connection = Some((self.open)().await?);
+        Ok(())
+    }
+
+    fn connection(&mut self) -> Option<&mut C> {
+        self.connection.as_mut()
+    }
+
+    fn hang_up(&mut self) {
+        self.connection = None;
+    }
+}
+
+/// A client that dials, sends what is queued, receives, keeps alive, and dials again.
+///
+/// Half a packet read or written lies in here and in the caller's memory, never in a future: each may be dropped at any point, and
+/// nothing is lost or sent twice. That asks of the connection what embassy's sockets and buffered UARTs promise: a read or write that
+/// was dropped has taken or given nothing.
+#[derive(Debug)]
+pub struct Client<'m, D: Device, C, I, Q> {
+    machine: Compact<'m, D, Q>,
+    identity: I,
+    dial: C,
+    backoff: Backoff,
+    /// Bytes were written that the connection may still hold.
+    unflushed: bool,
+}
+
+/// What there is to do next.
+enum Step {
+    Dial,
+    Write,
+    Flush,
+    HangUp,
+    /// Nothing but to wait for bytes or the deadline.
+    Read,
+}
+
+impl<'m, D, C, I, Q> Client<'m, D, C, I, Q>
+where
+    D: Device,
+    C: Dial<Connection: Read + Write>,
+    I: Identity,
+    Q: Queue,
+{
+    /// A client without a connection. What `receive` must hold says [`Compact::new`]; `seed` is a number that no two devices share, for
+    /// the pauses between dials.
+    pub fn new(identity: I, receive: &'m mut [u8], queue: Q, dial: C, seed: u32) -> Self {
+        Self {
+            machine: Compact::new(receive, queue),
+            identity,
+            dial,
+            backoff: Backoff::new(seed),
+            unflushed: false,
+        }
+    }
+
+    /// Waits for the next event, and does meanwhile all there is to do; it never gives [`Event::Waiting`] or [`Event::Nothing`].
+    ///
+    /// It sleeps until a byte comes or something is due: there is no tick. Drop it to publish, and call it again; a connection that is
+    /// lost is dialled again after a pause, and nothing that was queued is lost with it.
+    pub async fn next(&mut self, timer: &mut impl Timer) -> Event {
+        loop {
+            let now = timer.now();
+            let event = self.machine.event(now);
+            match event {
+                Event::Waiting => {}
+                Event::Nothing => continue,
+                Event::Connected { .. } => {
+                    self.backoff.reset();
+                    return event;
+                }
+                _ => return event,
+            }
+            if !self.turn(timer).await {
+                self.dial.hang_up();
+                self.machine.close();
+                self.backoff.wait(timer.now());
+                return Event::Lost;
+            }
+        }
+    }
+
+    fn step(&mut self, now: Instant) -> Step {
+        if self.machine.is_closed() {
+            return Step::Dial;
+        }
+        self.machine.timeout(now);
+        if !self.machine.output(now).is_empty() {
+            Step::Write
+        } else if self.unflushed {
+            Step::Flush
+        } else if self.machine.is_closing() {
+            Step::HangUp
+        } else {
+            Step::Read
+        }
+    }
+
+    /// Does one thing; says whether the connection is still there.
+    async fn turn(&mut self, timer: &mut impl Timer) -> bool {
+        let now = timer.now();
+        let step = self.step(now);
+        if let Step::Dial = step {
+            timer.until(self.backoff.at).await;
+            let dialled = self.dial.dial().await.is_ok();
+            self.unflushed = false;
+            let connect = self.identity.connect();
+            return dialled && self.machine.connect(&connect, timer.now()).is_ok();
+        }
+        let deadline = self.machine.deadline(now);
+        let Some(connection) = self.dial.connection() else {
+            return false;
+        };
+        // An answer may be overdue while the connection takes no bytes.
+        let due = async {
+            match deadline {
+                Some(deadline) => timer.until(deadline).await,
+                None => pending().await,
+            }
+        };
+        match step {
+            Step::Dial | Step::HangUp => false,
+            Step::Write => {
+                let write = connection.write(self.machine.output(now));
+                match first(write, due).await {
+                    Some(Ok(count)) if count > 0 => {
+                        self.machine.written(count, now);
+                        self.unflushed = true;
+                        true
+                    }
+                    Some(_) => false,
+                    None => true,
+                }
+            }
+            Step::Flush => match first(connection.flush(), due).await {
+                Some(Ok(())) => {
+                    self.unflushed = false;
+                    true
+                }
+                Some(Err(_)) => false,
+                None => true,
+            },
+            Step::Read if self.machine.input().is_empty() => {
+                due.await;
+                true
+            }
+            Step::Read => match first(connection.read(self.machine.input()), due).await {
+                Some(Ok(count)) if count > 0 => {
+                    self.machine.filled(count, timer.now());
+                    true
+                }
+                Some(_) => false,
+                None => true,
+            },
+        }
+    }
+}
+
+requests!();

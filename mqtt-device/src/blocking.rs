@@ -1,0 +1,105 @@
+//! The client over `embedded-io`, for a bare loop or a task of its own.
+
+use embedded_io::{Read, ReadReady, Write};
+use mqtt_session::Instant;
+use mqtt_session::compact::{Compact, Device, Event, Queue};
+
+use crate::backoff::Backoff;
+use crate::requests::requests;
+use crate::{Dial, Identity};
+
+/// A client that dials, sends what is queued, receives, keeps alive, and dials again.
+#[derive(Debug)]
+pub struct Client<'m, D: Device, C, I, Q> {
+    machine: Compact<'m, D, Q>,
+    identity: I,
+    dial: C,
+    backoff: Backoff,
+}
+
+impl<'m, D, C, I, Q> Client<'m, D, C, I, Q>
+where
+    D: Device,
+    C: Dial<Connection: Read + Write + ReadReady>,
+    I: Identity,
+    Q: Queue,
+{
+    /// A client without a connection. What `receive` must hold says [`Compact::new`]; `seed` is a number that no two devices share, for
+    /// the pauses between dials.
+    pub fn new(identity: I, receive: &'m mut [u8], queue: Q, dial: C, seed: u32) -> Self {
+        Self {
+            machine: Compact::new(receive, queue),
+            identity,
+            dial,
+            backoff: Backoff::new(seed),
+        }
+    }
+
+    /// Does what can be done without waiting, and gives the next event.
+    ///
+    /// At [`Event::Waiting`] sleep until the connection has bytes, or until [`deadline`](Self::deadline), or until there is something to
+    /// publish; at any other event call again. A connection that is lost is dialled again after a pause; nothing that was queued is lost
+    /// with it. Only the dial and the writes may block, as long as those of the connection do.
+    pub fn poll(&mut self, now: Instant) -> Event {
+        if self.machine.is_closed() {
+            if now < self.backoff.at {
+                return Event::Waiting;
+            }
+            if self.dial.dial().is_ok()
+                && self.machine.connect(&self.identity.connect(), now).is_ok()
+            {
+                return Event::Nothing;
+            }
+            return self.lost(now);
+        }
+        let event = self.turn(now);
+        if event == Event::Lost {
+            return self.lost(now);
+        }
+        event
+    }
+
+    fn lost(&mut self, now: Instant) -> Event {
+        self.dial.hang_up();
+        self.machine.close();
+        self.backoff.wait(now);
+        Event::Lost
+    }
+
+    fn turn(&mut self, now: Instant) -> Event {
+        let Some(connection) = self.dial.connection() else {
+            return Event::Lost;
+        };
+        self.machine.timeout(now);
+        loop {
+            let bytes = self.machine.output(now);
+            if bytes.is_empty() {
+                break;
+            }
+            match connection.write(bytes) {
+                Ok(count) if count > 0 => self.machine.written(count, now),
+                _ => return Event::Lost,
+            }
+        }
+        if connection.flush().is_err() || self.machine.is_closing() {
+            return Event::Lost;
+        }
+        match connection.read_ready() {
+            Ok(true) if !self.machine.input().is_empty() => {
+                match connection.read(self.machine.input()) {
+                    Ok(count) if count > 0 => self.machine.filled(count, now),
+                    _ => return Event::Lost,
+                }
+            }
+            Ok(_) => {}
+            Err(_) => return Event::Lost,
+        }
+        let event = self.machine.event(now);
+        if let Event::Connected { .. } = event {
+            self.backoff.reset();
+        }
+        event
+    }
+}
+
+requests!();
