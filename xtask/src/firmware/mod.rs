@@ -108,8 +108,8 @@ const HOSTED: [&str; 6] = [
 /// The program that must not link, and what the linker says.
 const PLANTED: (&str, &str) = ("planted-panic", "a_panic_can_be_reached");
 
-/// How often a program is run: an interrupt may come when the stack is deepest, or may not.
-const RUNS: usize = 3;
+/// How often a conversation is run: an interrupt may come when the stack is deepest, or may not.
+const RUNS: usize = 5;
 
 fn folder(ws: &Workspace) -> PathBuf {
     ws.root.join("mqtt-device/firmware")
@@ -192,6 +192,9 @@ impl Firmware<'_> {
         host_cargo(self.ws, "build")
             .args(["--quiet", "-p", "firmware-harness"])
             .run()?;
+        Program::cargo(&self.ws.root)
+            .args(["build", "--quiet", "--locked", "-p", "mqtt-at-modem"])
+            .run()?;
         let mut rows = Vec::new();
         for board in &BOARDS {
             let mut empty = None;
@@ -215,7 +218,7 @@ impl Firmware<'_> {
                     board: board.name.to_owned(),
                     program: program.name.clone(),
                     flash: elf.flash.saturating_sub(empty),
-                    // What is fed with bytes is short: whether an interrupt comes when its stack is deepest is chance.
+                    // In the other runs it is chance whether an interrupt comes when the stack is deepest.
                     ram: stack
                         .filter(|_| program.run == Run::Broker)
                         .map(|stack| stack + elf.variables),
@@ -234,11 +237,16 @@ impl Firmware<'_> {
     /// The deepest stack of some runs, which all must end well.
     fn stack(&self, board: &Board, program: &Path, run: &Run) -> Result<u32> {
         let mut deepest = 0;
-        for _ in 0..RUNS {
+        let runs = if *run == Run::Broker { RUNS } else { 1 };
+        for _ in 0..runs {
             let harness = self.ws.target.join("firmware/debug/run-firmware");
             let harness = Program::new(harness, &folder(self.ws)).args([board.name]);
             let harness = match run {
                 Run::Broker => harness,
+                Run::Modem => {
+                    let modem = self.ws.target.join("debug/at-modem");
+                    harness.args(["--modem".as_ref(), modem.as_os_str()])
+                }
                 Run::Bytes(bytes) => harness.args(["--bytes", bytes]),
             };
             let said = harness.args([program]).capture()?;

@@ -36,6 +36,8 @@ pub(super) struct Program {
 pub(super) enum Run {
     /// Its UART joined to Mosquitto.
     Broker,
+    /// Its UART joined to the emulator of a modem, with Mosquitto behind it.
+    Modem,
     /// Fed with bytes.
     Bytes(String),
 }
@@ -96,7 +98,8 @@ fn program(row: &DeTable<'_>) -> Result<Program> {
     let run = match text(row, "run")?.split_once(' ') {
         Some(("bytes", bytes)) => Run::Bytes(bytes.to_owned()),
         None if text(row, "run")? == "broker" => Run::Broker,
-        _ => return Err(format!("{name}: run is \"broker\" or \"bytes TEXT\"").into()),
+        None if text(row, "run")? == "modem" => Run::Modem,
+        _ => return Err(format!("{name}: run is \"broker\", \"modem\" or \"bytes TEXT\"").into()),
     };
     let no_panics = match text(row, "panics")?.as_str() {
         "none" => true,

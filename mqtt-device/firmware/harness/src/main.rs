@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use firmware_harness::{Machine, Mosquitto, Qemu, Verdict, pipe};
+use firmware_harness::{AtModem, Machine, Mosquitto, Qemu, Verdict, pipe};
 use lexopt::{Arg, Parser, ValueExt};
 
 const HELP: &str = "\
@@ -23,6 +23,7 @@ Arguments:
 
 Options:
       --connect <HOST:PORT>  What the UART is joined to; without it, a Mosquitto is started
+      --modem <AT-MODEM>     The program at-modem, which stands between the UART and a Mosquitto that is started
       --bytes <TEXT>         No broker: these bytes go to the program, and what it says to standard output
       --seconds <N>          How long it may run [default: 20]
   -h, --help                 Print this help
@@ -31,6 +32,7 @@ Options:
 /// What the other end of the UART is.
 enum Peer {
     Mosquitto,
+    Modem(PathBuf),
     Address(String),
     Bytes(String),
 }
@@ -76,6 +78,7 @@ fn parse(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
             Arg::Long("connect") => peer = Peer::Address(parser.value()?.string()?),
+            Arg::Long("modem") => peer = Peer::Modem(parser.value()?.into()),
             Arg::Long("bytes") => peer = Peer::Bytes(parser.value()?.string()?),
             Arg::Long("seconds") => seconds = parser.value()?.parse()?,
             Arg::Value(name) if machine.is_none() => {
@@ -112,20 +115,25 @@ fn run(options: &Options) -> io::Result<Verdict> {
             let broker = Mosquitto::start()?;
             joined(
                 options,
-                TcpStream::connect((Ipv4Addr::LOCALHOST, broker.port()))?,
+                &TcpStream::connect((Ipv4Addr::LOCALHOST, broker.port()))?,
             )
         }
-        Peer::Address(address) => joined(options, TcpStream::connect(address)?),
+        Peer::Modem(program) => {
+            let broker = Mosquitto::start()?;
+            let modem = AtModem::start(program, broker.port(), &[])?;
+            joined(options, modem.serial())
+        }
+        Peer::Address(address) => joined(options, &TcpStream::connect(address)?),
     }
 }
 
-fn joined(options: &Options, far: TcpStream) -> io::Result<Verdict> {
+fn joined(options: &Options, far: &TcpStream) -> io::Result<Verdict> {
     let mut qemu = Qemu::start(options.machine, &options.program)?;
     far.set_nodelay(true)?;
     let near = qemu.wire().try_clone()?;
     std::thread::scope(|scope| {
         let (sender, heard) = std::sync::mpsc::channel();
-        let (near, far) = (&near, &far);
+        let near = &near;
         scope.spawn(move || {
             // Without a listener the verdict came first, or time is up.
             let _ = sender.send(pipe(near, far, options.machine.says_enough()));

@@ -101,7 +101,7 @@ impl Qemu {
     /// If QEMU is missing, or ends at once.
     pub fn start(machine: Machine, elf: &Path) -> io::Result<Self> {
         let listener = TcpListener::bind((Ipv4Addr::LOCALHOST, 0))?;
-        let serial = format!("tcp:{}", listener.local_addr()?);
+        let serial = format!("tcp:{},nodelay=on", listener.local_addr()?);
         let mut child = machine
             .command(elf, &serial)
             .stdin(Stdio::null())

@@ -4,4 +4,5 @@
 #![no_std]
 
 pub mod codec;
+pub mod modem;
 pub mod session;

@@ -2,7 +2,7 @@
 //!
 //! By hand: the crate that describes all registers generates them while it is built, with some fifty crates, for fewer than twenty.
 
-use core::arch::asm;
+use core::arch::{asm, global_asm};
 use core::ptr;
 
 /// A register of 8 bits: every variant is the address of one in data memory (data sheet of the ATmega328P, "Register Summary").
@@ -39,8 +39,7 @@ impl Register {
 
     /// Writes it.
     pub(crate) fn write(self, value: u8) {
-        // SAFETY: as for reading; none of these registers makes the hardware write to memory. `Status` is restored to what it was, by
-        // the critical section only.
+        // SAFETY: as for reading; none of these registers makes the hardware write to memory, and `Status` is never written.
         unsafe { (self as usize as *mut u8).write_volatile(value) }
     }
 }
@@ -49,6 +48,9 @@ impl Register {
 struct Interrupts;
 
 critical_section::set_impl!(Interrupts);
+
+/// The interrupt flag in the status register.
+const ENABLED: u8 = 1 << 7;
 
 // SAFETY: with one core, nothing runs beside a program whose interrupts are off; sections may be nested, for the former state comes back.
 unsafe impl critical_section::Impl for Interrupts {
@@ -60,10 +62,24 @@ unsafe impl critical_section::Impl for Interrupts {
     }
 
     unsafe fn release(status: critical_section::RawRestoreState) {
-        // SAFETY: an empty instruction, over which the compiler moves no access to memory.
-        unsafe { asm!("", options(nostack)) };
-        Register::Status.write(status);
+        if status & ENABLED != 0 {
+            serve_interrupts();
+        }
     }
+}
+
+// The instruction that ends an interrupt sets the flag too. It is used for that because QEMU looks for interrupts behind it, and not
+// behind `sei`: a program whose every look at the hardware is a critical section would get none.
+global_asm!(
+    ".section .text.serve_interrupts,\"ax\",@progbits",
+    "serve_interrupts: reti",
+    ".previous",
+);
+
+/// Sets the interrupt flag, and lets interrupts run that wait for it.
+fn serve_interrupts() {
+    // SAFETY: a subroutine that returns at once; memory may change in an interrupt, so the compiler must not move accesses over it.
+    unsafe { asm!("call serve_interrupts") };
 }
 
 /// The lightest sleep, in which UART and timer run.
@@ -72,8 +88,7 @@ const SLEEP_ENABLED: u8 = 1;
 /// Switches interrupts and the instruction `sleep` on.
 pub(crate) fn start_interrupts() {
     Register::Sleep.write(SLEEP_ENABLED);
-    // SAFETY: called once at the start, outside of critical sections.
-    unsafe { asm!("sei", options(nostack)) };
+    serve_interrupts();
 }
 
 /// Ends a critical section and sleeps until an interrupt; the section goes on afterwards.
@@ -85,9 +100,9 @@ pub(crate) fn sleep_and_serve() {
         // SAFETY: the caller looks at no shared state between here and the end of its section, so interrupts that run now interrupt nothing.
         unsafe { asm!("sei", "sleep", "cli", options(nostack)) };
     } else {
-        // QEMU looks for interrupts behind `reti`, and not behind `sei`.
-        // SAFETY: as above; the stack is used, and left as it was.
-        unsafe { asm!("rcall 1f", "rjmp 2f", "1: reti", "2: cli") };
+        serve_interrupts();
+        // SAFETY: as above.
+        unsafe { asm!("cli", options(nostack)) };
     }
 }
 
