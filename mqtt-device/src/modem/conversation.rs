@@ -2,7 +2,7 @@
 
 use super::engine::{Engine, Link, NONE, Phase};
 use super::error::ModemError;
-use super::script::{IN_DBM, NUMBER, STEP_HEAD, VALUES, code, place, task};
+use super::script::{DIGIT, IN_DBM, LAST, NUMBER, OR, STEP_HEAD, code, place, task};
 use super::ticks::Ticks;
 
 /// A command that is repeated is so after so many seconds, ticks in other words.
@@ -44,12 +44,11 @@ impl Engine<'_> {
         } else {
             Ticks::seconds(self.step_byte(1))
         });
-        // Some modems say how much they took, others do not.
-        self.wanted = code == code::PAYLOAD || self.step_byte(STEP_HEAD) == 0;
+        self.wanted = self.step_byte(STEP_HEAD) == 0;
         self.at = self.script.skip(self.step + STEP_HEAD, 2);
         self.within = 0;
         self.rest = self.number;
-        self.power = 10_000;
+        self.power = place::POWERS;
         self.pending = self.next_byte();
     }
 
@@ -59,7 +58,7 @@ impl Engine<'_> {
     }
 
     /// A byte of the step.
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     fn step_byte(&self, index: u16) -> u8 {
         self.script.byte(self.step.wrapping_add(index))
     }
@@ -80,14 +79,14 @@ impl Engine<'_> {
     fn next_byte(&mut self) -> u8 {
         loop {
             let code = self.script.byte(self.at);
-            let byte = if code > VALUES {
+            let byte = if code > LAST {
                 code
             } else if code == 0 {
                 return 0;
             } else {
                 self.value_byte(code)
             };
-            if code > VALUES || byte == 0 {
+            if code > LAST || byte == 0 {
                 self.within = 0;
                 self.at += 1;
             } else {
@@ -108,21 +107,27 @@ impl Engine<'_> {
         text.get(self.within).copied().unwrap_or_default()
     }
 
-    /// The next digit of the number, without zeros in front; 0 behind the last.
+    /// The next digit of the number, without zeros in front; 0 behind the last. Subtracting is smaller than dividing where there is no
+    /// instruction for it.
+    #[cfg_attr(target_arch = "avr", inline(never))]
     fn next_digit(&mut self) -> u8 {
-        while self.power > 0 {
-            let digit = (self.rest / self.power) as u8;
-            self.rest %= self.power;
-            self.power /= 10;
-            if digit > 0 || self.within > 0 || self.power == 0 {
-                return b'0' + digit;
+        while self.power < place::POWERS_END {
+            let power = self.script.word(self.power);
+            self.power += 2;
+            let mut digit = b'0';
+            while self.rest >= power {
+                self.rest -= power;
+                digit += 1;
+            }
+            if digit > b'0' || self.within > 0 || power == 1 {
+                return digit;
             }
         }
         0
     }
 
     /// So many bytes went out.
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub(super) fn advance(&mut self, count: usize) {
         if count == 0 {
             return;
@@ -138,7 +143,7 @@ impl Engine<'_> {
         }
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub(super) fn expire(&mut self) {
         if self.phase <= Phase::Payload || self.now.since(self.since) < self.wait {
             return;
@@ -186,7 +191,7 @@ impl Engine<'_> {
         }
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub(super) fn take_in(&mut self, bytes: &[u8]) {
         for &byte in bytes {
             self.push(byte);
@@ -194,7 +199,7 @@ impl Engine<'_> {
     }
 
     /// Takes one byte of the modem's in.
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     fn push(&mut self, byte: u8) {
         if self.left == 0 && self.tail == self.held && byte <= b' ' {
             return;
@@ -231,12 +236,12 @@ impl Engine<'_> {
         if self.task != task::RECEIVE || byte != self.script.byte(place::RECEIVED_END) {
             return false;
         }
-        self.cursor = self.step + STEP_HEAD;
+        self.look_at_step();
         self.matched()
     }
 
     /// Byte `column` of the line; 0 behind its end.
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     fn line_byte(&self, column: usize) -> u8 {
         let at = self.held.wrapping_add(column);
         match self.memory.get(at) {
@@ -246,32 +251,44 @@ impl Engine<'_> {
     }
 
     /// Whether the line begins with one of the alternatives of the next pattern; the column is left behind that.
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     fn matched(&mut self) -> bool {
-        let mut found = 0;
-        let mut column = 0_u8;
-        let mut same = true;
+        self.column = 0;
+        let mut column = 0;
         loop {
-            let wanted = self.script.byte(self.cursor);
-            self.cursor += 1;
-            if wanted == 0 || wanted == b'|' {
-                if same && found == 0 {
-                    found = column;
+            let mut wanted = self.next_code();
+            if wanted > OR {
+                let byte = self.line_byte(column);
+                if byte == wanted || (wanted == DIGIT && byte.is_ascii_digit()) {
+                    column += 1;
+                    continue;
                 }
-                if wanted == 0 {
-                    self.column = found.into();
-                    return found > 0;
-                }
-                same = true;
                 column = 0;
-            } else {
-                let byte = self.line_byte(column.into());
-                column = column.wrapping_add(1);
-                if byte != wanted && !(wanted == b'#' && byte.is_ascii_digit()) {
-                    same = false;
+                while wanted > OR {
+                    wanted = self.next_code();
                 }
             }
+            if self.column == 0 {
+                self.column = column;
+            }
+            if wanted == 0 {
+                return self.column > 0;
+            }
+            column = 0;
         }
+    }
+
+    /// The byte of the script at the cursor, which goes on.
+    #[cfg_attr(target_arch = "avr", inline(never))]
+    fn next_code(&mut self) -> u8 {
+        let at = self.cursor;
+        self.cursor = at.wrapping_add(1);
+        self.script.byte(at)
+    }
+
+    /// Sets the cursor to the wanted line.
+    fn look_at_step(&mut self) {
+        self.cursor = self.step.wrapping_add(STEP_HEAD);
     }
 
     /// Takes a line in that is complete, or as much of it as there is room for.
@@ -300,10 +317,13 @@ impl Engine<'_> {
         }
         let mut ended = false;
         if self.phase != Phase::Payload {
-            self.cursor = self.step + STEP_HEAD;
+            self.look_at_step();
             if self.matched() {
                 self.wanted = true;
                 self.take_numbers();
+            }
+            if self.script.byte(self.cursor) == 0 {
+                self.cursor = place::OK;
             }
             ended = self.matched();
         }
@@ -373,21 +393,23 @@ impl Engine<'_> {
 
     /// The decimal number at the column, which is left behind it; a minus is not looked at. What no modem sends (65,530 and more) is no
     /// number.
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     fn next_number(&mut self) -> u16 {
         let mut value = NONE;
         loop {
             let byte = self.line_byte(self.column);
-            if byte.is_ascii_digit() {
+            if byte != b'-' {
+                let digit = byte.wrapping_sub(b'0');
+                if digit > 9 {
+                    return value;
+                }
                 if value == NONE {
                     value = 0;
                 }
                 if value >= 6_553 {
                     return NONE;
                 }
-                value = value * 10 + u16::from(byte - b'0');
-            } else if byte != b'-' {
-                return value;
+                value = value * 10 + u16::from(digit);
             }
             self.column += 1;
         }

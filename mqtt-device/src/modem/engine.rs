@@ -114,7 +114,7 @@ pub struct Engine<'m> {
     /// The number in the last answer to [`Task::Signal`].
     pub(super) signal: u16,
     pub(super) failure: ModemError,
-    /// What is left of a number to be sent, and what its next digit counts.
+    /// What is left of a number to be sent, and the place of what its next digit counts.
     pub(super) rest: u16,
     pub(super) power: u16,
     /// Where the next pattern is looked for, and where in the line the next number.
@@ -126,6 +126,7 @@ impl<'m> Engine<'m> {
     /// A modem that is in whatever state. The memory holds received bytes and half lines: 64 bytes at least, and the more, the fewer
     /// commands for a long message.
     #[must_use]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub const fn new(script: Script, settings: &'m Settings<'m>, memory: &'m mut [u8]) -> Self {
         Self {
             script,

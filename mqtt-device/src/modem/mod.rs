@@ -75,15 +75,17 @@ pub struct Settings<'s> {
 }
 
 impl Settings<'_> {
-    /// The value with this number, as in `script::NAMES`; not the port.
-    #[inline(never)]
-    const fn text(&self, value: u8) -> &[u8] {
-        let text = match value {
+    /// The text for which this byte of a script stands: the value with this number in `script::NAMES`, but the first, or a prefix.
+    #[cfg_attr(target_arch = "avr", inline(never))]
+    const fn text(&self, byte: u8) -> &[u8] {
+        let text = match byte {
             2 => &self.host,
             3 => &self.network,
             4 => &self.user,
             5 => &self.password,
-            _ => &self.pin,
+            6 => &self.pin,
+            7 => &script::PREFIXES[0],
+            _ => &script::PREFIXES[1],
         };
         text.as_bytes()
     }

@@ -3,7 +3,7 @@
 use core::fmt::{self, Write};
 
 use super::error::ModemError;
-use super::script::{NAMES, STEP_HEAD, Script, code};
+use super::script::{NAMES, PREFIXES, STEP_HEAD, Script, code};
 
 /// The last command, how it failed, and what the modem said last; printed as one line.
 ///
@@ -47,10 +47,13 @@ impl<'e> Report<'e> {
                 .take_while(|&byte| byte != 0)
         });
         bytes.flat_map(|byte| {
-            let name = NAMES.get(usize::from(byte).wrapping_sub(1)).copied();
+            let value = usize::from(byte).wrapping_sub(1);
+            let name = NAMES.get(value).copied();
+            let prefix = PREFIXES.get(value.wrapping_sub(NAMES.len()));
             let place = name.is_some().then_some('$');
             let other = (byte >= b' ').then_some(byte);
-            place.into_iter().chain(name.or(other).map(char::from))
+            let text = prefix.copied().unwrap_or_default().chars();
+            text.chain(place).chain(name.or(other).map(char::from))
         })
     }
 

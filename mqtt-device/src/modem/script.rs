@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  where each task begins, 2 bytes each | most to send, 2 bytes | most to fetch, 2 bytes
-//!  byte before received bytes | field of the signal
+//!  byte before received bytes | field of the signal | powers of ten | OK 0
 //!  notice 0  closed 0  failed 0
 //!  tasks: step, step, … END
 //!  step: what otherwise | seconds | wanted line 0 | last line 0 | command and its line end 0
@@ -31,9 +31,19 @@ pub(super) mod place {
     pub(in super::super) const RECEIVED_END: u16 = 18;
     /// Field of the number, and [`super::IN_DBM`].
     pub(in super::super) const SIGNAL: u16 = 19;
+    /// What each digit of a number counts, 2 bytes each.
+    pub(in super::super) const POWERS: u16 = 20;
+    pub(in super::super) const POWERS_END: u16 = 30;
+    /// The pattern that stands for an empty last line.
+    pub(in super::super) const OK: u16 = 30;
     /// Three patterns: bytes wait; the connection is over; the command has failed.
-    pub(in super::super) const PATTERNS: u16 = 20;
+    pub(in super::super) const PATTERNS: u16 = 33;
 }
+
+/// Between the alternatives of a pattern.
+pub(super) const OR: u8 = 1;
+/// Any digit in a pattern.
+pub(super) const DIGIT: u8 = 2;
 
 /// The signal is in dBm.
 pub(super) const IN_DBM: u8 = 0x80;
@@ -63,6 +73,12 @@ pub(super) const NAMES: &[u8; 6] = b"nhauwi";
 pub(super) const NUMBER: u8 = 1;
 /// How many there are.
 pub(super) const VALUES: u8 = NAMES.len() as u8;
+/// Fronts of many commands, which are bytes of the script behind those of the values.
+pub(super) const PREFIXES: [&str; 2] = ["AT+CIP", "AT+C"];
+/// The last of these bytes.
+pub(super) const LAST: u8 = VALUES + PREFIXES.len() as u8;
+/// The line with which most commands end.
+const OK: &str = "OK";
 
 /// A dialect as the engine reads it, byte by byte; made with [`script!`](crate::script).
 #[derive(Clone, Copy, Debug)]
@@ -134,7 +150,16 @@ impl<const SIZE: usize> Writer<SIZE> {
     }
 
     const fn pattern(&mut self, pattern: &str) {
-        self.text(pattern);
+        let mut rest = pattern.as_bytes();
+        while let [byte, tail @ ..] = rest {
+            assert!(*byte >= b' ', "a control character in a pattern");
+            self.put(match *byte {
+                b'|' => OR,
+                b'#' => DIGIT,
+                byte => byte,
+            });
+            rest = tail;
+        }
         self.put(0);
     }
 
@@ -147,8 +172,26 @@ impl<const SIZE: usize> Writer<SIZE> {
         }
     }
 
+    const fn powers(&mut self) {
+        let mut power = 10_000_u16;
+        while power > 0 {
+            let [low, high] = power.to_le_bytes();
+            self.put(low);
+            self.put(high);
+            power /= 10;
+        }
+    }
+
     const fn command(&mut self, command: &str, line_end: &str) {
         let mut rest = command.as_bytes();
+        let mut index = 0;
+        while index < PREFIXES.len() {
+            if let Some(tail) = behind(rest, PREFIXES[index].as_bytes()) {
+                self.put(VALUES + 1 + index as u8);
+                rest = tail;
+            }
+            index += 1;
+        }
         while let [byte, tail @ ..] = rest {
             rest = tail;
             if *byte == b'$'
@@ -176,7 +219,9 @@ impl<const SIZE: usize> Writer<SIZE> {
         self.put(code);
         self.put(step.seconds);
         self.pattern(step.want);
-        self.pattern(step.end);
+        // The same as OK.
+        let is_ok = matches!(behind(step.end.as_bytes(), OK.as_bytes()), Some([]));
+        self.pattern(if is_ok { "" } else { step.end });
         self.command(step.command, line_end);
     }
 
@@ -223,6 +268,19 @@ impl<const SIZE: usize> Writer<SIZE> {
     }
 }
 
+/// What follows `front`, if the text begins so.
+const fn behind<'t>(text: &'t [u8], front: &[u8]) -> Option<&'t [u8]> {
+    let (mut text, mut front) = (text, front);
+    while let [wanted, rest @ ..] = front {
+        match text {
+            [byte, tail @ ..] if *byte == *wanted => text = tail,
+            _ => return None,
+        }
+        front = rest;
+    }
+    Some(text)
+}
+
 /// Number of a place for a value, from its name behind the `$`.
 const fn value_number(name: u8) -> u8 {
     let mut number = 0;
@@ -264,6 +322,8 @@ impl Dialect {
         to.put(self.received_end);
         assert!(self.signal_field < IN_DBM);
         to.put(self.signal_field | if self.signal_in_dbm { IN_DBM } else { 0 });
+        to.powers();
+        to.pattern(OK);
         to.pattern(self.notice);
         to.pattern(self.closed);
         to.pattern(self.failed);

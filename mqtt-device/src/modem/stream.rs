@@ -8,7 +8,7 @@ use super::script::{place, task};
 const LINE: usize = 32;
 
 impl Engine<'_> {
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub(super) fn run_task(&mut self, task: Task) -> Option<Result<(), ModemError>> {
         let (task, number) = match task {
             Task::Dial => (task::DIAL, self.settings.port),
@@ -47,7 +47,7 @@ impl Engine<'_> {
         None
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub(super) fn fetch(&mut self) -> bool {
         if self.held > 0 || self.link == Link::Down {
             return true;
@@ -69,7 +69,7 @@ impl Engine<'_> {
         self.start(task);
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub(super) fn read_stream(&mut self, buffer: &mut [u8]) -> Option<Result<usize, ModemError>> {
         if buffer.is_empty() {
             return Some(Ok(0));
@@ -104,7 +104,7 @@ impl Engine<'_> {
         self.tail -= count;
     }
 
-    #[inline(never)]
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub(super) fn write_stream(&mut self, payload: &[u8]) -> Option<Result<usize, ModemError>> {
         if self.taken > 0 {
             let taken = usize::from(self.taken).min(payload.len());
