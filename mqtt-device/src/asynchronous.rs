@@ -1,5 +1,6 @@
 //! The client over `embedded-io-async`, for embassy, RTIC or any other executor.
 
+use core::fmt;
 use core::future::{Future, pending};
 
 use embedded_io_async::{Read, Write};
@@ -29,10 +30,17 @@ pub trait Dial {
 }
 
 /// An async function that opens a connection, and the connection, which is dropped to close it.
-#[derive(Debug)]
 pub struct Dialler<F, C> {
     open: F,
     connection: Option<C>,
+}
+
+impl<F, C: fmt::Debug> fmt::Debug for Dialler<F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialler")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<C, E, F: AsyncFnMut() -> Result<C, E>> Dialler<F, C> {
@@ -99,8 +107,9 @@ where
     /// A client without a connection. What `receive` must hold says [`Compact::new`]; `seed` is a number that no two devices share, for
     /// the pauses between dials.
     pub fn new(identity: I, receive: &'m mut [u8], queue: Q, dial: C, seed: u32) -> Self {
+        let version = identity.connect().version;
         Self {
-            machine: Compact::new(receive, queue),
+            machine: Compact::new(receive, queue, version),
             identity,
             dial,
             backoff: Backoff::new(seed),

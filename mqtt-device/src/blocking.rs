@@ -27,8 +27,9 @@ where
     /// A client without a connection. What `receive` must hold says [`Compact::new`]; `seed` is a number that no two devices share, for
     /// the pauses between dials.
     pub fn new(identity: I, receive: &'m mut [u8], queue: Q, dial: C, seed: u32) -> Self {
+        let version = identity.connect().version;
         Self {
-            machine: Compact::new(receive, queue),
+            machine: Compact::new(receive, queue, version),
             identity,
             dial,
             backoff: Backoff::new(seed),

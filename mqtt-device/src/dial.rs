@@ -1,5 +1,7 @@
 //! How a connection comes about, and who is at this end of it.
 
+use core::fmt;
+
 use mqtt_codec::Connect;
 
 /// Opens connections to the broker, again and again: a modem, a TCP stack, a closure.
@@ -23,10 +25,17 @@ pub trait Dial {
 }
 
 /// A function that opens a connection, and the connection, which is dropped to close it.
-#[derive(Debug)]
 pub struct Dialler<F, C> {
     open: F,
     connection: Option<C>,
+}
+
+impl<F, C: fmt::Debug> fmt::Debug for Dialler<F, C> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Dialler")
+            .field("connection", &self.connection)
+            .finish_non_exhaustive()
+    }
 }
 
 impl<C, E, F: FnMut() -> Result<C, E>> Dialler<F, C> {

@@ -18,12 +18,20 @@
 //! ```
 //! use embedded_io::{Read, ReadReady, Write};
 //! use mqtt_device::{
-//!     Connect, Dialler, Event, Instant, Outgoing, QoS, Ring, SubscriptionOptions, TopicFilter, TopicName, Version,
-//!     blocking::Client, profile::V3,
+//!     Connect, Device, Dialler, Event, Instant, Outgoing, QoS, Ring, Subscription, SubscriptionOptions, TopicFilter,
+//!     TopicName, Version, blocking::Client, profile::V3,
 //! };
 //!
 //! const TEMPERATURE: TopicName<'static> = TopicName::from_static("plant1/sensor4/temperature");
-//! const SET: TopicFilter<'static> = TopicFilter::from_static("plant1/sensor4/set");
+//!
+//! #[derive(Debug)]
+//! struct Thermometer;
+//!
+//! impl Device for Thermometer {
+//!     type Profile = V3;
+//!     const SUBSCRIPTIONS: &'static [Subscription] =
+//!         &[(TopicFilter::from_static("plant1/sensor4/set"), SubscriptionOptions::new(QoS::AtLeastOnce))];
+//! }
 //!
 //! fn run<C: Read + Write + ReadReady>(
 //!     open: impl FnMut() -> Result<C, C::Error>, // a TCP connection, from whatever stack
@@ -33,12 +41,9 @@
 //! ) -> ! {
 //!     let (mut receive, mut queue) = ([0; 320], [0; 256]);
 //!     let identity = || Connect { clean_start: false, ..Connect::new(Version::V311, "sensor4") };
-//!     let mut client = Client::<V3, _, _, _>::new(identity, &mut receive, Ring::new(&mut queue), Dialler::new(open), 4);
+//!     let mut client = Client::<Thermometer, _, _, _>::new(identity, &mut receive, Ring::new(&mut queue), Dialler::new(open), 4);
 //!     loop {
 //!         match client.poll(now()) {
-//!             Event::Connected { session_present: false } => {
-//!                 let _ = client.subscribe(SET, SubscriptionOptions::new(QoS::AtLeastOnce));
-//!             }
 //!             Event::Message => { /* client.message().payload says what to do */ }
 //!             Event::Waiting => {
 //!                 // A full queue keeps the older readings: this one is lost, and the next may have room.
@@ -117,7 +122,9 @@ pub use lent::Lent;
 pub use mqtt_codec::{
     Connect, PacketId, Properties, QoS, ReasonCode, SubscriptionOptions, TopicAlias, Version, Will,
 };
-pub use mqtt_session::compact::{self, Device, Event, Full, Message, Outgoing, Queue};
+pub use mqtt_session::compact::{
+    self, Device, Event, Full, Message, Outgoing, Queue, Subscription,
+};
 pub use mqtt_session::{Instant, profile};
 pub use mqtt_topic::{TopicFilter, TopicName};
 #[cfg(feature = "nal")]

@@ -34,10 +34,10 @@ pub struct Ring<'m> {
 }
 
 impl<'m> Ring<'m> {
-    /// An empty queue in `memory`, of which the first 65,535 bytes are used.
+    /// An empty queue in `memory`, of which the first 32,767 bytes are used.
     #[must_use]
     pub fn new(memory: &'m mut [u8]) -> Self {
-        let len = memory.len().min(usize::from(u16::MAX));
+        let len = memory.len().min(i16::MAX as usize);
         Self {
             memory: memory.get_mut(..len).unwrap_or_default(),
             start: 0,

@@ -1,6 +1,12 @@
 //! What is fixed when a device's firmware is compiled.
 
+use mqtt_codec::SubscriptionOptions;
+use mqtt_topic::TopicFilter;
+
 use crate::profile::{Full, Profile, V3, V3QoS1, V3V5};
+
+/// A filter, and how it is subscribed to.
+pub type Subscription = (TopicFilter<'static>, SubscriptionOptions);
 
 /// What a device is: its part of the protocol, and what it decides for itself. What a constant rules out is not compiled in.
 ///
@@ -23,6 +29,8 @@ use crate::profile::{Full, Profile, V3, V3QoS1, V3V5};
 pub trait Device: core::fmt::Debug {
     /// The versions it speaks, and how surely.
     type Profile: Profile;
+    /// What the client subscribes to by itself, whenever the session is a new one.
+    const SUBSCRIPTIONS: &'static [Subscription] = &[];
     /// Messages of QoS 1 and 2 in flight at once; the broker's Receive Maximum may lower it (5.0).
     const WINDOW: u16 = 4;
     /// QoS 2 messages that may be underway from the broker: two bytes of the receive memory each. It must not be less than what the

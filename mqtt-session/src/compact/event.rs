@@ -11,11 +11,13 @@ pub enum Event {
     Waiting,
     /// Nothing that the application has to know; there may be more.
     Nothing,
-    /// The broker has accepted the connection.
-    ///
-    /// Without a present session its subscriptions are gone: subscribe again. What was in flight is sent again in either case.
+    /// The broker has accepted the connection. What was in flight is sent again.
     Connected {
-        /// Whether the broker still had the session.
+        /// Whether this is the session that an earlier event told of, with its subscriptions. If not, subscribe, unless
+        /// [`Device::SUBSCRIPTIONS`](super::Device::SUBSCRIPTIONS) does: the broker may have made the session at a CONNECT whose answer
+        /// was lost, and nobody has subscribed in it.
+        resumed: bool,
+        /// Whether the broker had the session, perhaps from before a restart of the device.
         session_present: bool,
     },
     /// The broker has refused the connection, which is over.

@@ -23,12 +23,12 @@ mod server;
 mod shorten;
 mod timing;
 
-pub use device::Device;
+pub use device::{Device, Subscription};
 pub use event::{Event, Message};
 pub use queue::{Full, Queue, Record, Slot, Stage};
 pub use request::Outgoing;
 
-use mqtt_codec::{AnyVersion, Connect, PacketType, Properties, QoS, ReasonCode};
+use mqtt_codec::{AnyVersion, Connect, PacketType, Properties, QoS, ReasonCode, Version};
 
 use crate::profile::Profile;
 use crate::time::Instant;
@@ -112,6 +112,8 @@ struct Core<'m, D: Device, Q> {
     clean_start: bool,
     awaits_answer: bool,
     writes_body: bool,
+    /// A broker has accepted a connection before, and so knows the session of this one.
+    has_session: bool,
     /// Where in the receive buffer the topic of the last event's message begins, its length in front.
     topic_at: u8,
     /// First byte of the acknowledgement that leaves once the caller has come back, 0 for none, and its packet id.
@@ -151,6 +153,8 @@ struct Core<'m, D: Device, Q> {
     answer_due: Ticks,
     /// Until when acknowledgements may be held.
     held: Ticks,
+    /// Subscriptions of the device that have to be made.
+    unsubscribed: &'static [Subscription],
     /// What a 5.0 broker allows.
     server: Server,
     /// Aliases that it knows, a bit each.
@@ -163,12 +167,12 @@ struct Core<'m, D: Device, Q> {
 }
 
 impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
-    /// A client without a connection.
+    /// A client without a connection; all that it will have speak this version, in which packets are queued.
     ///
     /// Of the memory 24 bytes are for short packets on their way out, two for each QoS 2 message that may be underway from the broker
     /// ([`Device::RECEIVE_MAXIMUM`]), and the rest is the receive buffer, which must hold CONNECT and every packet from the broker
     /// but a PUBLISH, and should hold a topic.
-    pub fn new(memory: &'m mut [u8], queue: Q) -> Self {
+    pub fn new(memory: &'m mut [u8], queue: Q, version: Version) -> Self {
         let due = queue.start();
         let (out, memory) = memory.split_at_mut(OUT.min(memory.len()));
         let ids = match D::Profile::MAX_QOS {
@@ -189,6 +193,8 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
                 clean_start: false,
                 awaits_answer: false,
                 writes_body: false,
+                has_session: false,
+                unsubscribed: &[],
                 owed_first: 0,
                 owed_id: 0,
                 missing: 0,
@@ -215,7 +221,7 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
                 violation: None,
                 payload_at: 0,
                 topic_at: 0,
-                version: VersionOf::<D>::DEFAULT,
+                version: VersionOf::<D>::of(version).unwrap_or(VersionOf::<D>::DEFAULT),
             },
         }
     }
@@ -236,11 +242,14 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
     /// lives and how much may be underway, as the [`Device`] says.
     ///
     /// # Errors
-    /// [`Misuse::NotSupported`] when the profile does not speak the version, [`Misuse::Encode`] when it cannot be written or does not fit
+    /// [`Misuse::NotSupported`] for another version than that of [`new`](Self::new), or one that the profile does not speak, [`Misuse::Encode`] when it cannot be written or does not fit
     /// the buffer.
     pub fn connect(&mut self, connect: &Connect<'_>, now: Instant) -> Result<(), Misuse> {
         self.close();
-        let version = VersionOf::<D>::of(connect.version).ok_or(Misuse::NotSupported)?;
+        let version = self.core.version;
+        if version.version() != connect.version {
+            return Err(Misuse::NotSupported);
+        }
         let announced = announced::<D>();
         let mut packet = *connect;
         if version.is_v5() && packet.properties.is_empty() {
@@ -248,7 +257,6 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
         }
         let len = packet.encode_only(version, self.inbox.memory);
         self.inbox.filled = len.map_err(|_| Misuse::Encode)?;
-        self.core.version = version;
         self.core.connect(connect, now);
         Ok(())
     }

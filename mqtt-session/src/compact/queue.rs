@@ -8,6 +8,14 @@ use mqtt_codec::{PacketType, QoS};
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Slot(pub u16);
 
+impl Slot {
+    /// Whether this place comes before the other; they are less than 32,768 units apart.
+    #[must_use]
+    pub const fn is_before(self, other: Self) -> bool {
+        self.0.wrapping_sub(other.0) > i16::MAX as u16
+    }
+}
+
 /// How far a packet has come: a byte in which bits are only ever set, so that a queue on flash can program it in place.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Stage(pub u8);
@@ -94,7 +102,8 @@ impl core::error::Error for Full {}
 /// The ordered sequence of packets that wait or are in flight: offline queue and resend buffer in one.
 ///
 /// Nothing in it is tied to RAM: records are appended, their bodies are read in pieces, one byte of each is changed, and their room
-/// is given back oldest first. It holds fewer than 32,768 records, so that no packet id comes round while its first owner is there.
+/// is given back oldest first. It never holds 32,768 units or more, so that
+/// places can be compared and no packet id comes round while its first owner is there.
 pub trait Queue {
     /// Where the oldest record lies, or the next one will.
     fn start(&self) -> Slot;

@@ -223,7 +223,15 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         }
         self.phase = Phase::Connected;
         self.awaits_answer = false;
-        Ok(Event::Connected { session_present })
+        let resumed = session_present && self.has_session;
+        self.has_session = true;
+        if !resumed {
+            self.unsubscribed = D::SUBSCRIPTIONS;
+        }
+        Ok(Event::Connected {
+            resumed,
+            session_present,
+        })
     }
 
     fn publish(&mut self, packet: &Publish<'_>) -> Result<Event, Broken> {
@@ -379,12 +387,16 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             self.in_flight -= 1;
         }
         self.queue.mark(record.slot, Stage::DONE);
+        // The room that was given back may reach beyond what was sent: behind this packet others may be over since an earlier connection.
+        let start = self.queue.start();
+        if self.due.is_before(start) {
+            self.due = start;
+        }
     }
 
     /// Whether a packet, or its PUBREL, was sent on this connection.
     fn was_sent(&self, record: Record) -> bool {
-        let start = self.queue.start().0;
-        record.slot.0.wrapping_sub(start) < self.due.0.wrapping_sub(start)
+        record.slot.is_before(self.due)
     }
 
     fn awaits(&self, record: Record) -> Awaits {

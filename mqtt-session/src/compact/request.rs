@@ -95,6 +95,20 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         Ok(id)
     }
 
+    /// Queues what the device subscribes to, as far as there is room.
+    pub(super) fn subscribe_all(&mut self) {
+        while let Some(((filter, options), rest)) = self.unsubscribed.split_first() {
+            let filter = filter.as_str();
+            if self
+                .request(PacketType::Subscribe, filter, Some(*options))
+                .is_err()
+            {
+                return;
+            }
+            self.unsubscribed = rest;
+        }
+    }
+
     fn request(
         &mut self,
         packet_type: PacketType,

@@ -21,6 +21,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         self.settle(now);
         let may_send =
             self.phase == Phase::Connected || (D::EARLY && self.phase == Phase::Awaiting);
+        if !D::SUBSCRIPTIONS.is_empty() {
+            self.subscribe_all();
+        }
         if may_send && !self.writes_body {
             self.choose(now);
         }
