@@ -3,7 +3,7 @@
 #[path = "clients/broker.rs"]
 mod broker;
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::rc::Rc;
 
 use broker::{Broker, Line, Wire};
@@ -256,9 +256,9 @@ fn a_lent_payload_is_sent_from_where_it_is() {
 /// The async client, whose futures are dropped after every number of polls.
 #[cfg(feature = "async")]
 mod with_futures {
+    use core::cell::Cell;
     use core::pin::pin;
     use core::task::{Context, Poll, Waker};
-    use std::cell::Cell;
 
     use mqtt_device::{Timer, asynchronous};
 

@@ -1,6 +1,6 @@
 //! A line in memory, and a broker at its other end that keeps one session.
 
-use std::cell::RefCell;
+use core::cell::RefCell;
 use std::collections::VecDeque;
 use std::rc::Rc;
 

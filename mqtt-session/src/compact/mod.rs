@@ -41,8 +41,9 @@ use timing::Ticks;
 
 type VersionOf<D> = <<D as Device>::Profile as Profile>::Version;
 
-/// Bytes of short packets, and heads, that wait to be written.
+/// Bytes of short packets, and heads, that wait to be written; behind them there is always room for one PINGREQ and DISCONNECT.
 const OUT: usize = 24;
+const PING_AND_GOODBYE: usize = 6;
 /// Room that one more packet from the broker, or the head of one to it, may ask for.
 const ANSWER: usize = 7;
 
@@ -169,18 +170,19 @@ struct Core<'m, D: Device, Q> {
 impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
     /// A client without a connection; all that it will have speak this version, in which packets are queued.
     ///
-    /// Of the memory 24 bytes are for short packets on their way out, two for each QoS 2 message that may be underway from the broker
+    /// Of the memory 30 bytes are for short packets on their way out, two for each QoS 2 message that may be underway from the broker
     /// ([`Device::RECEIVE_MAXIMUM`]), and the rest is the receive buffer, which must hold CONNECT and every packet from the broker
     /// but a PUBLISH, and should hold a topic.
     pub fn new(memory: &'m mut [u8], queue: Q, version: Version) -> Self {
         let due = queue.start();
-        let (out, memory) = memory.split_at_mut(OUT.min(memory.len()));
+        let (out, memory) = memory.split_at_mut((OUT + PING_AND_GOODBYE).min(memory.len()));
         let ids = match D::Profile::MAX_QOS {
             QoS::ExactlyOnce => memory.len().min(2 * usize::from(D::RECEIVE_MAXIMUM)),
             QoS::AtMostOnce | QoS::AtLeastOnce => 0,
         };
         let (received, memory) = memory.split_at_mut(ids);
         let (received, _) = received.as_chunks_mut();
+        received.fill([0; 2]);
         Self {
             inbox: Inbox {
                 memory,
@@ -355,6 +357,7 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
     pub fn event(&mut self, now: Instant) -> Event {
         self.core.settle(now);
         self.inbox.drop_used();
+        self.core.payload_at = u16::MAX;
         if self.core.version.is_v5()
             && let Some(event) = self.core.refused.take()
         {
@@ -406,18 +409,23 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
 
 impl<D: Device, Q: Queue> Core<'_, D, Q> {
     fn connect(&mut self, connect: &Connect<'_>, now: Instant) {
+        // A 3.1 server does not tell that a session has ended with its connection.
+        let ended = self.version.version() == Version::V31 && self.clean_start;
         self.clean_start = connect.clean_start;
         self.keep_alive = connect.keep_alive;
         self.server = Server::DEFAULT;
+        self.aliases = 0;
         self.violation = None;
         self.phase = Phase::Greeting;
         self.await_answer(now);
-        if connect.clean_start {
+        if connect.clean_start || ended {
             self.forget_peer();
         }
     }
 
     fn close(&mut self) {
+        // The caller has seen that message.
+        self.note_received();
         self.phase = Phase::Closed;
         self.awaits_answer = false;
         self.due = self.queue.start();
@@ -432,7 +440,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 
     /// DISCONNECT is the last packet: before 5.0 there is one for the peaceful end only.
     fn end(&mut self, reason: ReasonCode) {
-        if self.phase == Phase::Connected && self.has_room() {
+        if self.phase == Phase::Connected {
             let first = (PacketType::Disconnect as u8) << 4;
             if reason == ReasonCode::NORMAL_DISCONNECTION {
                 self.answer(&[first, 0]);

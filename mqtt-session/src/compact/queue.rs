@@ -111,7 +111,7 @@ pub trait Queue {
     fn get(&self, from: Slot) -> Option<Record>;
     /// Where the one behind a record lies, or will.
     fn after(&self, record: Record) -> Slot;
-    /// The bytes of a body from `from` on, as many as lie in one piece.
+    /// The bytes of a body from `from` on, as many as lie in one piece, and at least the next four if there are so many.
     fn bytes(&self, record: Record, from: u16) -> &[u8];
     /// Notes how far a packet has come; with [`Stage::DONE`] its room is given back, now or later, but its bytes stay until the next
     /// [`push`](Self::push).

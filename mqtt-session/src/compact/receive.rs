@@ -38,18 +38,23 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         if self.owed_first == 0 || self.missing > 0 {
             return;
         }
-        let (first, id) = (self.owed_first, self.owed_id);
         if D::HOLD_MS > 0 && self.out_len == 0 {
             self.held = Ticks::of(now).plus(D::HOLD_MS);
         }
-        if D::Profile::MAX_QOS == QoS::ExactlyOnce
-            && first == (PacketType::PubRec as u8) << 4
-            && !self.has_received(id)
-        {
-            self.replace_received(0, id);
-        }
-        self.answer_id(first, id, true);
+        self.note_received();
+        self.answer_id(self.owed_first, self.owed_id, true);
         self.owed_first = 0;
+    }
+
+    /// Remembers a QoS 2 message that the caller has taken [MQTT-4.3.3-10].
+    pub(super) fn note_received(&mut self) {
+        if D::Profile::MAX_QOS == QoS::ExactlyOnce
+            && self.owed_first == (PacketType::PubRec as u8) << 4
+            && self.missing == 0
+            && !self.has_received(self.owed_id)
+        {
+            self.replace_received(0, self.owed_id);
+        }
     }
 
     fn has_received(&self, id: u16) -> bool {
@@ -274,15 +279,20 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             .map_or(0, |len| u16::from_be_bytes(*len));
         let before_id = 2 + u32::from(topic);
         let id_at = remaining.saturating_sub(before_id);
+        let qos = header.flags & 0x06;
+        let id_len = if qos == 0 { 0 } else { 2 };
+        if before_id.saturating_add(id_len) > remaining {
+            let (rule, at) = (RuleId::Truncated, remaining);
+            return Err(self.malformed(DecodeError { rule, at }));
+        }
         self.id_at = 0;
-        if header.flags & 0x06 != 0 {
-            if id_at < 2 {
-                let (rule, at) = (RuleId::Truncated, remaining);
-                return Err(self.malformed(DecodeError { rule, at }));
-            }
+        if qos != 0 {
             self.id_at = id_at;
-            let kind = match header.flags & 0x06 {
+            let kind = match qos {
                 0x02 => PacketType::PubAck,
+                _ if D::Profile::MAX_QOS != QoS::ExactlyOnce => {
+                    return Err(self.broken(Rule::QoSNotSupported.into()));
+                }
                 _ => PacketType::PubRec,
             };
             self.owe(kind, PacketId::MIN);
@@ -310,6 +320,12 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             self.owed_id = id.get();
             self.id_at = 0;
             most = 2;
+            if D::Profile::MAX_QOS == QoS::ExactlyOnce
+                && self.owed_first == (PacketType::PubRec as u8) << 4
+                && self.has_received(id.get())
+            {
+                self.fate = Fate::Dropped;
+            }
         }
         if bytes.is_empty() {
             return Ok(Event::Waiting);

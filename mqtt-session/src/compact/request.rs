@@ -27,7 +27,8 @@ pub struct Outgoing<'a> {
     /// Whether the broker keeps it for later subscribers.
     pub retain: bool,
     /// A number from 1 to 32 that stands for the topic (5.0, profiles with aliases): the topic travels once a connection, and each
-    /// later message is shorter by its length, less the three bytes of the alias. Ignored where the broker takes none.
+    /// later message is shorter by its length, less the three bytes of the alias. Ignored where the broker takes none. Two
+    /// topics with one number are one topic to the broker.
     pub alias: Option<TopicAlias>,
 }
 

@@ -101,6 +101,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
     /// Begins the oldest packet that is due: all go in the order in which they were queued [MQTT-4.6.0-1].
     fn choose(&mut self, now: Instant) {
         while self.has_room()
+            && self.refused.is_none()
             && let Some(record) = self.queue.get(self.due)
         {
             let counts = record.id != 0 && record.is_publish();
@@ -115,8 +116,13 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             {
                 self.due = self.queue.after(record);
                 self.queue.mark(record.slot, Stage::DONE);
-                self.refused = PacketId::new(record.id).map(|id| Event::Acknowledged(id, reason));
-                return;
+                self.refused = PacketId::new(record.id).map(|id| {
+                    if record.is_publish() {
+                        Event::Acknowledged(id, reason)
+                    } else {
+                        Event::Subscribed(id, reason)
+                    }
+                });
             } else {
                 if !counts || self.in_flight < usize::from(self.window()) {
                     self.begin(record);

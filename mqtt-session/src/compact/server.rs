@@ -26,8 +26,12 @@ impl Server {
 
     /// Why a packet must not be sent [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15].
     pub(super) fn refuses(&self, record: Record) -> Option<ReasonCode> {
-        // The header of a packet takes at most five bytes.
-        if u32::from(record.len) + 5 > self.maximum_packet_size {
+        let header = match record.len {
+            0..=0x7f => 2,
+            0x80..=0x3fff => 3,
+            _ => 4,
+        };
+        if u32::from(record.len) + header > self.maximum_packet_size {
             Some(ReasonCode::PACKET_TOO_LARGE)
         } else if !record.is_publish() {
             None

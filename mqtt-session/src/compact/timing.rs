@@ -88,7 +88,6 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         } else if self.phase == Phase::Connected
             && self.keep_alive != 0
             && self.ping_at().is_past(ticks)
-            && self.has_room()
         {
             self.answer(&PINGREQ);
             self.held = ticks;
