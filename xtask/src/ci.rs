@@ -12,7 +12,7 @@ use crate::tally::Tally;
 use crate::test::{TestOptions, in_ci};
 use crate::tidy::TidyOptions;
 use crate::workspace::{PURE, Workspace};
-use crate::{bench, conformance, instructions, size, test, tidy};
+use crate::{bench, conformance, instructions, test, tidy};
 
 /// Which steps to run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,7 +40,7 @@ enum Outcome {
 }
 
 /// Quick ones first, so that a slip shows soon.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 13] = [
     Step {
         name: "fmt",
         about: "rustfmt would change nothing",
@@ -100,11 +100,6 @@ const STEPS: [Step; 14] = [
         name: "no-std",
         about: "the pure crates build for bare metal, without and with `alloc`",
         run: no_std,
-    },
-    Step {
-        name: "size",
-        about: "flash and RAM on a Cortex-M3, linked without an allocator",
-        run: run_size,
     },
     Step {
         name: "firmware",
@@ -230,7 +225,7 @@ fn fmt(ws: &Workspace) -> Result<Outcome> {
     Program::cargo(&ws.root)
         .args(["fmt", "--all", "--check"])
         .run()?;
-    for outside in ["size", "fuzz", "peers"] {
+    for outside in ["fuzz", "peers"] {
         let outside = format!("xtask/{outside}/Cargo.toml");
         Program::cargo(&ws.root)
             .args(["fmt", "--manifest-path", &outside, "--check"])
@@ -376,13 +371,6 @@ fn run_instructions(ws: &Workspace) -> Result<Outcome> {
         instructions::main(ws, false).map(|()| Outcome::Held)
     } else {
         Ok(Outcome::Missing(instructions::INSTALL.to_owned()))
-    }
-}
-
-fn run_size(ws: &Workspace) -> Result<Outcome> {
-    match BareMetal::find(ws) {
-        Ok(bare) => size::run(ws, &bare).map(|()| Outcome::Held),
-        Err(missing) => Ok(Outcome::Missing(missing.install())),
     }
 }
 

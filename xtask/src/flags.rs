@@ -35,8 +35,6 @@ pub(crate) enum Command {
     Sim(Vec<String>),
     /// Planted bugs.
     Mutations(MutationsOptions),
-    /// The footprint on a microcontroller.
-    Size,
     /// Programs for microcontrollers.
     Firmware(FirmwareOptions),
     /// What a connection and a message cost the broker.
@@ -63,7 +61,6 @@ Commands:
   fuzz         Fuzzes codec, sessions, the broker's core and topics; keeps their corpora small
   sim          The simulations over many seeds
   mutations    Plants one bug after the other, and sees that the simulations find each
-  size         Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
   firmware     Builds programs for microcontrollers, runs them in QEMU, and says what they take beside other clients
   footprint    Memory of an idle connection and system calls of a message, our broker beside Mosquitto
   bench        Our codec and topic index beside what others have published
@@ -161,18 +158,6 @@ Options:
 Targets:
 ";
 
-const SIZE: &str = "\
-Flash and RAM of the protocol on a Cortex-M3, linked without an allocator
-
-Usage: cargo xtask size
-
-Builds xtask/size for thumbv7m-none-eabi with Debian's compiler (its packages are named if they are missing) and
-prints what each program takes beyond an empty one. Fails if a program refers to an allocator.
-
-Options:
-  -h, --help  Print this help
-";
-
 const FIRMWARE: &str = "\
 Builds programs for microcontrollers, runs them in QEMU, and says what they take beside other clients
 
@@ -223,7 +208,6 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "fuzz" => fuzz(parser),
             "sim" => simulations(parser),
             "mutations" => mutated(parser),
-            "size" => size(parser),
             "firmware" => firmware(parser),
             "footprint" => footprint(parser),
             "bench" => benches(parser),
@@ -423,14 +407,6 @@ fn mutated(mut parser: Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Mutations(options))
 }
 
-fn size(mut parser: Parser) -> Result<Command, lexopt::Error> {
-    match parser.next()? {
-        None => Ok(Command::Size),
-        Some(Arg::Short('h') | Arg::Long("help")) => Ok(Command::Help(SIZE.to_owned())),
-        Some(other) => Err(other.unexpected()),
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -452,7 +428,6 @@ mod tests {
             "tidy",
             "conformance",
             "fuzz",
-            "size",
             "firmware",
             "footprint",
             "sim",
@@ -570,7 +545,8 @@ mod tests {
             ("frob", "frob"),
             ("tidy --all", "--all"),
             ("test a b", "b"),
-            ("size x", "x"),
+            ("size", "size"),
+            ("firmware x", "x"),
             ("fuzz nobody", "nobody"),
             (
                 "fuzz --seconds soon",

@@ -16,7 +16,6 @@ mod instructions;
 mod mutations;
 mod shell;
 mod sim;
-mod size;
 mod tally;
 mod test;
 mod tidy;
@@ -52,7 +51,6 @@ fn main() -> ExitCode {
         Command::Mutations(options) => {
             Workspace::find().and_then(|ws| mutations::main(&ws, &options))
         }
-        Command::Size => Workspace::find().and_then(|ws| size::main(&ws)),
         Command::Firmware(options) => Workspace::find().and_then(|ws| firmware::main(&ws, options)),
         Command::Footprint(options) => {
             Workspace::find().and_then(|ws| footprint::main(&ws, &options))

@@ -54,7 +54,30 @@ fn readable(names: &BTreeSet<String>, dir: &Path) -> Result<BTreeSet<String>> {
         .args(["--no-verbose"])
         .args(names)
         .capture()?;
-    Ok(readable.lines().map(str::to_owned).collect())
+    Ok(readable.lines().map(without_arguments).collect())
+}
+
+/// A name without the arguments of generic types and functions, which make it longer than a screen is wide.
+fn without_arguments(name: &str) -> String {
+    let mut short = String::new();
+    let mut depth = 0_u32;
+    let mut before = ' ';
+    for c in name.chars() {
+        match c {
+            '<' if depth > 0 || before.is_alphanumeric() || before == ':' || before == '_' => {
+                depth += 1;
+            }
+            // The `>` of an arrow closes nothing.
+            '>' if depth > 0 && before != '-' => depth -= 1,
+            c if depth == 0 => short.push(c),
+            _ => {}
+        }
+        before = c;
+    }
+    short
+        .replace("::::", "::")
+        .trim_end_matches("::")
+        .to_owned()
 }
 
 /// A symbol that firmware must not have: of an allocator, or of a division of 64-bit numbers, which costs over 500 bytes.
@@ -153,6 +176,23 @@ mod tests {
         let table = "   text\t   data\t    bss\t    dec\t    hex\tfilename\n   1252\t      4\t    512\t   1768\t    6e8\tempty\n";
         assert_eq!(sizes(table), Some((1256, 516)));
         assert_eq!(sizes("nonsense"), None);
+    }
+
+    #[test]
+    fn arguments_of_generic_names_are_left_out() {
+        for (name, short) in [
+            (
+                "<[u8]>::copy_within::<core::ops::range::Range<usize>>",
+                "<[u8]>::copy_within",
+            ),
+            (
+                "<device::Client<V3, Dialler<job<Uno>::{closure#0}, fn() -> u8>> as Timer>::turn::<Clock<Uno>>::{closure#0}",
+                "<device::Client as Timer>::turn::{closure#0}",
+            ),
+            ("main", "main"),
+        ] {
+            assert_eq!(without_arguments(name), short);
+        }
     }
 
     #[test]

@@ -153,7 +153,7 @@ fn judge(bar: &Bar, size: Option<&Size>) -> Vec<Verdict> {
             },
             None => Verdict {
                 held: false,
-                text: format!("{what} of at most {limit}: there is no such program yet"),
+                text: format!("{what} of at most {limit}: there is no such program"),
             },
         })
     });

@@ -3,4 +3,4 @@
 #![no_main]
 
 lm3s6965evb::start!(firmware_measured::codec::v5);
-lm3s6965evb::panic_exits!();
+lm3s6965evb::panic_does_not_link!();

@@ -3,4 +3,4 @@
 #![no_main]
 
 uno::start!(firmware_measured::codec::v311);
-uno::panic_exits!();
+uno::panic_does_not_link!();

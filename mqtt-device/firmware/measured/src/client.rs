@@ -1,0 +1,112 @@
+//! The blocking client of mqtt-device: the job with a queue that keeps what was not acknowledged, dialling again, and keep-alive.
+
+use core::hint::black_box;
+
+use embedded_io::{Read, ReadReady, Write};
+use firmware_board::Board;
+use mqtt_device::blocking::Client;
+use mqtt_device::profile::{V3, V3QoS1, V3V5};
+use mqtt_device::{
+    Connect, Device, Dialler, Event, Outgoing, Properties, QoS, Ring, SubscriptionOptions, Version,
+    Will,
+};
+
+use crate::{FILTER, PAYLOAD, TOPIC, receive_memory};
+
+/// MQTT 3.1.1, QoS 0 and 1.
+pub fn v311_qos1<B: Board, C: Read + Write + ReadReady>(board: &B, connection: C) -> u8 {
+    run::<V3QoS1, _, _>(
+        board,
+        connection,
+        &mut [0; receive_memory::<V3QoS1>()],
+        || Connect::new(Version::V311, "sensor"),
+    )
+}
+
+/// MQTT 3.1.1, every QoS.
+pub fn v311<B: Board, C: Read + Write + ReadReady>(board: &B, connection: C) -> u8 {
+    run::<V3, _, _>(board, connection, &mut [0; receive_memory::<V3>()], || {
+        Connect::new(Version::V311, "sensor")
+    })
+}
+
+/// MQTT 3.1.1 and 5.0, every QoS, and a will; which version it is, is not known before the program runs.
+pub fn v311_v5<B: Board, C: Read + Write + ReadReady>(board: &B, connection: C) -> u8 {
+    let version = if black_box(true) {
+        Version::V5
+    } else {
+        Version::V311
+    };
+    run::<V3V5, _, _>(
+        board,
+        connection,
+        &mut [0; receive_memory::<V3V5>()],
+        move || Connect {
+            will: Some(OFFLINE),
+            ..Connect::new(version, "sensor")
+        },
+    )
+}
+
+/// What the broker says when the connection is lost.
+const OFFLINE: Will<'static> = Will {
+    topic: "status",
+    payload: b"offline",
+    qos: QoS::AtLeastOnce,
+    retain: true,
+    properties: Properties::EMPTY,
+};
+
+/// The job, on the one connection that there is.
+#[inline(always)]
+fn run<D: Device, B: Board, C: Read + Write + ReadReady>(
+    board: &B,
+    connection: C,
+    receive: &mut [u8],
+    identity: impl Fn() -> Connect<'static>,
+) -> u8 {
+    let mut queue = [0; 256];
+    let mut connection = Some(connection);
+    let dial = Dialler::new(|| connection.take().ok_or(()));
+    let mut client = Client::<D, _, _, _>::new(
+        identity,
+        receive,
+        Ring::new(&mut queue),
+        dial,
+        board.random(),
+    );
+    let (mut acknowledged, mut received) = (false, false);
+    loop {
+        match client.poll(board.now()) {
+            Event::Connected {
+                session_present: false,
+            } => {
+                if client
+                    .subscribe(FILTER, SubscriptionOptions::new(QoS::AtLeastOnce))
+                    .is_err()
+                {
+                    return 2;
+                }
+            }
+            Event::Subscribed(_, code) if !code.is_error() => {
+                // Which QoS it is, is not known before the program runs.
+                let message = Outgoing {
+                    qos: black_box(QoS::AtLeastOnce),
+                    ..Outgoing::new(TOPIC, PAYLOAD)
+                };
+                if client.publish(&message).is_err() {
+                    return 3;
+                }
+            }
+            Event::Acknowledged(_, code) => acknowledged = !code.is_error(),
+            Event::Message => {
+                let message = client.message();
+                received = message.topic == TOPIC.as_str() && message.payload == PAYLOAD;
+            }
+            Event::Waiting if acknowledged && received => client.disconnect(),
+            Event::Waiting => board.idle(client.deadline(board.now())),
+            Event::Lost => return u8::from(!(acknowledged && received)),
+            _ => {}
+        }
+    }
+}

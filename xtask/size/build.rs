@@ -1,7 +1,0 @@
-//! Tells the linker where link.x is.
-
-fn main() {
-    let dir = std::env::var("CARGO_MANIFEST_DIR").expect("cargo sets it");
-    println!("cargo::rustc-link-search={dir}");
-    println!("cargo::rerun-if-changed=link.x");
-}
