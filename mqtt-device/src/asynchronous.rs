@@ -137,7 +137,7 @@ where
             if !self.turn(timer).await {
                 self.dial.hang_up();
                 self.machine.close();
-                self.backoff.wait(timer.now());
+                self.backoff.wait(D::RETRY_MS, timer.now());
                 return Event::Lost;
             }
         }

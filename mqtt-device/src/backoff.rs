@@ -2,12 +2,10 @@
 
 use mqtt_session::Instant;
 
-/// The first pause is one to two seconds.
-const FIRST_MS: u32 = 1 << 10;
-/// The longest is four and a half to nine minutes.
+/// With a first pause of one to two seconds, the longest is four and a half to nine minutes.
 const MOST_DOUBLINGS: u8 = 8;
 
-/// Pauses of 2^n to 2^(n+1) seconds, roughly: a random part keeps a fleet from dialling at once when its broker comes back.
+/// Pauses that begin with one to two times the first, and double: a random part keeps a fleet from dialling at once when its broker comes back.
 #[derive(Debug)]
 pub(crate) struct Backoff {
     random: u32,
@@ -30,14 +28,14 @@ impl Backoff {
         self.doublings = 0;
     }
 
-    /// A connection ended, or none came about.
-    pub(crate) const fn wait(&mut self, now: Instant) {
+    /// A connection ended, or none came about; the first pause is a power of two.
+    pub(crate) const fn wait(&mut self, first_ms: u32, now: Instant) {
         // A linear congruential generator (Knuth, Numerical Recipes): its high bits are the better ones.
         self.random = self
             .random
             .wrapping_mul(1_664_525)
             .wrapping_add(1_013_904_223);
-        let least = FIRST_MS << self.doublings;
+        let least = first_ms << self.doublings;
         let pause = least + ((self.random >> 8) & (least - 1));
         self.at = Instant::from_millis(now.as_millis() + pause as u64);
         if self.doublings < MOST_DOUBLINGS {
@@ -55,8 +53,8 @@ mod tests {
         let (mut one, mut other) = (Backoff::new(1), Backoff::new(2));
         let (mut alike, mut least) = (0, 1_024);
         for _ in 0..12 {
-            one.wait(Instant::ZERO);
-            other.wait(Instant::ZERO);
+            one.wait(1_024, Instant::ZERO);
+            other.wait(1_024, Instant::ZERO);
             let pause = one.at.as_millis();
             assert!((least..2 * least).contains(&pause), "{pause}");
             alike += u32::from(pause == other.at.as_millis());
@@ -64,7 +62,7 @@ mod tests {
         }
         assert_eq!(alike, 0);
         one.reset();
-        one.wait(Instant::ZERO);
+        one.wait(1_024, Instant::ZERO);
         assert!(one.at.as_millis() < 2_048);
     }
 }

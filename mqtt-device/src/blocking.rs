@@ -63,7 +63,7 @@ where
     fn lost(&mut self, now: Instant) -> Event {
         self.dial.hang_up();
         self.machine.close();
-        self.backoff.wait(now);
+        self.backoff.wait(D::RETRY_MS, now);
         Event::Lost
     }
 

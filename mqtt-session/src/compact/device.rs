@@ -40,6 +40,9 @@ pub trait Device: core::fmt::Debug {
     const SESSION_EXPIRY: u32 = 604_800;
     /// Time for CONNACK and for PINGRESP, in milliseconds.
     const ANSWER_TIMEOUT_MS: u32 = 10_000;
+    /// The first pause between two dials, in milliseconds, a power of two: each is as long again at most, and the next twice as long, up
+    /// to 256 times the first. Drivers keep it.
+    const RETRY_MS: u32 = 1_024;
     /// How long acknowledgements wait for a packet to travel with, in milliseconds: each that does saves the 40 bytes of TCP/IP's
     /// headers, and the radio one transmission. 0 sends them at once.
     const HOLD_MS: u32 = 0;
