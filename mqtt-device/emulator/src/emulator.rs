@@ -239,6 +239,7 @@ impl Emulator {
         let mut count = count as u64;
         if let Some(cut) = self.options.cut
             && !self.cut_done
+            && !cfg!(mutation = "emulator-cut-passes")
         {
             count = count.min(cut.saturating_sub(self.crossed));
         }

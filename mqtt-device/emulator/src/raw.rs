@@ -70,7 +70,9 @@ fn begins(bytes: &[u8]) -> Option<bool> {
 pub(crate) fn serial_in(modem: &mut Emulator, bytes: &[u8]) {
     for &byte in bytes {
         if modem.link != Link::Down {
-            if byte != CONNECT || !matches!(modem.raw.frame, Frame::Start) {
+            let begins = matches!(modem.raw.frame, Frame::Start)
+                || cfg!(mutation = "emulator-connect-in-a-payload");
+            if byte != CONNECT || !begins {
                 modem.raw.frame = modem.raw.frame.after(byte);
                 modem.raw.unsent.push(byte);
                 continue;
@@ -97,7 +99,9 @@ fn look_for_connect(modem: &mut Emulator, byte: u8) {
     let bytes = modem.raw.unsent.iter();
     modem.raw.frame = bytes.fold(Frame::Start, |frame, &byte| frame.after(byte));
     // What the last connection has brought is not for this one.
-    modem.forget_answers();
+    if !cfg!(mutation = "emulator-bytes-of-the-last-connection") {
+        modem.forget_answers();
+    }
     modem.connect("", 0);
 }
 

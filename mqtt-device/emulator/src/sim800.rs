@@ -15,6 +15,8 @@ pub(crate) const CHATTER: &[&str] = &[
     "+CREG: 1",
     "*PSUTTZ: 2026,3,1,12,30,5,\"+4\",0",
     "UNDER-VOLTAGE WARNNING",
+    // Texts of the network are as long as it likes (11.1, "AT+CUSD").
+    "+CUSD: 0,\"ERROR OK CLOSED ERROR OK CLOSED ERROR OK CLOSED ERROR OK CLOSED ERROR OK CLOSED ERROR OK CLOSED ERROR OK CLOSED ERROR OK\",15",
 ];
 
 /// Where the bearer is (8.2.2, "state").

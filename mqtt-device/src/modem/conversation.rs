@@ -5,8 +5,9 @@ use super::error::ModemError;
 use super::script::{DIGIT, IN_DBM, LAST, NUMBER, OR, STEP_HEAD, code, place, task};
 use super::ticks::Ticks;
 
-/// A command that is repeated is so after so many seconds, ticks in other words.
+/// A command that is repeated is so after so many seconds.
 const REPEAT: u8 = 2;
+/// That in ticks.
 const REPEAT_TICKS: u8 = 4;
 /// So many ticks nothing must come before answers are taken for those of the next command, when some are outstanding: longer than the
 /// time between two repetitions.
@@ -67,7 +68,7 @@ impl Engine<'_> {
     fn next_step(&mut self, skip: u8) {
         self.step = self.script.skip(self.step, 3 * (skip + 1));
         self.repeated = 0;
-        if self.dirty {
+        if self.dirty && !cfg!(mutation = "modem-late-answers") {
             self.phase = Phase::Settle;
             self.set_timer(QUIET);
         } else {
@@ -145,6 +146,9 @@ impl Engine<'_> {
 
     #[cfg_attr(target_arch = "avr", inline(never))]
     pub(super) fn expire(&mut self) {
+        if cfg!(mutation = "modem-half-line-lost") {
+            self.tail = self.held;
+        }
         if self.phase <= Phase::Payload || self.now.since(self.since) < self.wait {
             return;
         }
@@ -154,7 +158,7 @@ impl Engine<'_> {
         }
         // The `>` may be lost while the modem waits for the bytes. If they go out, it is out of that state in any case; the next
         // command could otherwise end up in the stream.
-        if self.phase == Phase::Prompt {
+        if self.phase == Phase::Prompt && !cfg!(mutation = "modem-prompt-lost") {
             return self.next_step(0);
         }
         if self.step_byte(0) == code::REPEAT {
@@ -218,7 +222,10 @@ impl Engine<'_> {
         if byte == b'\n' || full || self.is_whole(byte) {
             self.line();
             self.tail = self.held;
-            if full && let Some(slot) = self.memory.get_mut(self.held) {
+            if full
+                && !cfg!(mutation = "modem-overlong-line")
+                && let Some(slot) = self.memory.get_mut(self.held)
+            {
                 *slot = OVERLONG;
                 self.tail += 1;
             }
@@ -327,8 +334,10 @@ impl Engine<'_> {
             }
             ended = self.matched();
         }
-        // A verdict on a command that is not out yet is one on an earlier command.
-        if self.pending == 0 && (ended || failed) {
+        // A verdict on a command that is not out yet is one on an earlier command; but if that was the same, it is as good. The rest of
+        // the command goes out while things settle.
+        let in_time = self.pending == 0 || (self.dirty && self.step_byte(0) == code::REPEAT);
+        if in_time && (ended || failed) {
             self.ended(ended && self.wanted);
         }
     }
@@ -342,7 +351,9 @@ impl Engine<'_> {
         match self.task {
             task::SIGNAL => self.signal = count,
             // What the modem took may be less than what it was given.
-            task::SEND if count < self.number => self.number = count,
+            task::SEND if count < self.number && !cfg!(mutation = "modem-more-taken") => {
+                self.number = count;
+            }
             task::RECEIVE if count != NONE => self.announced(count),
             _ => {}
         }
@@ -366,7 +377,7 @@ impl Engine<'_> {
             self.available -= count;
         } else {
             // More may have come since the notice, and there is no other notice before everything is fetched.
-            self.available = 1;
+            self.available = u16::from(!cfg!(mutation = "modem-rest-not-fetched"));
             self.guess = true;
         }
     }

@@ -50,6 +50,8 @@ pub(crate) struct World {
     total: u64,
     /// What the device has read in this connection.
     pub(crate) read: Vec<u8>,
+    /// What it sends in this connection; the peer may get nothing else.
+    message: Vec<u8>,
 }
 
 impl World {
@@ -76,6 +78,7 @@ impl World {
             crossed: 0,
             total: 0,
             read: Vec::new(),
+            message: Vec::new(),
         }
     }
 
@@ -91,13 +94,9 @@ impl World {
         Instant::from_millis(self.now)
     }
 
-    /// The last command, as it stands in the dialect's table.
-    pub(crate) fn command(&self) -> String {
-        self.engine.report().command().collect()
-    }
-
     pub(crate) fn dial(&mut self) -> Result<(), ModemError> {
         self.peer_got.clear();
+        self.message.clear();
         self.read.clear();
         self.crossed = 0;
         self.run(Task::Dial)
@@ -115,6 +114,7 @@ impl World {
 
     /// Sends the message and waits for it to come back.
     pub(crate) fn converse(&mut self, message: &[u8]) -> End {
+        message.clone_into(&mut self.message);
         let mut written = 0;
         let mut writing = true;
         let mut idle = 0;
@@ -208,6 +208,7 @@ impl World {
             let piece: Vec<u8> = self.wire.drain(..count).collect();
             self.engine.received(&piece, now);
         }
+        self.engine.timeout(now);
         if !moved {
             let engine = self.engine.deadline(now).map(Instant::as_millis);
             let Some(next) = engine.into_iter().chain(self.modem.deadline()).min() else {
@@ -230,6 +231,10 @@ impl World {
                 }
                 Wish::Send(bytes) => {
                     self.peer_got.extend_from_slice(&bytes);
+                    assert!(
+                        self.lose.is_some() || self.message.starts_with(&self.peer_got),
+                        "the peer got what was not sent"
+                    );
                     self.total += bytes.len() as u64;
                     let left = self
                         .cut

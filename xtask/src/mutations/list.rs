@@ -15,7 +15,10 @@ pub(crate) const PATH: &str = "xtask/mutations.toml";
 const FUZZ_PATH: &str = "xtask/src/fuzz/planted.rs";
 
 /// What can find one.
-pub(crate) const SIMULATIONS: [&str; 2] = ["session", "broker"];
+pub(crate) const SIMULATIONS: [&str; 3] = ["session", "broker", MODEM];
+
+/// The one that is a test and no part of `mqtt-sim`.
+pub(crate) const MODEM: &str = "modem";
 
 /// A planted bug.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -16,9 +16,10 @@ Plants one bug after the other, and sees that the simulations find each
 
 Usage: cargo xtask mutations [OPTIONS] [NAME]...
 
-Builds the simulations once as they are, which must find nothing, and once for each entry of xtask/mutations.toml with
-`--cfg mutation=\"name\"`; runs them until a seed fails, and prints which. A bug that no seed finds is a failure: the
-model of the simulation is too weak. Everything from outside is built once, below target/mutations.
+Builds the simulations (those of mqtt-sim, and the test modem_seeds of mqtt-device) once as they are, which must find
+nothing, and once for each entry of xtask/mutations.toml with `--cfg mutation=\"name\"`; runs them until a seed fails,
+and prints which. A bug that no seed finds is a failure: the model of the simulation is too weak. Everything from outside
+is built once, below target/mutations.
 
 Arguments:
   [NAME]...  Only these mutations [default: all]
@@ -121,24 +122,45 @@ fn row(mutation: &Mutation, found: Option<&Found>) -> String {
 /// Builds a simulation with a mutation, or as it is, and runs it.
 fn run(ws: &Workspace, mutation: Option<&str>, by: &str, seeds: u64) -> Result<Option<Found>> {
     let target = ws.target.join("mutations");
-    // The broker is not built for what needs none, and a thousand seeds are not worth any optimization.
-    let features = if by == "broker" { sim::FEATURES } else { "cli" };
-    let mut build = Program::cargo(&ws.root)
-        .args(["build", "--quiet", "--profile", sim::PROFILE])
-        .args(["--config", "profile.sim.opt-level=0"])
-        .args(["-p", "mqtt-testkit", "--features", features])
-        .args(["--bin", "mqtt-sim"])
-        .quiet_env("CARGO_TARGET_DIR", &target);
-    if let Some(name) = mutation {
-        println!("{}", dim(&format!("planting {name}")));
-        build = build.quiet_env("RUSTC_WORKSPACE_WRAPPER", wrapper(&target, name)?);
-    }
-    build.run()?;
-    let program = target.join(sim::PROFILE).join("mqtt-sim");
+    let compiler = match mutation {
+        Some(name) => {
+            println!("{}", dim(&format!("planting {name}")));
+            Some(wrapper(&target, name)?)
+        }
+        None => None,
+    };
+    let cargo = |arguments: &[&str]| {
+        let mut cargo = Program::cargo(&ws.root)
+            .args(arguments)
+            .quiet_env("CARGO_TARGET_DIR", &target);
+        if let Some(compiler) = &compiler {
+            cargo = cargo.quiet_env("RUSTC_WORKSPACE_WRAPPER", compiler);
+        }
+        cargo
+    };
+    let program = if by == list::MODEM {
+        let test = ["test", "--quiet", "-p", "mqtt-device", "--test"];
+        cargo(&[&test[..], &["modem_seeds", "--no-run"]].concat()).run()?;
+        cargo(&[&test[..], &["modem_seeds", "--", "--nocapture"]].concat())
+            .env("MQTT_SEEDS", seeds.to_string())
+    } else {
+        // The broker is not built for what needs none, and a thousand seeds are not worth any optimization.
+        let features = if by == "broker" { sim::FEATURES } else { "cli" };
+        cargo(&["build", "--quiet", "--profile", sim::PROFILE])
+            .args(["--config", "profile.sim.opt-level=0"])
+            .args(["-p", "mqtt-testkit", "--features", features])
+            .args(["--bin", "mqtt-sim"])
+            .run()?;
+        Program::new(target.join(sim::PROFILE).join("mqtt-sim"), &ws.root).args([
+            "--only",
+            by,
+            "--seeds",
+            &seeds.to_string(),
+        ])
+    };
     let mut found = None;
-    let succeeded = Program::new(program, &ws.root)
-        .args(["--only", by, "--seeds", &seeds.to_string()])
-        .watch_silently(|line| found = found.take().or_else(|| failure(line, by)))?;
+    let succeeded =
+        program.watch_silently(|line| found = found.take().or_else(|| failure(line, by)))?;
     match (succeeded, &found) {
         (true, _) => Ok(None),
         (false, Some(_)) => Ok(found),
