@@ -5,19 +5,21 @@ use core::hint::black_box;
 use embedded_io::{Read, ReadReady, Write};
 use firmware_board::Board;
 use mqtt_device::blocking::Client;
+use mqtt_device::modem::{Engine, Modem, SIM800};
 use mqtt_device::profile::{V3, V3QoS1, V3V5};
 use mqtt_device::{
-    Connect, Device, Dialler, Event, Outgoing, Properties, QoS, Ring, SubscriptionOptions, Version,
-    Will,
+    Connect, Device, Dial, Dialler, Event, Outgoing, Properties, QoS, Ring, SubscriptionOptions,
+    Version, Will,
 };
 
+use crate::modem::{LINES, SETTINGS};
 use crate::{FILTER, PAYLOAD, TOPIC, receive_memory};
 
 /// MQTT 3.1.1, QoS 0 and 1.
 pub fn v311_qos1<B: Board, C: Read + Write + ReadReady>(board: &B, connection: C) -> u8 {
     run::<V3QoS1, _, _>(
         board,
-        connection,
+        once(connection),
         &mut [0; receive_memory::<V3QoS1>()],
         || Connect::new(Version::V311, "sensor"),
     )
@@ -25,7 +27,19 @@ pub fn v311_qos1<B: Board, C: Read + Write + ReadReady>(board: &B, connection: C
 
 /// MQTT 3.1.1, every QoS.
 pub fn v311<B: Board, C: Read + Write + ReadReady>(board: &B, connection: C) -> u8 {
-    run::<V3, _, _>(board, connection, &mut [0; receive_memory::<V3>()], || {
+    every_qos(board, once(connection))
+}
+
+/// MQTT 3.1.1, every QoS, over a SIM800, which is dialled as often as it takes.
+pub fn modem_v311<B: Board, C: Read + Write + ReadReady>(board: &B, uart: C) -> u8 {
+    let mut memory = [0; LINES];
+    let engine = Engine::new(SIM800, &SETTINGS, &mut memory);
+    every_qos(board, Modem::new(uart, || board.now(), engine))
+}
+
+#[inline(always)]
+fn every_qos<B: Board>(board: &B, dial: impl Dial<Connection: Read + Write + ReadReady>) -> u8 {
+    run::<V3, _, _>(board, dial, &mut [0; receive_memory::<V3>()], || {
         Connect::new(Version::V311, "sensor")
     })
 }
@@ -39,7 +53,7 @@ pub fn v311_v5<B: Board, C: Read + Write + ReadReady>(board: &B, connection: C) 
     };
     run::<V3V5, _, _>(
         board,
-        connection,
+        once(connection),
         &mut [0; receive_memory::<V3V5>()],
         move || Connect {
             will: Some(OFFLINE),
@@ -57,17 +71,21 @@ const OFFLINE: Will<'static> = Will {
     properties: Properties::EMPTY,
 };
 
-/// The job, on the one connection that there is.
+/// The one connection that there is.
+fn once<C>(connection: C) -> impl Dial<Connection = C> {
+    let mut connection = Some(connection);
+    Dialler::new(move || connection.take().ok_or(()))
+}
+
+/// The job.
 #[inline(always)]
-fn run<D: Device, B: Board, C: Read + Write + ReadReady>(
+fn run<D: Device, B: Board, C: Dial<Connection: Read + Write + ReadReady>>(
     board: &B,
-    connection: C,
+    dial: C,
     receive: &mut [u8],
     identity: impl Fn() -> Connect<'static>,
 ) -> u8 {
     let mut queue = [0; 256];
-    let mut connection = Some(connection);
-    let dial = Dialler::new(|| connection.take().ok_or(()));
     let mut client = Client::<D, _, _, _>::new(
         identity,
         receive,
@@ -78,9 +96,7 @@ fn run<D: Device, B: Board, C: Read + Write + ReadReady>(
     let (mut acknowledged, mut received) = (false, false);
     loop {
         match client.poll(board.now()) {
-            Event::Connected {
-                session_present: false,
-            } => {
+            Event::Connected { resumed: false, .. } => {
                 if client
                     .subscribe(FILTER, SubscriptionOptions::new(QoS::AtLeastOnce))
                     .is_err()

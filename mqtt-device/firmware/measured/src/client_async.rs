@@ -43,9 +43,7 @@ async fn job<B: Board, C: Read + Write>(board: &B, clock: &Clock<'_, B>, connect
     let (mut acknowledged, mut received) = (false, false);
     loop {
         match client.next(&mut timer).await {
-            Event::Connected {
-                session_present: false,
-            } => {
+            Event::Connected { resumed: false, .. } => {
                 if client
                     .subscribe(FILTER, SubscriptionOptions::new(QoS::AtLeastOnce))
                     .is_err()

@@ -6,7 +6,7 @@ use mqtt_device::modem::{Engine, Modem, SIM800, Settings};
 
 use crate::codec;
 
-const SETTINGS: Settings<'static> = Settings {
+pub(crate) const SETTINGS: Settings<'static> = Settings {
     host: "broker",
     port: 1883,
     network: "internet",
@@ -15,9 +15,12 @@ const SETTINGS: Settings<'static> = Settings {
     pin: "",
 };
 
+/// Bytes for a line of the modem's, and for those of the stream that wait.
+pub(crate) const LINES: usize = 128;
+
 /// With MQTT 3.1.1 and a SIM800, which is dialled once.
 pub fn sim800<B: Board, C: Read + Write + ReadReady>(board: &B, uart: C) -> u8 {
-    let mut memory = [0; 128];
+    let mut memory = [0; LINES];
     let engine = Engine::new(SIM800, &SETTINGS, &mut memory);
     let mut modem = Modem::new(uart, || board.now(), engine);
     if modem.dial().is_err() {
