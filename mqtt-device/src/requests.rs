@@ -62,9 +62,9 @@ macro_rules! requests {
                 self.machine.is_connected()
             }
 
-            /// The rule that the broker broke, if that ended the last connection.
+            /// The rule that the broker broke, if that ended the last connection; where in its packet is not kept.
             #[must_use]
-            pub const fn violation(&self) -> Option<mqtt_session::Violation> {
+            pub fn violation(&self) -> Option<mqtt_session::Violation> {
                 self.machine.violation()
             }
 

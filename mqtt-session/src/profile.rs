@@ -5,6 +5,7 @@ use core::marker::PhantomData;
 
 use mqtt_codec::{AnyVersion, OnlyV311, QoS, Version};
 
+use crate::compact::Spoken;
 use crate::owner::{Commit, Gate};
 
 /// Which parts of the protocol a session has: code behind a false constant, and of versions that it does not speak, is not compiled in.
@@ -20,7 +21,7 @@ pub trait Profile: Debug {
     /// Sentences for people in DISCONNECT and CONNACK (5.0).
     const REASON_STRINGS: bool;
     /// The versions of its connections, one of which is known while compiling where there is no other.
-    type Version: AnyVersion;
+    type Version: Spoken;
     /// `()` for an owner without a disk.
     type Gate: Gate;
 

@@ -15,6 +15,7 @@
 
 mod device;
 mod event;
+mod five;
 mod queue;
 mod receive;
 mod request;
@@ -25,18 +26,21 @@ mod timing;
 
 pub use device::{Device, Subscription};
 pub use event::{Event, Message};
+#[doc(hidden)]
+pub use five::Spoken;
 pub use queue::{Full, Queue, Record, Slot, Stage};
 pub use request::Outgoing;
 
-use mqtt_codec::{AnyVersion, Connect, PacketType, Properties, QoS, ReasonCode, Version};
+use mqtt_codec::{
+    AnyVersion, Connect, DecodeError, PacketType, Properties, QoS, ReasonCode, RuleId, Version,
+};
 
 use crate::profile::Profile;
 use crate::time::Instant;
-use crate::violation::{Misuse, Violation};
+use crate::violation::{Misuse, Rule, Violation};
 
+use five::Place;
 use receive::Fate;
-use server::Server;
-use shorten::Shortened;
 use timing::Ticks;
 
 type VersionOf<D> = <<D as Device>::Profile as Profile>::Version;
@@ -46,6 +50,13 @@ const OUT: usize = 24;
 const PING_AND_GOODBYE: usize = 6;
 /// Room that one more packet from the broker, or the head of one to it, may ask for.
 const ANSWER: usize = 7;
+
+/// Which rule was broken, in two bytes.
+#[derive(Clone, Copy, Debug)]
+enum Violated {
+    Bytes(RuleId),
+    Rule(Rule),
+}
 
 /// How far the connection has come.
 #[repr(usize)]
@@ -156,15 +167,9 @@ struct Core<'m, D: Device, Q> {
     held: Ticks,
     /// Subscriptions of the device that have to be made.
     unsubscribed: &'static [Subscription],
-    /// What a 5.0 broker allows.
-    server: Server,
-    /// Aliases that it knows, a bit each.
-    aliases: u32,
-    /// How the body in writing is shortened by one.
-    shortened: Shortened,
-    /// A packet that it does not allow, of which the application has not been told yet.
-    refused: Option<Event>,
-    violation: Option<Violation>,
+    five: <VersionOf<D> as Spoken>::Five,
+    /// The rule that the broker broke, without its place.
+    violation: Option<Violated>,
 }
 
 impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
@@ -216,10 +221,7 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
                 sent: Ticks::ZERO,
                 answer_due: Ticks::ZERO,
                 held: Ticks::ZERO,
-                server: Server::DEFAULT,
-                aliases: 0,
-                shortened: Shortened::NOT,
-                refused: None,
+                five: Place::NEW,
                 violation: None,
                 payload_at: 0,
                 topic_at: 0,
@@ -304,10 +306,13 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
         self.core.timeout(now);
     }
 
-    /// The rule that the broker broke, if that ended the last connection.
+    /// The rule that the broker broke, if that ended the last connection; where in its packet is not kept.
     #[must_use]
-    pub const fn violation(&self) -> Option<Violation> {
-        self.core.violation
+    pub fn violation(&self) -> Option<Violation> {
+        self.core.violation.map(|violated| match violated {
+            Violated::Bytes(rule) => Violation::Bytes(DecodeError { rule, at: 0 }),
+            Violated::Rule(rule) => Violation::Rule(rule),
+        })
     }
 
     /// The next bytes to write, which lie in one piece; none when there is nothing to write now.
@@ -358,8 +363,8 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
         self.core.settle(now);
         self.inbox.drop_used();
         self.core.payload_at = u16::MAX;
-        if self.core.version.is_v5()
-            && let Some(event) = self.core.refused.take()
+        if let Some(five) = self.core.five.get_mut()
+            && let Some(event) = five.refused.take()
         {
             return event;
         }
@@ -413,8 +418,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         let ended = self.version.version() == Version::V31 && self.clean_start;
         self.clean_start = connect.clean_start;
         self.keep_alive = connect.keep_alive;
-        self.server = Server::DEFAULT;
-        self.aliases = 0;
+        self.five = Place::NEW;
         self.violation = None;
         self.phase = Phase::Greeting;
         self.await_answer(now);

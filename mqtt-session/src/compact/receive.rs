@@ -13,10 +13,12 @@ use crate::violation::{Rule, Violation};
 
 use super::device::Device;
 use super::event::Event;
+use super::five::{Five, Place};
 use super::queue::{Queue, Record, Stage};
 use super::send::PUBREL;
+use super::server::Server;
 use super::timing::Ticks;
-use super::{Core, Phase, Server, VersionOf};
+use super::{Core, Phase, VersionOf, Violated};
 
 /// What becomes of a message that is larger than the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,7 +74,10 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
     #[cold]
     pub(super) fn broken(&mut self, violation: Violation) -> Broken {
         if D::DIAGNOSES {
-            self.violation = Some(violation);
+            self.violation = Some(match violation {
+                Violation::Bytes(error) => Violated::Bytes(error.rule),
+                Violation::Rule(rule) => Violated::Rule(rule),
+            });
         }
         if self.version.is_v5() {
             self.end(violation.reason_code());
@@ -461,7 +466,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 
     /// What a 5.0 broker allows [MQTT-3.2.2-11], [MQTT-3.2.2-14], [MQTT-3.2.2-15], [MQTT-3.2.2-17], [MQTT-3.2.2-21], [MQTT-3.3.4-7].
     fn obey(&mut self, properties: &Properties<'_>) {
-        let server = &mut self.server;
+        let Some(Five { server, .. }) = self.five.get_mut() else {
+            return;
+        };
         *server = Server::DEFAULT;
         for (id, number) in properties.numbers() {
             match id {

@@ -7,6 +7,7 @@ use crate::time::Instant;
 
 use super::device::Device;
 use super::event::Event;
+use super::five::Place;
 use super::queue::{Queue, Record, Stage};
 use super::timing::Ticks;
 use super::{ANSWER, Core, OUT, Phase};
@@ -63,7 +64,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 
     fn sent_whole(&mut self, record: Record) {
         self.due = self.queue.after(record);
-        self.aliases |= self.shortened.teaches;
+        if let Some(five) = self.five.get_mut() {
+            five.aliases |= five.shortened.teaches;
+        }
         let mut stage = Stage::DONE;
         if record.id != 0 {
             stage = Stage::SENT;
@@ -101,7 +104,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
     /// Begins the oldest packet that is due: all go in the order in which they were queued [MQTT-4.6.0-1].
     fn choose(&mut self, now: Instant) {
         while self.has_room()
-            && self.refused.is_none()
+            && self.five.get().is_none_or(|five| five.refused.is_none())
             && let Some(record) = self.queue.get(self.due)
         {
             let counts = record.id != 0 && record.is_publish();
@@ -112,11 +115,12 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
                 self.in_flight += 1;
                 self.due = self.queue.after(record);
             } else if self.version.is_v5()
-                && let Some(reason) = self.server.refuses(record)
+                && let Some(five) = self.five.get_mut()
+                && let Some(reason) = five.server.refuses(record)
             {
                 self.due = self.queue.after(record);
                 self.queue.mark(record.slot, Stage::DONE);
-                self.refused = PacketId::new(record.id).map(|id| {
+                five.refused = PacketId::new(record.id).map(|id| {
                     if record.is_publish() {
                         Event::Acknowledged(id, reason)
                     } else {
@@ -133,10 +137,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
     }
 
     fn window(&self) -> u16 {
-        if self.version.is_v5() {
-            self.server.window.min(D::WINDOW)
-        } else {
-            D::WINDOW
+        match self.five.get() {
+            Some(five) => five.server.window.min(D::WINDOW),
+            None => D::WINDOW,
         }
     }
 
@@ -153,7 +156,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         if shortened.front > 0 {
             self.answer(&[0, 0]);
         }
-        self.shortened = shortened;
+        if let Some(five) = self.five.get_mut() {
+            five.shortened = shortened;
+        }
         self.body = record;
         self.writes_body = true;
         self.body_at = self.out_len;

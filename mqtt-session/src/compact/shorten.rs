@@ -9,6 +9,7 @@ use crate::profile::Profile;
 
 use super::Core;
 use super::device::Device;
+use super::five::Place;
 use super::queue::{Queue, Record};
 
 /// Highest alias: one bit each says whether it is known.
@@ -50,9 +51,10 @@ const ALIAS_LEN: u16 = 3;
 impl<D: Device, Q: Queue> Core<'_, D, Q> {
     /// How a PUBLISH is sent now.
     pub(super) fn shorten(&self, record: Record) -> Shortened {
-        if !D::Profile::ALIASES || !self.version.is_v5() || !record.is_publish() {
+        let five = self.five.get().filter(|_| self.version.is_v5());
+        let Some(five) = five.filter(|_| D::Profile::ALIASES && record.is_publish()) else {
             return Shortened::NOT;
-        }
+        };
         let Some(topic) = self.queue.bytes(record, 0).first_chunk() else {
             return Shortened::NOT;
         };
@@ -62,12 +64,12 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             return Shortened::NOT;
         };
         let bit = 1_u32.wrapping_shl(u32::from(alias).wrapping_sub(1));
-        if u16::from(alias) > self.server.alias_maximum {
+        if u16::from(alias) > five.server.alias_maximum {
             Shortened {
                 properties_at,
                 ..Shortened::NOT
             }
-        } else if self.aliases & bit != 0 {
+        } else if five.aliases & bit != 0 {
             Shortened {
                 front,
                 ..Shortened::NOT
@@ -80,13 +82,18 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         }
     }
 
+    /// Where the properties begin of which only the length is said.
+    fn length_only_at(&self) -> u16 {
+        match self.five.get() {
+            Some(five) if D::Profile::ALIASES => five.shortened.properties_at,
+            _ => u16::MAX,
+        }
+    }
+
     /// The next piece of the body.
     pub(super) fn body_piece(&self) -> &[u8] {
         let bytes = self.queue.bytes(self.body, self.body_from);
-        if !D::Profile::ALIASES {
-            return bytes;
-        }
-        let at = self.shortened.properties_at;
+        let at = self.length_only_at();
         let before = usize::from(at.saturating_sub(self.body_from));
         if self.body_from > at || at == u16::MAX {
             bytes
@@ -103,7 +110,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 
     /// This many bytes of the piece were written.
     pub(super) fn body_written(&mut self, count: u16) {
-        self.body_from = if D::Profile::ALIASES && self.body_from == self.shortened.properties_at {
+        self.body_from = if D::Profile::ALIASES && self.body_from == self.length_only_at() {
             self.body_from + 1 + ALIAS_LEN
         } else {
             self.body_from + count
