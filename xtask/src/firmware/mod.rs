@@ -214,19 +214,20 @@ impl Firmware<'_> {
                     .runs
                     .then(|| self.stack(board, &path, &program.run))
                     .transpose()?;
+                // In the other runs it is chance whether an interrupt comes when the stack is deepest.
+                let talks = program.run == Run::Broker;
+                let ram = |stack: u32| talks.then_some(stack + elf.variables);
                 let size = Size {
                     board: board.name.to_owned(),
                     program: program.name.clone(),
                     flash: elf.flash.saturating_sub(empty),
-                    // In the other runs it is chance whether an interrupt comes when the stack is deepest.
-                    ram: stack
-                        .filter(|_| program.run == Run::Broker)
-                        .map(|stack| stack + elf.variables),
+                    ram: stack.and_then(|(_, most)| ram(most)),
+                    least_ram: stack.and_then(|(least, _)| ram(least)),
                 };
                 rows.push(Measured {
                     board,
                     size,
-                    stack,
+                    stack: stack.map(|(_, most)| most),
                     panics: elf.panics,
                 });
             }
@@ -234,9 +235,9 @@ impl Firmware<'_> {
         Ok(rows)
     }
 
-    /// The deepest stack of some runs, which all must end well.
-    fn stack(&self, board: &Board, program: &Path, run: &Run) -> Result<u32> {
-        let mut deepest = 0;
+    /// The peak of the stack in some runs, which all must end well: the least and the most.
+    fn stack(&self, board: &Board, program: &Path, run: &Run) -> Result<(u32, u32)> {
+        let (mut least, mut most) = (u32::MAX, 0);
         let runs = if *run == Run::Broker { RUNS } else { 1 };
         for _ in 0..runs {
             let harness = self.ws.target.join("firmware/debug/run-firmware");
@@ -250,12 +251,13 @@ impl Firmware<'_> {
                 Run::Bytes(bytes) => harness.args(["--bytes", bytes]),
             };
             let said = harness.args([program]).capture()?;
-            let stack = said
+            let stack: u32 = said
                 .lines()
                 .find_map(|line| line.strip_prefix("exit 0, stack ")?.trim().parse().ok())
                 .ok_or_else(|| format!("{}: no verdict in {said:?}", program.display()))?;
-            deepest = deepest.max(stack);
+            least = least.min(stack);
+            most = most.max(stack);
         }
-        Ok(deepest)
+        Ok((least, most))
     }
 }

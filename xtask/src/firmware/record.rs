@@ -14,8 +14,10 @@ pub(super) struct Size {
     pub(super) program: String,
     /// Beyond the empty program.
     pub(super) flash: u32,
-    /// Variables and the peak of the stack; `None` where it is not run.
+    /// Variables and the peak of the stack, of the run that took most; `None` where it is not run.
     pub(super) ram: Option<u32>,
+    /// The same of the run that took least: whether an interrupt comes when the stack is deepest is chance.
+    pub(super) least_ram: Option<u32>,
 }
 
 /// The sizes, and the compiler that made them.
@@ -75,18 +77,18 @@ impl Sizes {
                 continue;
             };
             let figures = [
-                ("flash", Some(was.flash), Some(now.flash)),
-                ("RAM", was.ram, now.ram),
+                ("flash", Some(was.flash), Some(now.flash), Some(now.flash)),
+                // Every run takes more than any did, or every run takes less.
+                ("RAM", was.ram, now.least_ram, now.ram),
             ];
-            for (what, was, now) in figures {
-                let (was, now) = (was.unwrap_or_default(), now.unwrap_or_default());
-                if differs(was, now) {
-                    let remark = format!("{place}: {what} {was} -> {now}");
-                    if now > was {
-                        comparison.grown.push(remark);
-                    } else {
-                        comparison.remarks.push(remark);
-                    }
+            for (what, was, least, most) in figures {
+                let [was, least, most] = [was, least, most].map(Option::unwrap_or_default);
+                if least > was && differs(was, least) {
+                    let grown = format!("{place}: {what} {was} -> {most}");
+                    comparison.grown.push(grown);
+                } else if most < was && differs(was, most) {
+                    let remark = format!("{place}: {what} {was} -> {most}");
+                    comparison.remarks.push(remark);
                 }
             }
         }
@@ -129,6 +131,7 @@ fn size(line: &str) -> Option<Size> {
         program: words.next()?.to_owned(),
         flash,
         ram,
+        least_ram: ram,
     };
     words.next().is_none().then_some(size)
 }
@@ -167,6 +170,7 @@ mod tests {
                     program: (*program).to_owned(),
                     flash: *flash,
                     ram: *ram,
+                    least_ram: *ram,
                 })
                 .collect(),
         }
@@ -204,6 +208,16 @@ mod tests {
         let back = before.compare(&now);
         assert_eq!(back.grown, [""; 0]);
         assert!(back.remarks.contains(&"uno a: RAM 1021 -> 1000".to_owned()));
+    }
+
+    #[test]
+    fn an_interrupt_in_some_runs_is_no_growth() {
+        let before = sizes("x", &[("a", 1, Some(500))]);
+        let mut now = sizes("x", &[("a", 1, Some(560))]);
+        now.sizes[0].least_ram = Some(505);
+        assert_eq!(now.compare(&before).grown, [""; 0]);
+        now.sizes[0].least_ram = Some(511);
+        assert_eq!(now.compare(&before).grown, ["uno a: RAM 500 -> 560"]);
     }
 
     #[test]

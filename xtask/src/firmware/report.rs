@@ -184,6 +184,7 @@ mod tests {
                 program: "client".to_owned(),
                 flash,
                 ram,
+                least_ram: ram,
             };
             let verdicts = judge(&bar, Some(&size));
             verdicts.iter().map(|it| it.held).collect::<Vec<_>>()

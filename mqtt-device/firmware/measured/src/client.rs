@@ -97,12 +97,10 @@ fn run<D: Device, B: Board, C: Dial<Connection: Read + Write + ReadReady>>(
     loop {
         match client.poll(board.now()) {
             Event::Connected { resumed: false, .. } => {
-                if client
-                    .subscribe(FILTER, SubscriptionOptions::new(QoS::AtLeastOnce))
-                    .is_err()
-                {
+                let options = SubscriptionOptions::new(QoS::AtLeastOnce);
+                let Ok(_) = client.subscribe(FILTER, options) else {
                     return 2;
-                }
+                };
             }
             Event::Subscribed(_, code) if !code.is_error() => {
                 // Which QoS it is, is not known before the program runs.
@@ -110,9 +108,9 @@ fn run<D: Device, B: Board, C: Dial<Connection: Read + Write + ReadReady>>(
                     qos: black_box(QoS::AtLeastOnce),
                     ..Outgoing::new(TOPIC, PAYLOAD)
                 };
-                if client.publish(&message).is_err() {
+                let Ok(_) = client.publish(&message) else {
                     return 3;
-                }
+                };
             }
             Event::Acknowledged(_, code) => acknowledged = !code.is_error(),
             Event::Message => {

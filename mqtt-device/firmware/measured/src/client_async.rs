@@ -44,21 +44,19 @@ async fn job<B: Board, C: Read + Write>(board: &B, clock: &Clock<'_, B>, connect
     loop {
         match client.next(&mut timer).await {
             Event::Connected { resumed: false, .. } => {
-                if client
-                    .subscribe(FILTER, SubscriptionOptions::new(QoS::AtLeastOnce))
-                    .is_err()
-                {
+                let options = SubscriptionOptions::new(QoS::AtLeastOnce);
+                let Ok(_) = client.subscribe(FILTER, options) else {
                     return 2;
-                }
+                };
             }
             Event::Subscribed(_, code) if !code.is_error() => {
                 let message = Outgoing {
                     qos: black_box(QoS::AtLeastOnce),
                     ..Outgoing::new(TOPIC, PAYLOAD)
                 };
-                if client.publish(&message).is_err() {
+                let Ok(_) = client.publish(&message) else {
                     return 3;
-                }
+                };
             }
             Event::Acknowledged(_, code) => acknowledged = !code.is_error(),
             Event::Message => {
