@@ -26,6 +26,7 @@ where
 {
     /// A client without a connection. What `receive` must hold says [`Compact::new`]; `seed` is a number that no two devices share, for
     /// the pauses between dials.
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub fn new(identity: I, receive: &'m mut [u8], queue: Q, dial: C, seed: u32) -> Self {
         let version = identity.connect().version;
         Self {
@@ -41,6 +42,7 @@ where
     /// At [`Event::Waiting`] sleep until the connection has bytes, or until [`deadline`](Self::deadline), or until there is something to
     /// publish; at any other event call again. A connection that is lost is dialled again after a pause; nothing that was queued is lost
     /// with it. Only the dial and the writes may block, as long as those of the connection do.
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub fn poll(&mut self, now: Instant) -> Event {
         if self.machine.is_closed() {
             if now < self.backoff.at {

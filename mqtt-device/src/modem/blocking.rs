@@ -60,12 +60,17 @@ impl<'m, U: Read + Write + ReadReady, C: FnMut() -> Instant> Modem<'m, U, C> {
 
     fn run(&mut self, task: Task) -> Result<(), ModemError> {
         loop {
-            self.engine.set_now((self.clock)());
+            self.look_at_clock();
             if let Some(result) = self.engine.run_task(task) {
                 return result;
             }
             self.turn(&[])?;
         }
+    }
+
+    #[cfg_attr(target_arch = "avr", inline(never))]
+    fn look_at_clock(&mut self) {
+        self.engine.set_now((self.clock)());
     }
 
     /// Moves the bytes that can be moved without waiting; says whether there were any.
@@ -115,7 +120,7 @@ impl<U, C> ErrorType for Modem<'_, U, C> {
 impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> Read for Modem<'_, U, C> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ModemError> {
         loop {
-            self.engine.set_now((self.clock)());
+            self.look_at_clock();
             if let Some(result) = self.engine.read_stream(buffer) {
                 return result;
             }
@@ -128,7 +133,7 @@ impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> ReadReady for Modem<'_,
     /// Whether a read has an answer; moves what can be moved without waiting. A failed connection is ready to say so.
     fn read_ready(&mut self) -> Result<bool, ModemError> {
         loop {
-            self.engine.set_now((self.clock)());
+            self.look_at_clock();
             if self.engine.fetch() {
                 return Ok(true);
             }
@@ -142,7 +147,7 @@ impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> ReadReady for Modem<'_,
 impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> Write for Modem<'_, U, C> {
     fn write(&mut self, payload: &[u8]) -> Result<usize, ModemError> {
         loop {
-            self.engine.set_now((self.clock)());
+            self.look_at_clock();
             if let Some(result) = self.engine.write_stream(payload) {
                 return result;
             }

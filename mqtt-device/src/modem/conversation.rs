@@ -1,6 +1,6 @@
 //! What the modem's lines and the time do to the engine: steps begin, end, are repeated, and fail.
 
-use super::engine::{Engine, Link, NONE, Phase};
+use super::engine::{Engine, Index, Link, NONE, Phase, place as at};
 use super::error::ModemError;
 use super::script::{DIGIT, IN_DBM, LAST, NUMBER, OR, STEP_HEAD, code, place, task};
 use super::ticks::Ticks;
@@ -105,7 +105,7 @@ impl Engine<'_> {
             return self.next_digit();
         }
         let text = self.settings.text(value);
-        text.get(self.within).copied().unwrap_or_default()
+        text.get(at(self.within)).copied().unwrap_or_default()
     }
 
     /// The next digit of the number, without zeros in front; 0 behind the last. Subtracting is smaller than dividing where there is no
@@ -137,8 +137,9 @@ impl Engine<'_> {
             self.pending = self.next_byte();
             return;
         }
-        self.within = self.within.wrapping_add(count);
-        if self.within >= self.number.into() {
+        // More than was announced is not given.
+        self.within = self.within.wrapping_add(count as Index);
+        if at(self.within) >= self.number.into() {
             self.phase = Phase::Step;
             self.since = self.now;
         }
@@ -208,7 +209,7 @@ impl Engine<'_> {
         if self.left == 0 && self.tail == self.held && byte <= b' ' {
             return;
         }
-        let Some(slot) = self.memory.get_mut(self.tail) else {
+        let Some(slot) = self.memory.get_mut(at(self.tail)) else {
             return;
         };
         *slot = byte;
@@ -218,13 +219,13 @@ impl Engine<'_> {
             self.held = self.tail;
             return;
         }
-        let full = self.tail == self.memory.len();
+        let full = at(self.tail) == self.memory.len();
         if byte == b'\n' || full || self.is_whole(byte) {
             self.line();
             self.tail = self.held;
             if full
                 && !cfg!(mutation = "modem-overlong-line")
-                && let Some(slot) = self.memory.get_mut(self.held)
+                && let Some(slot) = self.memory.get_mut(at(self.held))
             {
                 *slot = OVERLONG;
                 self.tail += 1;
@@ -249,10 +250,10 @@ impl Engine<'_> {
 
     /// Byte `column` of the line; 0 behind its end.
     #[cfg_attr(target_arch = "avr", inline(never))]
-    fn line_byte(&self, column: usize) -> u8 {
-        let at = self.held.wrapping_add(column);
-        match self.memory.get(at) {
-            Some(&byte) if at < self.tail => byte,
+    fn line_byte(&self, column: Index) -> u8 {
+        let index = self.held.wrapping_add(column);
+        match self.memory.get(at(index)) {
+            Some(&byte) if index < self.tail => byte,
             _ => 0,
         }
     }
@@ -351,8 +352,10 @@ impl Engine<'_> {
         match self.task {
             task::SIGNAL => self.signal = count,
             // What the modem took may be less than what it was given.
-            task::SEND if count < self.number && !cfg!(mutation = "modem-more-taken") => {
-                self.number = count;
+            task::SEND
+                if at(count) < self.number.into() && !cfg!(mutation = "modem-more-taken") =>
+            {
+                self.number = count as u16;
             }
             task::RECEIVE if count != NONE => self.announced(count),
             _ => {}
@@ -360,8 +363,8 @@ impl Engine<'_> {
     }
 
     /// So many received bytes follow; the modem has so many more, if it says so.
-    fn announced(&mut self, count: u16) {
-        if count > self.number {
+    fn announced(&mut self, count: Index) {
+        if at(count) > self.number.into() {
             return self.fail(ModemError::Garbled);
         }
         self.left = count;
@@ -377,7 +380,7 @@ impl Engine<'_> {
             self.available -= count;
         } else {
             // More may have come since the notice, and there is no other notice before everything is fetched.
-            self.available = u16::from(!cfg!(mutation = "modem-rest-not-fetched"));
+            self.available = Index::from(!cfg!(mutation = "modem-rest-not-fetched"));
             self.guess = true;
         }
     }
@@ -388,7 +391,7 @@ impl Engine<'_> {
         if code >= code::SKIP {
             self.next_step(if self.wanted { code - code::SKIP } else { 0 });
         } else if code == code::PAYLOAD && well && self.number > 0 {
-            self.taken = self.number;
+            self.taken = self.number as Index;
             self.phase = Phase::Idle;
         } else if code != code::PAYLOAD && (well || code == code::IGNORE) {
             self.next_step(0);
@@ -402,10 +405,10 @@ impl Engine<'_> {
         }
     }
 
-    /// The decimal number at the column, which is left behind it; a minus is not looked at. What no modem sends (65,530 and more) is no
+    /// The decimal number at the column, which is left behind it; a minus is not looked at. What is too large is no
     /// number.
     #[cfg_attr(target_arch = "avr", inline(never))]
-    fn next_number(&mut self) -> u16 {
+    fn next_number(&mut self) -> Index {
         let mut value = NONE;
         loop {
             let byte = self.line_byte(self.column);
@@ -417,10 +420,10 @@ impl Engine<'_> {
                 if value == NONE {
                     value = 0;
                 }
-                if value >= 6_553 {
+                if value > (NONE - 10) / 10 {
                     return NONE;
                 }
-                value = value * 10 + u16::from(digit);
+                value = value * 10 + Index::from(digit);
             }
             self.column += 1;
         }

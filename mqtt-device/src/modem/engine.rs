@@ -5,11 +5,29 @@ use mqtt_session::Instant;
 use super::Settings;
 use super::error::ModemError;
 use super::report::Report;
-use super::script::{IN_DBM, Script, place, task};
+use super::script::{self, IN_DBM, Script, task};
 use super::ticks::Ticks;
 
-/// No number.
-pub(super) const NONE: u16 = u16::MAX;
+/// No number, or one that is too large to be told.
+pub(super) const NONE: Index = Index::MAX;
+
+/// A place in the memory, or a number of bytes; neither is larger than this can say.
+#[cfg(target_arch = "avr")]
+pub(super) type Index = u8;
+#[cfg(not(target_arch = "avr"))]
+pub(super) type Index = usize;
+
+/// So much of the memory is used.
+const MOST: usize = place(Index::MAX);
+
+/// A place as a number that finds it.
+#[cfg_attr(
+    not(target_arch = "avr"),
+    expect(clippy::unnecessary_cast, reason = "on AVR it is one")
+)]
+pub(super) const fn place(index: Index) -> usize {
+    index as usize
+}
 
 /// Something to do with the modem that is neither reading nor writing.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -77,8 +95,8 @@ pub struct Engine<'m> {
     pub(super) settings: &'m Settings<'m>,
     /// Stream bytes that wait for a reader, up to `held`; behind them what there is of a line, up to `tail`, and the rest of the last one.
     pub(super) memory: &'m mut [u8],
-    pub(super) held: usize,
-    pub(super) tail: usize,
+    pub(super) held: Index,
+    pub(super) tail: Index,
     /// The time, as it was told last.
     pub(super) now: Ticks,
     pub(super) phase: Phase,
@@ -89,7 +107,7 @@ pub struct Engine<'m> {
     /// Place of the command's next byte.
     pub(super) at: u16,
     /// Bytes sent of the value there, or of the payload.
-    pub(super) within: usize,
+    pub(super) within: Index,
     /// The next byte of the command; 0 when it is sent.
     pub(super) pending: u8,
     /// What the command is about: port, seconds, bytes announced or asked for.
@@ -104,30 +122,36 @@ pub struct Engine<'m> {
     /// The wanted line has come, or there is none.
     pub(super) wanted: bool,
     /// Bytes of the stream that are next from the modem.
-    pub(super) left: u16,
+    pub(super) left: Index,
     /// Bytes that the modem holds for us, as far as is known.
-    pub(super) available: u16,
+    pub(super) available: Index,
     /// It may as well hold none.
     pub(super) guess: bool,
     /// Bytes sent of which nobody has been told; 0 is none.
-    pub(super) taken: u16,
+    pub(super) taken: Index,
     /// The number in the last answer to [`Task::Signal`].
-    pub(super) signal: u16,
+    pub(super) signal: Index,
     pub(super) failure: ModemError,
     /// What is left of a number to be sent, and the place of what its next digit counts.
     pub(super) rest: u16,
     pub(super) power: u16,
     /// Where the next pattern is looked for, and where in the line the next number.
     pub(super) cursor: u16,
-    pub(super) column: usize,
+    pub(super) column: Index,
 }
 
 impl<'m> Engine<'m> {
     /// A modem that is in whatever state. The memory holds received bytes and half lines: 64 bytes at least, and the more, the fewer
-    /// commands for a long message.
+    /// commands for a long message; on AVR, 255 are used at most, and no more sent at once.
     #[must_use]
     #[cfg_attr(target_arch = "avr", inline(never))]
     pub const fn new(script: Script, settings: &'m Settings<'m>, memory: &'m mut [u8]) -> Self {
+        let len = if memory.len() < MOST {
+            memory.len()
+        } else {
+            MOST
+        };
+        let (memory, _) = memory.split_at_mut(len);
         Self {
             script,
             settings,
@@ -170,7 +194,7 @@ impl<'m> Engine<'m> {
     #[must_use]
     pub fn signal(&self) -> Option<Signal> {
         let value = i16::try_from(self.signal).ok()?;
-        if self.script.byte(place::SIGNAL) >= IN_DBM {
+        if self.script.byte(script::place::SIGNAL) >= IN_DBM {
             Some(Signal(-value))
         } else if value <= 31 {
             // 0 is -113 dBm or less, 31 is -51 dBm or more, 99 unknown.
@@ -189,11 +213,11 @@ impl<'m> Engine<'m> {
     /// What the modem said last: the line that has begun, or the last whole one.
     fn last_line(&self) -> &[u8] {
         let end = if self.tail > self.held {
-            self.tail
+            place(self.tail)
         } else {
             self.memory.len()
         };
-        let text = self.memory.get(self.held..end).unwrap_or_default();
+        let text = self.memory.get(place(self.held)..end).unwrap_or_default();
         text.split(|&byte| byte < b' ').next().unwrap_or_default()
     }
 
@@ -212,7 +236,7 @@ impl<'m> Engine<'m> {
     pub fn output<'a>(&'a self, payload: &'a [u8]) -> &'a [u8] {
         if self.phase == Phase::Payload {
             let end = payload.len().min(self.number.into());
-            payload.get(self.within..end).unwrap_or_default()
+            payload.get(place(self.within)..end).unwrap_or_default()
         } else if self.pending == 0 {
             &[]
         } else {

@@ -5,7 +5,7 @@
 //!                                  │
 //!                               Engine      sans-IO: bytes and time in; bytes, a deadline and results out
 //!                                  │
-//!                               Dialect     commands, answers and times of one family of modems, as a table
+//!                               Script      a Dialect, squeezed: commands, answers and times of one family of modems, as a table
 //! ```
 //!
 //! [`Engine`] is the whole logic, without a UART and without a clock. [`Modem`] drives it over [`embedded_io`], `AsyncModem` (feature
@@ -13,15 +13,22 @@
 //! memory of the caller's and is taken out line by line, so that a time-out, a short read or a future that is dropped loses nothing:
 //! half a line waits for its other half, and stream bytes that have arrived wait for the next read.
 //!
-//! Every command has a time-out. When one fails, [`ModemError`] says which and what the modem answered, and the connection is over; the
-//! next dial begins with waking the modem up and finding its place in the conversation again. How long to wait before that is the
-//! caller's decision.
+//! Every command has a time-out. When one fails, [`ModemError`] says how, [`Engine::report`] which one that was and what the modem
+//! answered, and the connection is over; the next dial begins with waking the modem up and finding its place in the conversation again.
+//! How long to wait before that is the caller's decision.
 //!
-//! Why not `atat` 0.25 or `at-commands` 0.5 (both MIT or Apache-2.0): `atat` allocates nothing either, but it takes the executor's side
-//! (embassy-sync channels, embassy-time's global clock, serde and nom; ingress and client are two tasks with buffers each, and async
-//! only), which costs an ATmega328P more than its memory and leaves a blocking loop outside. `at-commands` is small and builds and parses
-//! single lines, which is the quarter of this module that tables do; unsolicited lines, prompts, raw bytes, time-outs and cancellation,
-//! the rest, it leaves to its caller.
+//! # Why no crate for AT commands
+//!
+//! Looked at in November 2026, both under MIT or Apache-2.0:
+//!
+//! * `atat` 0.25.0 allocates nothing either, and has a blocking and an async client. It is the layer below this one: commands and answers
+//!   are types, made and parsed with serde and nom; prompts, raw bytes and the TCP stream are left to crates for single modems. It brings
+//!   embassy-time, whose global clock the blocking client waits on too, embassy-sync, heapless and nom; what comes in is sorted by an
+//!   ingress task with buffers of its own beside the client's. Here a whole modem is a table of half a kB, time comes in by argument, and
+//!   one piece of memory serves for lines and stream.
+//! * `at-commands` 0.5.8 (of 2 January 2026) depends on nothing. It builds a command in a buffer and takes a complete answer apart, which
+//!   is what the tables do here; where an answer ends, unsolicited lines, prompts, raw bytes, time-outs and cancellation, the rest, it
+//!   leaves to its caller.
 
 #[cfg(feature = "async")]
 mod asynchronous;

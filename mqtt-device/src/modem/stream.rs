@@ -1,6 +1,6 @@
 //! What the owner asks of the engine: tasks, and the bytes of the TCP stream.
 
-use super::engine::{Engine, Link, Phase, Task};
+use super::engine::{Engine, Index, Link, NONE, Phase, Task, place as at};
 use super::error::ModemError;
 use super::script::{place, task};
 
@@ -38,7 +38,7 @@ impl Engine<'_> {
             self.hang_up();
             self.dirty = dirty;
             self.failure = ModemError::NotConnected;
-            self.remove(self.held);
+            self.remove(at(self.held));
         } else if !phase.is_idle() {
             return None;
         }
@@ -65,6 +65,7 @@ impl Engine<'_> {
 
     fn transfer(&mut self, task: u8, most: u16, len: usize) {
         let most = self.script.word(most);
+        let len = len.min(at(NONE) - 1);
         self.number = most.min(u16::try_from(len).unwrap_or(most));
         self.start(task);
     }
@@ -80,7 +81,7 @@ impl Engine<'_> {
         if self.held == 0 && self.link == Link::Down {
             return Some(Err(self.failure));
         }
-        let count = self.held.min(buffer.len());
+        let count = at(self.held).min(buffer.len());
         for (slot, &byte) in buffer
             .iter_mut()
             .zip(self.memory.get(..count).unwrap_or_default())
@@ -100,14 +101,15 @@ impl Engine<'_> {
                 *slot = byte;
             }
         }
-        self.held -= count;
-        self.tail -= count;
+        // It is not more than there are.
+        self.held -= count as Index;
+        self.tail -= count as Index;
     }
 
     #[cfg_attr(target_arch = "avr", inline(never))]
     pub(super) fn write_stream(&mut self, payload: &[u8]) -> Option<Result<usize, ModemError>> {
         if self.taken > 0 {
-            let taken = usize::from(self.taken).min(payload.len());
+            let taken = at(self.taken).min(payload.len());
             self.taken = 0;
             return Some(Ok(taken));
         }
