@@ -26,7 +26,6 @@ where
 {
     /// A client without a connection. What `receive` must hold says [`Compact::new`]; `seed` is a number that no two devices share, for
     /// the pauses between dials.
-    #[cfg_attr(target_arch = "avr", inline(never))]
     pub fn new(identity: I, receive: &'m mut [u8], queue: Q, dial: C, seed: u32) -> Self {
         let version = identity.connect().version;
         Self {
