@@ -2,7 +2,7 @@
 
 use super::engine::{Engine, Index, Link, NONE, Phase, place as at};
 use super::error::ModemError;
-use super::script::{DIGIT, IN_DBM, LAST, NUMBER, OR, STEP_HEAD, code, place, task};
+use super::script::{ANY, DIGIT, LAST, NUMBER, OR, STEP_HEAD, code, place, task};
 use super::ticks::Ticks;
 
 /// A command that is repeated is so after so many seconds.
@@ -267,6 +267,14 @@ impl Engine<'_> {
             let mut wanted = self.next_code();
             if wanted > OR {
                 let byte = self.line_byte(column);
+                if wanted == ANY && byte != 0 {
+                    // On until what follows it is there.
+                    if byte != self.script.byte(self.cursor) {
+                        self.cursor -= 1;
+                        column += 1;
+                    }
+                    continue;
+                }
                 if byte == wanted || (wanted == DIGIT && byte.is_ascii_digit()) {
                     column += 1;
                     continue;
@@ -345,9 +353,6 @@ impl Engine<'_> {
 
     /// Looks at the numbers in a wanted line.
     fn take_numbers(&mut self) {
-        if self.task == task::SIGNAL {
-            self.skip_fields(self.script.byte(place::SIGNAL) & !IN_DBM);
-        }
         let count = self.next_number();
         match self.task {
             task::SIGNAL => self.signal = count,
@@ -424,22 +429,6 @@ impl Engine<'_> {
                     return NONE;
                 }
                 value = value * 10 + Index::from(digit);
-            }
-            self.column += 1;
-        }
-    }
-
-    /// Goes behind so many commas; those in quotes do not count.
-    fn skip_fields(&mut self, mut count: u8) {
-        let mut quoted = false;
-        while count > 0 {
-            let byte = self.line_byte(self.column);
-            if byte == 0 {
-                return;
-            }
-            quoted ^= byte == b'"';
-            if byte == b',' && !quoted {
-                count -= 1;
             }
             self.column += 1;
         }

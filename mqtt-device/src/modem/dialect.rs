@@ -2,7 +2,7 @@
 //!
 //! A command is a text with places for values: `$h` host, `$n` the number that the command is about (port, length or seconds),
 //! `$a` APN or network name, `$u` user, `$w` password, `$i` PIN. An answer is a pattern: a line answers if it begins with one of the
-//! alternatives that `|` separates; `#` stands for a digit.
+//! alternatives that `|` separates; `#` stands for a digit, `*` for anything up to the character that follows it.
 
 /// What to do with a step that does not end as it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -81,11 +81,9 @@ pub struct Dialect {
     pub sleep: &'static [Step],
     /// Ends that.
     pub wake: &'static [Step],
-    /// Asks for the signal: one step, whose wanted line has the number.
+    /// Asks for the signal: one step, behind the wanted line of which the number stands.
     pub signal: &'static [Step],
-    /// Which field of that line it is.
-    pub signal_field: u8,
-    /// Whether the field is in dBm; otherwise it is the 0 to 31 of 3GPP TS 27.007, `+CSQ`.
+    /// Whether the number is in dBm; otherwise it is the 0 to 31 of 3GPP TS 27.007, `+CSQ`.
     pub signal_in_dbm: bool,
     /// Announces `$n` bytes; the modem asks for them with `>`.
     pub send: Step,
@@ -146,7 +144,6 @@ pub const SIM800_DIALECT: Dialect = Dialect {
         Step::new("AT+CSCLK=0", 5),
     ],
     signal: &[Step::new("AT+CSQ", 5).wants("+CSQ: ")],
-    signal_field: 0,
     signal_in_dbm: false,
     send: Step::new("AT+CIPSEND=$n", 5),
     sent: Step::new("", 30).until("SEND OK|DATA ACCEPT:"),
@@ -183,8 +180,7 @@ pub const ESP_AT_DIALECT: Dialect = Dialect {
     close: &[Step::new("AT+CIPCLOSE", 5).or(Otherwise::Ignore)],
     sleep: &[Step::new("AT+GSLP=$n000", 5)],
     wake: &[Step::new("AT", 10).or(Otherwise::Repeat)],
-    signal: &[Step::new("AT+CWJAP?", 5).wants("+CWJAP:")],
-    signal_field: 3,
+    signal: &[Step::new("AT+CWJAP?", 5).wants("+CWJAP:\"*\",\"*\",*,")],
     signal_in_dbm: true,
     send: Step::new("AT+CIPSEND=$n", 5),
     sent: Step::new("", 30).until("SEND OK"),

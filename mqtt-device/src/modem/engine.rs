@@ -5,7 +5,7 @@ use mqtt_session::Instant;
 use super::Settings;
 use super::error::ModemError;
 use super::report::Report;
-use super::script::{self, IN_DBM, Script, task};
+use super::script::{self, Script, task};
 use super::ticks::Ticks;
 
 /// No number, or one that is too large to be told.
@@ -194,7 +194,7 @@ impl<'m> Engine<'m> {
     #[must_use]
     pub fn signal(&self) -> Option<Signal> {
         let value = i16::try_from(self.signal).ok()?;
-        if self.script.byte(script::place::SIGNAL) >= IN_DBM {
+        if self.script.byte(script::place::IN_DBM) != 0 {
             Some(Signal(-value))
         } else if value <= 31 {
             // 0 is -113 dBm or less, 31 is -51 dBm or more, 99 unknown.

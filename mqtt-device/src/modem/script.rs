@@ -2,7 +2,7 @@
 //!
 //! ```text
 //!  where each task begins, 2 bytes each | most to send, 2 bytes | most to fetch, 2 bytes
-//!  byte before received bytes | field of the signal | powers of ten | OK 0
+//!  byte before received bytes | whether the signal is in dBm | powers of ten | OK 0
 //!  notice 0  closed 0  failed 0
 //!  tasks: step, step, … END
 //!  step: what otherwise | seconds | wanted line 0 | last line 0 | command and its line end 0
@@ -29,8 +29,8 @@ pub(super) mod place {
     pub(in super::super) const MAX_SEND: u16 = 14;
     pub(in super::super) const MAX_RECEIVE: u16 = 16;
     pub(in super::super) const RECEIVED_END: u16 = 18;
-    /// Field of the number, and [`super::IN_DBM`].
-    pub(in super::super) const SIGNAL: u16 = 19;
+    /// Not 0: the signal is in dBm.
+    pub(in super::super) const IN_DBM: u16 = 19;
     /// What each digit of a number counts, 2 bytes each.
     pub(in super::super) const POWERS: u16 = 20;
     pub(in super::super) const POWERS_END: u16 = 30;
@@ -44,9 +44,8 @@ pub(super) mod place {
 pub(super) const OR: u8 = 1;
 /// Any digit in a pattern.
 pub(super) const DIGIT: u8 = 2;
-
-/// The signal is in dBm.
-pub(super) const IN_DBM: u8 = 0x80;
+/// Anything up to the byte that follows, in a pattern.
+pub(super) const ANY: u8 = 3;
 
 /// How a step begins: what happens if it does not end as it should. Never zero, for steps are found by counting zeros.
 pub(super) mod code {
@@ -156,6 +155,7 @@ impl<const SIZE: usize> Writer<SIZE> {
             self.put(match *byte {
                 b'|' => OR,
                 b'#' => DIGIT,
+                b'*' => ANY,
                 byte => byte,
             });
             rest = tail;
@@ -320,8 +320,7 @@ impl Dialect {
         to.word(place::MAX_SEND as usize, self.max_send as usize);
         to.word(place::MAX_RECEIVE as usize, self.max_receive as usize);
         to.put(self.received_end);
-        assert!(self.signal_field < IN_DBM);
-        to.put(self.signal_field | if self.signal_in_dbm { IN_DBM } else { 0 });
+        to.put(self.signal_in_dbm as u8);
         to.powers();
         to.pattern(OK);
         to.pattern(self.notice);
