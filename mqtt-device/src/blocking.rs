@@ -41,6 +41,7 @@ where
     /// At [`Event::Waiting`] sleep until the connection has bytes, or until [`deadline`](Self::deadline), or until there is something to
     /// publish; at any other event call again. A connection that is lost is dialled again after a pause; nothing that was queued is lost
     /// with it. Only the dial and the writes may block, as long as those of the connection do.
+    // A frame of its own on AVR: whatever lies further than 64 bytes in one takes four instructions more at every access.
     #[cfg_attr(target_arch = "avr", inline(never))]
     pub fn poll(&mut self, now: Instant) -> Event {
         if self.machine.is_closed() {
@@ -68,8 +69,6 @@ where
         Event::Lost
     }
 
-    /// A frame of its own on AVR: whatever lies further than 64 bytes in one takes four instructions more at every access.
-    #[cfg_attr(target_arch = "avr", inline(never))]
     fn turn(&mut self, now: Instant) -> Event {
         let Some(connection) = self.dial.connection() else {
             return Event::Lost;
