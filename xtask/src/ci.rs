@@ -381,7 +381,7 @@ fn run_firmware(ws: &Workspace) -> Result<Outcome> {
         ..FirmwareOptions::default()
     };
     match BareMetal::find_with_boards(ws) {
-        Ok(bare) => firmware::run(ws, &bare, options).map(Outcome::Counted),
+        Ok(bare) => firmware::run(ws, &bare, &options).map(Outcome::Counted),
         Err(missing) => Ok(Outcome::Missing(missing.install())),
     }
 }

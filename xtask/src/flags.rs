@@ -162,6 +162,7 @@ const FIRMWARE: &str = "\
 Builds programs for microcontrollers, runs them in QEMU, and says what they take beside other clients
 
 Usage: cargo xtask firmware [--check | --record] [--strict]
+       cargo xtask firmware --app <NAME>
 
 Builds mqtt-device/firmware for a Cortex-M3, an 8-bit AVR (ATmega328P), a Cortex-M0 and RISC-V with Debian's compiler (the
 packages are named if they are missing). Every program is searched for an allocator, for 64-bit division, and for ways to a
@@ -172,6 +173,7 @@ Options:
       --check   Fail when a program takes over 2 % more than mqtt-device/firmware/sizes.txt says
       --record  Write that file
       --strict  Fail when a bar is missed
+      --app <NAME>  Only run sensor, tracker or solar on a Cortex-M3 in QEMU, and show what it publishes
   -h, --help    Print this help
 ";
 
@@ -302,6 +304,7 @@ fn firmware(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("check") if !options.record => options.check = true,
             Arg::Long("record") if !options.check => options.record = true,
             Arg::Long("strict") => options.strict = true,
+            Arg::Long("app") => options.app = Some(parser.value()?.string()?),
             other => return Err(other.unexpected()),
         }
     }

@@ -51,7 +51,9 @@ fn main() -> ExitCode {
         Command::Mutations(options) => {
             Workspace::find().and_then(|ws| mutations::main(&ws, &options))
         }
-        Command::Firmware(options) => Workspace::find().and_then(|ws| firmware::main(&ws, options)),
+        Command::Firmware(options) => {
+            Workspace::find().and_then(|ws| firmware::main(&ws, &options))
+        }
         Command::Footprint(options) => {
             Workspace::find().and_then(|ws| footprint::main(&ws, &options))
         }

@@ -1,5 +1,6 @@
 //! `cargo xtask firmware`: builds the programs of `mqtt-device/firmware`, runs them in QEMU, and says what they take.
 
+mod app;
 mod boards;
 mod elf;
 mod programs;
@@ -20,7 +21,7 @@ use record::{RECORD, Size, Sizes};
 use report::Measured;
 
 /// What to do with the sizes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub(crate) struct FirmwareOptions {
     /// Fail when a size has grown beyond what is recorded.
     pub(crate) check: bool,
@@ -28,15 +29,20 @@ pub(crate) struct FirmwareOptions {
     pub(crate) record: bool,
     /// Fail when a bar is missed.
     pub(crate) strict: bool,
+    /// Do nothing of all that, but run this application for somebody to watch.
+    pub(crate) app: Option<String>,
 }
 
 /// Builds, tests, measures, and prints.
 ///
 /// # Errors
 /// If a package is missing, a program does not build, does not end well or has in it what it must not have; and as the options say.
-pub(crate) fn main(ws: &Workspace, options: FirmwareOptions) -> Result<()> {
+pub(crate) fn main(ws: &Workspace, options: &FirmwareOptions) -> Result<()> {
     let bare = BareMetal::find_with_boards(ws)
         .map_err(|missing| format!("needs compilers and QEMU: {}", missing.install()))?;
+    if let Some(name) = &options.app {
+        return app::watch(ws, &bare, name);
+    }
     let tally = run(ws, &bare, options)?;
     println!("\n{tally}");
     if tally.failed > 0 || (tally.skipped > 0 && test::in_ci()) {
@@ -49,7 +55,7 @@ pub(crate) fn main(ws: &Workspace, options: FirmwareOptions) -> Result<()> {
 ///
 /// # Errors
 /// As for [`main`], failed tests excepted.
-pub(crate) fn run(ws: &Workspace, bare: &BareMetal, options: FirmwareOptions) -> Result<Tally> {
+pub(crate) fn run(ws: &Workspace, bare: &BareMetal, options: &FirmwareOptions) -> Result<Tally> {
     let firmware = Firmware { ws, bare };
     let table = Table::parse(&read(&ws.root.join(TABLE))?)?;
     firmware.check_table(&table)?;
@@ -178,11 +184,21 @@ impl Firmware<'_> {
         Ok(())
     }
 
+    /// The programs of the workspace that firmware is tested with.
+    fn build_tools(&self) -> Result<()> {
+        Program::cargo(&self.ws.root)
+            .args(["build", "--quiet", "--locked"])
+            .args(["-p", "mqtt-at-modem", "-p", "mqtt-broker", "--bins"])
+            .run()
+    }
+
     fn test(&self) -> Result<Tally> {
+        self.build_tools()?;
         let packages = HOSTED.map(|name| ["-p", name]).concat();
         let program = host_cargo(self.ws, "test")
             .args(packages)
             .args(["--no-fail-fast", "--color", colour_choice()])
+            .quiet_env("FIRMWARE_TOOLS", self.ws.target.join("debug"))
             .quiet_env("FIRMWARE_BUILT", &self.bare.target);
         test::watched(program)
     }
@@ -191,9 +207,6 @@ impl Firmware<'_> {
         let dir = folder(self.ws);
         host_cargo(self.ws, "build")
             .args(["--quiet", "-p", "firmware-harness"])
-            .run()?;
-        Program::cargo(&self.ws.root)
-            .args(["build", "--quiet", "--locked", "-p", "mqtt-at-modem"])
             .run()?;
         let mut rows = Vec::new();
         for board in &BOARDS {
@@ -210,8 +223,8 @@ impl Firmware<'_> {
                     .into());
                 }
                 let empty = *empty.get_or_insert(elf.flash);
-                let stack = board
-                    .runs
+                let ends = !matches!(program.run, Run::App { .. });
+                let stack = (board.runs && ends)
                     .then(|| self.stack(board, &path, &program.run))
                     .transpose()?;
                 // In the other runs it is chance whether an interrupt comes when the stack is deepest.
@@ -249,6 +262,7 @@ impl Firmware<'_> {
                     harness.args(["--modem".as_ref(), modem.as_os_str()])
                 }
                 Run::Bytes(bytes) => harness.args(["--bytes", bytes]),
+                Run::App { .. } => return Err("an application never ends".into()),
             };
             let said = harness.args([program]).capture()?;
             let stack: u32 = said

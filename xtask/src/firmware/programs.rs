@@ -40,6 +40,11 @@ pub(super) enum Run {
     Modem,
     /// Fed with bytes.
     Bytes(String),
+    /// By tests of its own and by `--app`, for it never ends.
+    App {
+        /// What the emulator at its UART is.
+        dialect: &'static str,
+    },
 }
 
 /// The most that a program may take on a board.
@@ -97,9 +102,16 @@ fn program(row: &DeTable<'_>) -> Result<Program> {
     let name = text(row, "name")?;
     let run = match text(row, "run")?.split_once(' ') {
         Some(("bytes", bytes)) => Run::Bytes(bytes.to_owned()),
+        Some(("app", "line")) => Run::App { dialect: "raw" },
+        Some(("app", "modem")) => Run::App { dialect: "sim800" },
         None if text(row, "run")? == "broker" => Run::Broker,
         None if text(row, "run")? == "modem" => Run::Modem,
-        _ => return Err(format!("{name}: run is \"broker\", \"modem\" or \"bytes TEXT\"").into()),
+        _ => {
+            return Err(format!(
+                "{name}: run is \"broker\", \"modem\", \"bytes TEXT\", \"app line\" or \"app modem\""
+            )
+            .into());
+        }
     };
     let no_panics = match text(row, "panics")?.as_str() {
         "none" => true,

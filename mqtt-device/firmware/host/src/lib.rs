@@ -1,5 +1,6 @@
 //! The computer at hand as a board, so that the applications of the firmware run here as well: TCP, the real clock, real randomness.
 
+mod network;
 mod tcp;
 
 use core::cell::RefCell;
@@ -12,6 +13,7 @@ use std::rc::Weak;
 use firmware_board::Board;
 use mqtt_session::Instant;
 
+pub use network::Network;
 pub use tcp::Tcp;
 
 /// The computer.
@@ -63,6 +65,17 @@ pub fn run(application: impl FnOnce(&Host, Tcp) -> u8) -> ExitCode {
             ExitCode::FAILURE
         }
     }
+}
+
+/// Runs an application that dials, as often as it wants, the `HOST:PORT` that the command line names, or a broker on this computer.
+pub fn run_dialling(application: impl FnOnce(&Host, Network<'_>) -> u8) -> ExitCode {
+    let address = std::env::args().nth(1);
+    let board = Host::new();
+    let network = Network::new(
+        &board,
+        address.unwrap_or_else(|| "127.0.0.1:1883".to_owned()),
+    );
+    ExitCode::from(application(&board, network))
 }
 
 impl Board for Host {

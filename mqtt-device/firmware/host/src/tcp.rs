@@ -8,18 +8,27 @@ use std::rc::Rc;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 
+/// Bytes that wait for a flush at most: what fits a segment.
+const SEGMENT: usize = 1_400;
+
 /// A TCP connection. The board that dialled it knows it, and wakes up when it has something to read.
+///
+/// What is written waits for the flush, so that packets which are written one behind the other travel in one segment.
 #[derive(Debug)]
-pub struct Tcp(Rc<TcpStream>);
+pub struct Tcp {
+    stream: Rc<TcpStream>,
+    written: Vec<u8>,
+}
 
 impl Tcp {
     /// A connection and a handle for the board that sleeps on it.
     pub(crate) fn new(stream: TcpStream) -> io::Result<(Self, std::rc::Weak<TcpStream>)> {
-        // Whole packets are written: waiting for more to send would only be late.
+        // A flush means now.
         stream.set_nodelay(true)?;
         let stream = Rc::new(stream);
         let weak = Rc::downgrade(&stream);
-        Ok((Self(stream), weak))
+        let written = Vec::new();
+        Ok((Self { stream, written }, weak))
     }
 
     /// Whether a read has an answer now: bytes, the end, or an error.
@@ -33,9 +42,9 @@ impl Tcp {
         &self,
         call: impl FnOnce(&TcpStream) -> io::Result<usize>,
     ) -> io::Result<Option<usize>> {
-        self.0.set_nonblocking(true)?;
-        let result = call(&self.0);
-        self.0.set_nonblocking(false)?;
+        self.stream.set_nonblocking(true)?;
+        let result = call(&self.stream);
+        self.stream.set_nonblocking(false)?;
         match result {
             Ok(count) => Ok(Some(count)),
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
@@ -50,8 +59,8 @@ impl ErrorType for Tcp {
 
 impl Read for Tcp {
     fn read(&mut self, buffer: &mut [u8]) -> io::Result<usize> {
-        self.0.set_read_timeout(None)?;
-        (&*self.0).read(buffer)
+        self.stream.set_read_timeout(None)?;
+        (&*self.stream).read(buffer)
     }
 }
 
@@ -64,11 +73,16 @@ impl ReadReady for Tcp {
 
 impl Write for Tcp {
     fn write(&mut self, bytes: &[u8]) -> io::Result<usize> {
-        (&*self.0).write(bytes)
+        self.written.extend_from_slice(bytes);
+        if self.written.len() >= SEGMENT {
+            Write::flush(self)?;
+        }
+        Ok(bytes.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        let written = core::mem::take(&mut self.written);
+        (&*self.stream).write_all(&written)
     }
 }
 
@@ -94,6 +108,6 @@ impl embedded_io_async::Write for Tcp {
     }
 
     async fn flush(&mut self) -> io::Result<()> {
-        Ok(())
+        Write::flush(self)
     }
 }

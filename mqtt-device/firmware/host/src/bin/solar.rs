@@ -1,0 +1,7 @@
+//! See the application of the same name.
+
+use std::process::ExitCode;
+
+fn main() -> ExitCode {
+    host::run_dialling(|board, network| firmware_apps::solar::run(board, network))
+}

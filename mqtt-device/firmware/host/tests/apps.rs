@@ -1,0 +1,162 @@
+//! The applications as programs, on this computer and on a board in QEMU, against Mosquitto and the broker of this project.
+
+#[path = "apps/stage.rs"]
+mod stage;
+
+use std::collections::BTreeSet;
+
+use firmware_harness::Heard;
+use firmware_harness::Machine::{Lm3s6965evb, Uno};
+use stage::{BROKERS, PATIENCE, Stage, Where, Which, skipped};
+
+/// The second in which a reading was taken.
+fn second(heard: &Heard) -> u32 {
+    let second = heard
+        .payload
+        .split_once(' ')
+        .filter(|(_, degrees)| degrees.parse::<f32>().is_ok_and(f32::is_finite))
+        .and_then(|(second, _)| second.parse().ok());
+    second.unwrap_or_else(|| panic!("no reading: {heard:?}"))
+}
+
+/// Calls this for every place and broker, all at once: most of the time they wait for seconds to pass.
+fn everywhere(places: &[Where], run: impl Fn(Where, Which) + Sync) {
+    std::thread::scope(|scope| {
+        for place in places {
+            for broker in BROKERS {
+                let run = &run;
+                scope.spawn(move || run(*place, broker));
+            }
+        }
+    });
+}
+
+/// Readings as often as commanded, and bad commands answered; then the power fails.
+fn a_thermometer_reports_obeys_and_is_missed(mut stage: Stage) {
+    let status = stage.expect("status", PATIENCE);
+    assert_eq!(status.payload, "online", "{stage}");
+    stage.command(b"1");
+    // One that was taken before the command may still be on its way.
+    let mut last = second(&stage.expect("temperature", PATIENCE));
+    let mut steps = Vec::new();
+    while steps.len() < 4 {
+        let next = second(&stage.expect("temperature", PATIENCE));
+        steps.push(next - last);
+        last = next;
+    }
+    let quick = steps.iter().filter(|step| (1..=2).contains(*step)).count();
+    assert!(quick >= 3, "{stage}: {steps:?} seconds between readings");
+
+    let long = [b'1'; 700];
+    for bad in [&b"soon"[..], b"", b"0", b"3601", b"-1", b"\xff\xfe", &long] {
+        stage.command(bad);
+        let answer = stage.expect("error", PATIENCE);
+        assert_eq!(answer.payload, "set: seconds from 1 to 3600", "{stage}");
+    }
+    // It goes on as before.
+    let last = second(&stage.expect("temperature", PATIENCE));
+    let next = second(&stage.expect("temperature", PATIENCE));
+    assert!((1..=2).contains(&(next - last)), "{stage}: {last}, {next}");
+
+    stage.pull_the_plug();
+    let status = stage.expect("status", PATIENCE);
+    assert_eq!(status.payload, "offline", "{stage}");
+    let kept = stage.kept("status");
+    assert_eq!((&*kept.payload, kept.retain), ("offline", true), "{stage}");
+}
+
+#[test]
+fn a_sensor_reports_obeys_and_is_missed() {
+    if skipped("a_sensor_reports_obeys_and_is_missed") {
+        return;
+    }
+    let places = [Where::Here, Where::Line(Lm3s6965evb), Where::Line(Uno)];
+    everywhere(&places, |place, broker| {
+        let stage = Stage::new(broker, place, "sensor", "plant1/sensor4", &[]);
+        a_thermometer_reports_obeys_and_is_missed(stage);
+    });
+}
+
+#[test]
+fn a_tracker_reports_obeys_and_is_missed() {
+    if skipped("a_tracker_reports_obeys_and_is_missed") {
+        return;
+    }
+    let places = [Where::Modem(Lm3s6965evb), Where::Modem(Uno)];
+    everywhere(&places, |place, broker| {
+        let stage = Stage::new(broker, place, "tracker", "lorry7", &["--pin", "1234"]);
+        a_thermometer_reports_obeys_and_is_missed(stage);
+    });
+}
+
+/// The connection breaks, and the first dial after it is refused: what was measured meanwhile arrives.
+#[test]
+fn readings_of_a_tracker_outlive_its_connection() {
+    if skipped("readings_of_a_tracker_outlive_its_connection") {
+        return;
+    }
+    everywhere(&[Where::Modem(Lm3s6965evb)], |place, broker| {
+        let faults = ["--pin", "1234", "--latency", "5", "--cut", "700"];
+        let mut stage = Stage::new(broker, place, "tracker", "lorry7", &faults);
+        assert_eq!(
+            stage.expect("status", PATIENCE).payload,
+            "online",
+            "{stage}"
+        );
+        stage.command(b"1");
+        let mut seconds = BTreeSet::new();
+        let (mut offline_at, mut statuses) = (None, Vec::new());
+        loop {
+            let heard = stage.next(PATIENCE);
+            if heard.topic.ends_with("/status") {
+                if heard.payload == "offline" {
+                    offline_at = seconds.last().copied();
+                }
+                statuses.push(heard.payload);
+            } else if heard.topic.ends_with("/temperature") {
+                seconds.insert(second(&heard));
+                let last = seconds.last().copied().unwrap_or_default();
+                if offline_at.is_some_and(|at| last >= at + 6) && statuses.len() >= 2 {
+                    break;
+                }
+            }
+        }
+        assert_eq!(statuses, ["offline", "online"], "{stage}");
+        // Every second since the broken connection has a reading, but for those in which the modem was busy dialling.
+        let after: Vec<u32> = seconds
+            .into_iter()
+            .skip_while(|second| Some(*second) < offline_at)
+            .collect();
+        assert!(
+            after.windows(2).all(|pair| pair[1] - pair[0] <= 2),
+            "{stage}: {after:?}"
+        );
+    });
+}
+
+/// Readings come in packs, each reading once a second and in order, over connections that end with a goodbye.
+#[test]
+fn packs_of_a_solar_sensor_arrive() {
+    if skipped("packs_of_a_solar_sensor_arrive") {
+        return;
+    }
+    let places = [Where::Here, Where::Line(Lm3s6965evb), Where::Line(Uno)];
+    everywhere(&places, |place, broker| {
+        let mut stage = Stage::new(broker, place, "solar", "field3", &[]);
+        let mut last = None;
+        for _ in 0..2 {
+            let pack = stage.expect("temperature", PATIENCE);
+            let readings = pack.payload.lines();
+            assert_eq!(readings.clone().count(), 6, "{stage}: {pack:?}");
+            for reading in readings {
+                let reading = Heard {
+                    payload: reading.to_owned(),
+                    ..pack.clone()
+                };
+                let next = second(&reading);
+                assert!(last.is_none_or(|last| last < next), "{stage}: {pack:?}");
+                last = Some(next);
+            }
+        }
+    });
+}
