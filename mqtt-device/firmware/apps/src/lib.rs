@@ -13,6 +13,7 @@ pub mod empty;
 pub mod hello;
 pub mod hello_async;
 mod line;
+pub mod matrix;
 pub mod sensor;
 pub mod solar;
 mod text;

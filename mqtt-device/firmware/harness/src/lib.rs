@@ -4,6 +4,7 @@
 //! for it to talk to, [`AtModem`] a modem in between, [`Observer`] a client at the other end, and [`pipe`] joins two wires. The program `run-firmware` does that on the command line.
 
 mod broker;
+pub mod matrix;
 mod modem;
 mod observer;
 mod ours;

@@ -159,6 +159,26 @@ impl Qemu {
         &self.wire
     }
 
+    /// Waits until a program on a board with an exit status has ended; its UART is read by others meanwhile.
+    ///
+    /// # Errors
+    /// If it does not end in time, or without a verdict.
+    pub fn ended(&mut self, patience: Duration) -> io::Result<Verdict> {
+        let deadline = Instant::now() + patience;
+        while self.child.try_wait()?.is_none() {
+            if Instant::now() > deadline {
+                let message = format!("no verdict within {} s", patience.as_secs());
+                return Err(io::Error::new(ErrorKind::TimedOut, message));
+            }
+            std::thread::sleep(Duration::from_millis(5));
+        }
+        let said: Vec<String> = self.lines.iter().collect();
+        let verdict = said.iter().find_map(|line| Verdict::parse(line));
+        verdict.ok_or_else(|| {
+            io::Error::other(format!("ended without a verdict: {}", said.join("; ")))
+        })
+    }
+
     /// Waits for the end of the program, and reads what it still sends, which is returned with the verdict.
     ///
     /// `heard` is what was read from the wire before, for some machines tell their verdict there.
