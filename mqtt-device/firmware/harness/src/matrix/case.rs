@@ -106,8 +106,8 @@ pub fn cases(conversation: u64) -> Vec<Case> {
         Fault::Refuse(3),
         Fault::Mtu1,
         Fault::Chatter,
-        Fault::Error(5),
-        Fault::Silent(9),
+        Fault::Error(37),
+        Fault::Silent(41),
     ];
     faults.extend((0..conversation).map(Fault::Cut));
     let mut cases = Vec::new();
