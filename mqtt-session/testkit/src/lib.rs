@@ -3,6 +3,7 @@
 //! * [`script`]: one session against raw packets. `send` a packet, look at what was `sent`.
 //! * [`owners`]: three owners of a session. Fixed memory, heap, and a store that commits late and can crash.
 //! * [`sim`]: two sessions joined by a link that delays, fragments, cuts and reconnects, under the eyes of [`watch`].
+//! * [`compact`]: the client of devices: a queue to test it with, scripts against it, and its own simulation against a server session.
 //! * `broker` (feature `broker`): the whole broker core with several clients and workers, in the same style.
 //! * [`fuzz`]: the bodies of the fuzz targets.
 //! * [`runner`]: a simulation over many seeds on all cores.
@@ -10,6 +11,7 @@
 
 #[cfg(feature = "broker")]
 pub mod broker;
+pub mod compact;
 pub mod fuzz;
 pub mod owners;
 pub mod packets;

@@ -149,7 +149,7 @@ fn codes(line: &mut String, codes: impl Iterator<Item = ReasonCode>) {
     }
 }
 
-fn properties(line: &mut String, properties: Properties<'_>) {
+pub(crate) fn properties(line: &mut String, properties: Properties<'_>) {
     let mut first = true;
     for property in properties.iter() {
         if matches!(property, Property::ReasonString(_)) {
