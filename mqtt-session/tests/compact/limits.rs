@@ -20,11 +20,11 @@ fn limited(properties: &[Property<'_>]) -> Rig<V3V5> {
 }
 
 fn retained(rig: &mut Rig<V3V5>, qos: QoS) {
+    let topic = TopicName::new("t").expect("a topic");
     let message = Outgoing {
-        topic: TopicName::new("t").expect("a topic"),
-        payload: b"r",
         qos,
         retain: true,
+        ..Outgoing::new(topic, b"r")
     };
     rig.machine.publish(&message).expect("there is room");
 }

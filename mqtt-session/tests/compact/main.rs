@@ -1,5 +1,6 @@
 //! The client of devices, packet by packet.
 
+mod aliases;
 mod early;
 mod handshake;
 mod held;

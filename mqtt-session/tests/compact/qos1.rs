@@ -55,10 +55,9 @@ fn retain_is_said() {
         let topic = TopicName::new("a/b").expect("a topic");
         for (payload, qos) in [(&b"on"[..], 0), (b"", 1)] {
             let message = Outgoing {
-                topic,
-                payload,
                 qos: mqtt_codec::QoS::from_u8(qos).expect("a QoS"),
                 retain: true,
+                ..Outgoing::new(topic, payload)
             };
             rig.machine.publish(&message).expect("there is room");
         }

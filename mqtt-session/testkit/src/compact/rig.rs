@@ -276,11 +276,10 @@ impl<D: Device> Rig<D> {
     /// # Errors
     /// [`Full`].
     pub fn try_publish(&mut self, qos: QoS, payload: &str) -> Result<Option<u16>, Full> {
+        let topic = TopicName::new("t").expect("a topic");
         let id = self.machine.publish(&Outgoing {
-            topic: TopicName::new("t").expect("a topic"),
-            payload: payload.as_bytes(),
             qos,
-            retain: false,
+            ..Outgoing::new(topic, payload.as_bytes())
         })?;
         Ok(id.map(mqtt_codec::PacketId::get))
     }
