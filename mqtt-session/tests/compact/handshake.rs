@@ -2,7 +2,7 @@
 
 use mqtt_codec::{ConnAck, Connect, Properties, Property, ReasonCode, Version};
 use mqtt_session::Misuse;
-use mqtt_session::compact::{Device, Event};
+use mqtt_session::compact::{Compact, Device, Event};
 use mqtt_session::profile::{Full, V3, V3QoS1, V3V5};
 use mqtt_testkit::compact::{Listed, Rig, versions};
 use mqtt_testkit::packets::{Raw, connack, pingresp, publish};
@@ -220,8 +220,8 @@ fn little_memory_is_no_panic() {
     for version in versions::<V3V5>() {
         for len in 0..140 {
             let mut memory = vec![0; len];
-            let mut machine =
-                mqtt_session::compact::Compact::<V3V5, _>::new(&mut memory, Listed::default());
+            let queue = Listed::default();
+            let mut machine = Compact::<V3V5, _>::new(&mut memory, queue, version);
             let now = mqtt_session::Instant::ZERO;
             if machine.connect(&Connect::new(version, "c"), now).is_err() {
                 continue;

@@ -186,7 +186,7 @@ fn a_message_that_was_cut_comes_again() {
         for packet in [publish1(7, LONG), publish2(7, LONG)] {
             let bytes = packet.bytes(version);
             for cut in 65..bytes.len() {
-                let mut rig = Rig::<V3V5>::connected(version);
+                let mut rig = Rig::<V3V5>::kept(version);
                 rig.send(&bytes[..cut]);
                 rig.cut();
                 rig.reconnect(true);

@@ -82,7 +82,7 @@ fn an_unknown_pubrec_is_released() {
 fn the_wrong_acknowledgement_closes() {
     for version in versions::<V3V5>() {
         for wrong in [puback(1).bytes(version), pubcomp(1).bytes(version)] {
-            let mut rig = Rig::<V3V5>::connected(version);
+            let mut rig = Rig::<V3V5>::kept(version);
             rig.publish(2, "a");
             rig.sent();
             rig.send(&wrong);
@@ -152,7 +152,7 @@ fn answers_leave_in_the_order_of_what_they_answer() {
 #[test]
 fn a_message_is_known_on_the_next_connection() {
     for version in versions::<V3V5>() {
-        let mut rig = Rig::<V3V5>::connected(version);
+        let mut rig = Rig::<V3V5>::kept(version);
         rig.send(&publish2(7, "a"));
         assert_eq!(rig.happened(), ["message q2 t a"]);
         rig.cut();
@@ -171,7 +171,7 @@ fn a_message_is_known_on_the_next_connection() {
 #[test]
 fn a_message_that_was_shown_before_the_cut_is_known() {
     for version in versions::<V3V5>() {
-        let mut rig = Rig::<V3V5>::connected(version);
+        let mut rig = Rig::<V3V5>::kept(version);
         rig.arrive(&publish2(7, "a"));
         rig.fill();
         assert_eq!(rig.machine.event(rig.now), Event::Message);

@@ -10,7 +10,7 @@ use mqtt_testkit::packets::{connack, puback, pubcomp, publish2, pubrec, pubrel, 
 #[test]
 fn messages_are_sent_again_in_their_order() {
     for version in versions::<V3V5>() {
-        let mut rig = Rig::<V3V5>::connected(version);
+        let mut rig = Rig::<V3V5>::kept(version);
         for (qos, payload) in [(1, "a"), (2, "b"), (1, "c")] {
             rig.publish(qos, payload);
         }
@@ -39,7 +39,7 @@ fn messages_are_sent_again_in_their_order() {
 fn a_message_that_was_cut_is_sent_whole() {
     for version in versions::<V3V5>() {
         for bytes in 0..9 {
-            let mut rig = Rig::<V3V5>::connected(version);
+            let mut rig = Rig::<V3V5>::kept(version);
             rig.publish(1, "abc");
             for _ in 0..bytes {
                 assert!(!rig.machine.output(rig.now).is_empty());
@@ -61,7 +61,7 @@ fn a_message_that_was_cut_is_sent_whole() {
 #[test]
 fn pubrel_is_sent_again() {
     for version in versions::<V3V5>() {
-        let mut rig = Rig::<V3V5>::connected(version);
+        let mut rig = Rig::<V3V5>::kept(version);
         for payload in ["a", "b", "c"] {
             rig.publish(2, payload);
         }
@@ -90,7 +90,7 @@ fn pubrel_is_sent_again() {
 #[test]
 fn a_message_that_the_broker_has_is_not_sent_again() {
     for version in versions::<V3V5>() {
-        let mut rig = Rig::<V3V5>::connected(version);
+        let mut rig = Rig::<V3V5>::kept(version);
         rig.publish(2, "a");
         rig.sent();
         rig.cut();
@@ -190,7 +190,7 @@ fn a_clean_start_begins_anew() {
 #[test]
 fn a_lost_session_frees_received_ids() {
     for version in [Version::V311, Version::V5] {
-        let mut rig = Rig::<V3V5>::connected(version);
+        let mut rig = Rig::<V3V5>::kept(version);
         rig.send(&publish2(7, "a"));
         rig.sent();
         rig.cut();
@@ -263,7 +263,7 @@ fn a_request_is_sent_again() {
             if present && version == Version::V31 {
                 continue;
             }
-            let mut rig = Rig::<V3V5>::connected(version);
+            let mut rig = Rig::<V3V5>::kept(version);
             rig.publish(1, "a");
             assert_eq!(rig.subscribe("a/+", 1), 2);
             assert_eq!(rig.sent(), ["PUBLISH 1 q1 t a", "SUBSCRIBE 2 a/+ q1"]);

@@ -131,7 +131,7 @@ fn the_rest_keeps_its_place() {
 #[test]
 fn replayed_pubrels_count() {
     for version in versions::<Two>() {
-        let mut rig = Rig::<Two>::connected(version);
+        let mut rig = Rig::<Two>::kept(version);
         for payload in ["a", "b", "c"] {
             rig.publish(2, payload);
         }

@@ -9,9 +9,6 @@ use super::Listed;
 use crate::packets::{Raw, connack};
 use crate::text::{describe_all, properties};
 
-/// Bytes of the memory that are for short packets on their way out.
-const OUT: usize = 24;
-
 /// A client under test. Packets go in with [`send`](Self::send), and [`sent`](Self::sent) says what it wrote since.
 #[derive(Debug)]
 pub struct Rig<D: Device> {
@@ -40,13 +37,9 @@ impl<D: Device> Rig<D> {
     /// Its memory is never given back: a test has a few hundred bytes of it.
     #[must_use]
     pub fn new(version: Version, buffer: usize, queue: Listed) -> Self {
-        let ids = match D::Profile::MAX_QOS {
-            QoS::ExactlyOnce => 2 * usize::from(D::RECEIVE_MAXIMUM),
-            QoS::AtMostOnce | QoS::AtLeastOnce => 0,
-        };
-        let memory = vec![0xA5; OUT + ids + buffer].leak();
+        let memory = vec![0xA5; overhead::<D>(version) + buffer].leak();
         Self {
-            machine: Compact::new(memory, queue),
+            machine: Compact::new(memory, queue, version),
             now: Instant::from_millis(1_000),
             events: vec![],
             read: usize::MAX,
@@ -68,6 +61,15 @@ impl<D: Device> Rig<D> {
     #[must_use]
     pub fn connected(version: Version) -> Self {
         Self::offline(version).greeted()
+    }
+
+    /// A client that has connected to a session that outlives the connection in every version.
+    #[must_use]
+    pub fn kept(version: Version) -> Self {
+        let mut rig = Self::offline(version);
+        rig.reconnect(false);
+        assert_eq!(rig.happened(), ["connected"]);
+        rig
     }
 
     /// The same client, connected cleanly.
@@ -207,7 +209,9 @@ impl<D: Device> Rig<D> {
             let line = match self.machine.event(self.now) {
                 Event::Waiting => return None,
                 Event::Nothing => continue,
-                Event::Connected { session_present } => {
+                Event::Connected {
+                    session_present, ..
+                } => {
                     let present = if session_present { " present" } else { "" };
                     format!("connected{present}")
                 }
@@ -316,6 +320,14 @@ impl<D: Device> Rig<D> {
         let id = self.machine.unsubscribe(filter);
         id.expect("there is room").get()
     }
+}
+
+/// Bytes of a client's memory that are not its receive buffer.
+pub(super) fn overhead<D: Device>(version: Version) -> usize {
+    let mut memory = [0; 1_000];
+    let all = memory.len();
+    let mut machine = Compact::<D, _>::new(&mut memory, Listed::default(), version);
+    all - machine.input().len()
 }
 
 /// The versions that a device's profile speaks.
