@@ -113,6 +113,26 @@ impl<G: Gate> Watch<G> {
         self.copies.clear();
     }
 
+    /// The peer lost the session, and this end sends what was not answered again under the same ids; what the peer had is over, and
+    /// its ids are given back.
+    pub fn renew(&mut self) -> Vec<u16> {
+        let received = self.flights.iter().filter(|(_, flight)| flight.received);
+        let over = received.map(|(id, _)| id.get()).collect();
+        self.flights.retain(|_, flight| !flight.received);
+        self.to_release.clear();
+        self.copies.clear();
+        over
+    }
+
+    /// The numbers of the messages in flight with their ids, in the order in which they were first sent.
+    pub(crate) fn numbers(&self) -> Vec<(u16, usize)> {
+        let mut all: Vec<_> = self.flights.iter().collect();
+        all.sort_by_key(|(_, flight)| flight.order);
+        all.iter()
+            .map(|(id, flight)| (id.get(), flight.number))
+            .collect()
+    }
+
     /// A crash: what is in flight is what was restored.
     pub fn restart<P: Profile, S: Storage>(
         &mut self,

@@ -5,7 +5,7 @@ use core::num::NonZeroU32;
 use mqtt_codec::{ConnAck, Properties, Property, QoS, Version};
 use mqtt_session::compact::Outgoing;
 use mqtt_session::profile::V3V5;
-use mqtt_testkit::compact::Rig;
+use mqtt_testkit::compact::{Habits, Listed, Rig};
 use mqtt_testkit::packets::{connack, puback, pubrec};
 use mqtt_topic::TopicName;
 
@@ -116,6 +116,36 @@ fn each_is_told() {
             "acknowledged 3 0x9b"
         ]
     );
+}
+
+/// What is refused at the front may lie before what is over already: what is behind both is sent.
+#[test]
+fn a_refusal_before_what_is_over() {
+    for lazy in [false, true] {
+        let queue = Listed::new(Habits {
+            lazy,
+            ..Habits::default()
+        });
+        let mut rig = Rig::<V3V5>::new(V5, 64, queue).greeted();
+        for payload in ["a", "b", "c"] {
+            rig.publish(1, payload);
+        }
+        rig.sent();
+        rig.send(&puback(2));
+        assert_eq!(rig.happened(), ["acknowledged 2"]);
+        rig.cut();
+        rig.publish(0, "d");
+        let most = [Property::MaximumQoS(QoS::AtMostOnce)];
+        let mut rig = rig.greeted_with(&ConnAck {
+            properties: Properties::List(&most),
+            ..connack(false)
+        });
+        assert_eq!(rig.sent(), ["PUBLISH t d"]);
+        assert_eq!(
+            rig.happened(),
+            ["acknowledged 1 0x9b", "acknowledged 3 0x9b"]
+        );
+    }
 }
 
 /// The limits are those of the connection: the next broker may allow what this one did not.

@@ -1,6 +1,6 @@
 //! QoS 2, both ways.
 
-use mqtt_codec::{PubRec, Publish, ReasonCode, Version};
+use mqtt_codec::{PubComp, PubRec, Publish, ReasonCode, Version};
 use mqtt_session::compact::{Device, Event};
 use mqtt_session::profile::{Full, V3, V3V5};
 use mqtt_testkit::compact::{Rig, versions};
@@ -58,6 +58,25 @@ fn a_refused_message_has_ended() {
     rig.cut();
     rig.reconnect(true);
     assert!(rig.sent().is_empty());
+}
+
+/// PUBREL is repeated after a cut, and the broker has ended the message meanwhile: that is no refusal [MQTT-4.3.3-4].
+#[test]
+fn a_pubcomp_that_knows_nothing_is_no_refusal() {
+    let mut rig = Rig::<V3V5>::kept(Version::V5);
+    rig.publish(2, "a");
+    rig.sent();
+    rig.send(&pubrec(1));
+    assert_eq!(rig.sent(), ["PUBREL 1"]);
+    rig.cut();
+    rig.reconnect(true);
+    assert_eq!(rig.sent(), ["PUBREL 1"]);
+    rig.happened();
+    rig.send(&PubComp {
+        reason: ReasonCode::PACKET_IDENTIFIER_NOT_FOUND,
+        ..pubcomp(1)
+    });
+    assert_eq!(rig.happened(), ["acknowledged 1"]);
 }
 
 /// PUBREC for an id that names nothing is answered, so that the broker can forget it; PUBCOMP for one is ignored.

@@ -161,6 +161,40 @@ fn a_lost_session_begins_anew() {
     }
 }
 
+/// Whatever lies between the packets that are over with the session, and was over before it: all of them are found.
+#[test]
+fn a_lost_session_with_gaps() {
+    // Bit n says that message n + 1 is acknowledged before the cut, and of the others every one of QoS 2 was received.
+    for version in [Version::V311, Version::V5] {
+        for lazy in [false, true] {
+            for acknowledged in 0..16_u16 {
+                let queue = Listed::new(Habits {
+                    lazy,
+                    ..Habits::default()
+                });
+                let mut rig = Rig::<V3V5>::new(version, 64, queue);
+                rig.reconnect(false);
+                for _ in 0..4 {
+                    rig.publish(2, "x");
+                }
+                rig.sent();
+                for id in 1..=4 {
+                    rig.send(&pubrec(id));
+                    rig.sent();
+                    if acknowledged >> (id - 1) & 1 != 0 {
+                        rig.send(&pubcomp(id));
+                    }
+                }
+                rig.cut();
+                rig.publish(2, "new");
+                rig.reconnect(false);
+                assert_eq!(rig.sent(), ["PUBLISH 5 q2 t new"], "{acknowledged:04b}");
+                assert_eq!(rig.machine.queue().waiting().count(), 1);
+            }
+        }
+    }
+}
+
 /// A clean start does the same on its own.
 #[test]
 fn a_clean_start_begins_anew() {

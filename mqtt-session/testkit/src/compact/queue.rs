@@ -18,7 +18,7 @@ pub struct Listed {
 pub struct Habits {
     /// Bytes of bodies that it takes, at most.
     pub room: usize,
-    /// Bytes of a body that lie in one piece, at most.
+    /// Bytes of a body that lie in one piece, at most, but four.
     pub piece: usize,
     /// Room is given back with the next push, not at once.
     pub lazy: bool,
@@ -82,7 +82,9 @@ impl Queue for Listed {
     }
 
     fn get(&self, from: Slot) -> Option<Record> {
+        // A place before the start stands for the start.
         let from = self.distance(from);
+        let from = if from > u16::MAX / 2 { 0 } else { from };
         let behind = |record: &Record| self.distance(record.slot) >= from;
         let mut waiting = self.waiting().map(|(record, _)| record);
         waiting.find(behind)
@@ -96,7 +98,7 @@ impl Queue for Listed {
         let found = self.records.iter().find(|(r, _)| r.slot == record.slot);
         let (_, body) = found.expect("a record that is there");
         let rest = &body[usize::from(from)..];
-        &rest[..rest.len().min(self.habits.piece)]
+        &rest[..rest.len().min(self.habits.piece.max(4))]
     }
 
     fn mark(&mut self, slot: Slot, stage: Stage) {

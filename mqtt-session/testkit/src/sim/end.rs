@@ -16,7 +16,7 @@ use crate::watch::Watch;
 
 /// A message whose payload is still arriving.
 #[derive(Debug)]
-pub(super) struct Arriving {
+pub(crate) struct Arriving {
     /// `None`: it is a repetition, and skipped.
     message: Option<Head>,
     payload: Vec<u8>,
@@ -44,17 +44,17 @@ struct Verdict<G> {
 
 /// One end.
 #[derive(Debug)]
-pub(super) struct End<R: Role, K: Kind> {
-    pub(super) session: Session<R, K::Profile, K::Storage>,
-    pub(super) owner: K::Owner,
-    pub(super) tx: Vec<u8>,
-    pub(super) rx: Vec<u8>,
-    pub(super) arriving: Option<Arriving>,
-    pub(super) watch: Watch<GateOf<K>>,
+pub(crate) struct End<R: Role, K: Kind> {
+    pub(crate) session: Session<R, K::Profile, K::Storage>,
+    pub(crate) owner: K::Owner,
+    pub(crate) tx: Vec<u8>,
+    pub(crate) rx: Vec<u8>,
+    pub(crate) arriving: Option<Arriving>,
+    pub(crate) watch: Watch<GateOf<K>>,
     verdicts: Vec<Verdict<GateOf<K>>>,
     /// Which connection this is.
-    pub(super) connection: u64,
-    pub(super) closing: bool,
+    pub(crate) connection: u64,
+    pub(crate) closing: bool,
     /// What the link adds to packets of this end.
     rng: Rng,
 }
@@ -76,7 +76,7 @@ impl Tx for Bounded<'_> {
 }
 
 impl<R: Role, K: Kind> End<R, K> {
-    pub(super) fn new(name: &'static str, limits: &Limits, seed: u64) -> Self {
+    pub(crate) fn new(name: &'static str, limits: &Limits, seed: u64) -> Self {
         let mut owner = K::Owner::default();
         *owner.limits_mut() = limits.clone();
         Self {
@@ -94,7 +94,7 @@ impl<R: Role, K: Kind> End<R, K> {
     }
 
     /// Writes what there is to write into a buffer of `room` bytes, at most `most` packets.
-    pub(super) fn poll<G: Gate>(
+    pub(crate) fn poll<G: Gate>(
         &mut self,
         room: usize,
         most: usize,
@@ -161,7 +161,7 @@ impl<R: Role, K: Kind> End<R, K> {
     }
 
     /// Tells the model which messages the session has ended.
-    pub(super) fn ended<G: Gate>(
+    pub(crate) fn ended<G: Gate>(
         &mut self,
         flow: &mut Flow<G>,
         now: Instant,
@@ -173,7 +173,7 @@ impl<R: Role, K: Kind> End<R, K> {
     }
 
     /// A call of the session wrote a packet behind the first `start` bytes.
-    pub(super) fn wrote_directly(&mut self, start: usize, counters: &mut Counters) {
+    pub(crate) fn wrote_directly(&mut self, start: usize, counters: &mut Counters) {
         let decoder = Decoder::new(self.session.version());
         if let Ok(Decoded::Complete { packet, .. }) = decoder.any(&self.tx[start..]) {
             self.watch.wrote(&packet, 0, &self.owner, counters);
@@ -191,7 +191,7 @@ impl<R: Role, K: Kind> End<R, K> {
     }
 
     /// Takes the bytes of a payload that arrives in parts.
-    pub(super) fn take_part(&mut self, rng: &mut Rng, flow: &mut Flow<GateOf<K>>) {
+    pub(crate) fn take_part(&mut self, rng: &mut Rng, flow: &mut Flow<GateOf<K>>) {
         let Some(arriving) = &mut self.arriving else {
             return;
         };
@@ -210,7 +210,7 @@ impl<R: Role, K: Kind> End<R, K> {
     }
 
     /// A PUBLISH was taken: its message is delivered, or the rest of its payload waited for; without an event it is a repetition.
-    pub(super) fn publication(
+    pub(crate) fn publication(
         &mut self,
         publication: Option<&Publication<'_>>,
         part: &PartialPublish<'_>,
@@ -282,17 +282,17 @@ impl<R: Role, K: Kind> End<R, K> {
     }
 
     /// Gives some of the verdicts that are waited for.
-    pub(super) fn settle_some(&mut self, rng: &mut Rng) {
+    pub(crate) fn settle_some(&mut self, rng: &mut Rng) {
         if !self.verdicts.is_empty() {
             self.settle(rng.below(self.verdicts.len()));
         }
     }
 
-    pub(super) fn has_verdicts(&self) -> bool {
+    pub(crate) fn has_verdicts(&self) -> bool {
         !self.verdicts.is_empty()
     }
 
-    pub(super) fn settle_all(&mut self) {
+    pub(crate) fn settle_all(&mut self) {
         while !self.verdicts.is_empty() {
             self.settle(0);
         }
@@ -319,7 +319,7 @@ impl<R: Role, K: Kind> End<R, K> {
     }
 
     /// The connection is gone.
-    pub(super) fn cut(&mut self, counters: &mut Counters) {
+    pub(crate) fn cut(&mut self, counters: &mut Counters) {
         let inside = !self.rx.is_empty() || self.arriving.is_some();
         counters.hit_if(inside, "cut inside a packet");
         counters.hit_if(self.arriving.is_some(), "cut inside a payload");
@@ -332,11 +332,11 @@ impl<R: Role, K: Kind> End<R, K> {
     }
 
     /// The session is gone: verdicts on its messages lead nowhere.
-    pub(super) fn forget_received(&mut self) {
+    pub(crate) fn forget_received(&mut self) {
         self.verdicts.clear();
     }
 
-    pub(super) fn committed(&self) -> GateOf<K> {
+    pub(crate) fn committed(&self) -> GateOf<K> {
         self.owner.committed()
     }
 }

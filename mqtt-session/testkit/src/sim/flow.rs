@@ -30,12 +30,12 @@ struct Item {
 
 /// What a receiver was shown of a message.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Shown {
+pub(crate) struct Shown {
     /// The topic name, whatever alias stood for it.
-    pub(super) topic: String,
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
-    pub(super) payload: Vec<u8>,
+    pub(crate) topic: String,
+    pub(crate) qos: QoS,
+    pub(crate) retain: bool,
+    pub(crate) payload: Vec<u8>,
 }
 
 /// One direction; `G` is the receiver's gate.
@@ -50,7 +50,7 @@ pub struct Flow<G> {
 }
 
 impl<G: Gate> Flow<G> {
-    pub(super) const fn new(name: &'static str) -> Self {
+    pub(crate) const fn new(name: &'static str) -> Self {
         Self {
             name,
             items: vec![],
@@ -60,15 +60,15 @@ impl<G: Gate> Flow<G> {
         }
     }
 
-    pub(super) const fn len(&self) -> usize {
+    pub(crate) const fn len(&self) -> usize {
         self.items.len()
     }
 
-    pub(super) fn number(&self, seq: Seq) -> usize {
+    pub(crate) fn number(&self, seq: Seq) -> usize {
         self.by_seq[&seq]
     }
 
-    pub(super) fn published(&mut self, seq: Seq, message: &Message) {
+    pub(crate) fn published(&mut self, seq: Seq, message: &Message) {
         self.by_seq.insert(seq, self.items.len());
         self.items.push(Item {
             message: message.clone(),
@@ -84,7 +84,7 @@ impl<G: Gate> Flow<G> {
     }
 
     /// The sender's session wrote the message for the first time: its life is not over, and rightly told.
-    pub(super) fn sent(&self, number: usize, left: Option<u32>, v5: bool, now: Instant) {
+    pub(crate) fn sent(&self, number: usize, left: Option<u32>, v5: bool, now: Instant) {
         let name = self.name;
         let item = &self.items[number];
         let Some(expires) = item.message.expires else {
@@ -107,7 +107,7 @@ impl<G: Gate> Flow<G> {
     }
 
     /// The receiver's session handed the message to its owner, which declines it or keeps a copy.
-    pub(super) fn presented(
+    pub(crate) fn presented(
         &mut self,
         number: usize,
         shown: &Shown,
@@ -156,7 +156,7 @@ impl<G: Gate> Flow<G> {
     }
 
     /// The sender's session ended the message.
-    pub(super) fn ended(
+    pub(crate) fn ended(
         &mut self,
         seq: Seq,
         outcome: Outcome,
@@ -205,14 +205,14 @@ impl<G: Gate> Flow<G> {
     }
 
     /// A QoS 0 message was written.
-    pub(super) fn written(&mut self, seq: Seq) {
+    pub(crate) fn written(&mut self, seq: Seq) {
         let number = self.number(seq);
         self.items[number].ended = true;
         self.items[number].excused = true;
     }
 
     /// The sender's owner dropped the message.
-    pub(super) fn lost(&mut self, seq: Seq) {
+    pub(crate) fn lost(&mut self, seq: Seq) {
         let number = self.number(seq);
         self.items[number].excused = true;
         self.items[number].dropped = true;
@@ -220,7 +220,7 @@ impl<G: Gate> Flow<G> {
 
     /// The receiver's end of the session is lost: what is under way may come twice. What has come to its end may not, unless its sender
     /// crashes and does not know of the end.
-    pub(super) fn may_repeat(&mut self) {
+    pub(crate) fn may_repeat(&mut self) {
         for item in &mut self.items {
             if item.ended {
                 item.lost_since += 1;
@@ -231,19 +231,19 @@ impl<G: Gate> Flow<G> {
     }
 
     /// The sender's end of the session is lost: what is under way may not come at all.
-    pub(super) fn may_vanish(&mut self) {
+    pub(crate) fn may_vanish(&mut self) {
         for item in self.items.iter_mut().filter(|item| !item.ended) {
             item.excused = true;
         }
     }
 
     /// The receiver crashed.
-    pub(super) fn receiver_crashed(&mut self, committed: G) {
+    pub(crate) fn receiver_crashed(&mut self, committed: G) {
         self.delivered.retain(|&(_, gate)| gate.is_open(committed));
     }
 
     /// The sender crashed: `waiting` is what its store still has.
-    pub(super) fn sender_crashed(&mut self, waiting: &[Seq]) {
+    pub(crate) fn sender_crashed(&mut self, waiting: &[Seq]) {
         for (seq, &number) in &self.by_seq {
             let item = &mut self.items[number];
             if waiting.contains(seq) {
@@ -257,7 +257,7 @@ impl<G: Gate> Flow<G> {
     }
 
     /// In the end everything has arrived, as often as its QoS says.
-    pub(super) fn check_end(&self) {
+    pub(crate) fn check_end(&self) {
         let name = self.name;
         for (number, item) in self.items.iter().enumerate() {
             let times = self.times(number);

@@ -1,9 +1,9 @@
 //! A simulation: a client and a server session, joined by a link that delays, fragments, cuts and reconnects, as a seed says.
 
 mod dress;
-mod end;
-mod flow;
-mod read;
+pub(crate) mod end;
+pub(crate) mod flow;
+pub(crate) mod read;
 pub mod runs;
 mod session;
 
@@ -92,7 +92,7 @@ impl Counters {
 
 /// What the server's owner was asked.
 #[derive(Clone, Copy, Debug)]
-enum Question {
+pub(crate) enum Question {
     Connect { clean: bool },
     Subscribe { filters: usize },
 }
@@ -124,7 +124,7 @@ pub struct Sim<C: Kind, S: Kind> {
 /// Topics of the simulation: long enough for aliases, more than there are aliases.
 const TOPICS: usize = 6;
 /// Largest packet that either end takes, in bytes.
-const PACKET: u32 = 160;
+pub(crate) const PACKET: u32 = 160;
 
 impl<C: Kind, S: Kind> Sim<C, S> {
     /// A run from this seed.
@@ -386,7 +386,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
 }
 
 /// The next message of a direction: its payload begins with its number, and no two go on alike.
-fn message(rng: &mut Rng, now: Instant, version: Version, number: usize) -> Message {
+pub(crate) fn message(rng: &mut Rng, now: Instant, version: Version, number: usize) -> Message {
     let topic = format!("topic/{}", rng.below(TOPICS));
     let qos = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce][rng.below(3)];
     let mut payload = (number as u32).to_be_bytes().to_vec();

@@ -283,7 +283,7 @@ impl<C: Kind, S: Kind> Sim<C, S> {
 }
 
 /// Counts what is worth telling of an acknowledgement that arrived.
-fn count(packet: &Packet<'_>, counters: &mut Counters) {
+pub(crate) fn count(packet: &Packet<'_>, counters: &mut Counters) {
     let (reason, properties, [refuses, says]) = match packet {
         Packet::PubAck(packet) => (
             packet.reason,

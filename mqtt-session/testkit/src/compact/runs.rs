@@ -1,0 +1,150 @@
+//! The runs that seeds name: which device, in which version.
+
+use mqtt_codec::Version;
+use mqtt_session::compact::Device;
+use mqtt_session::profile::{Full, V3, V3QoS1, V3V5};
+
+use super::rig::versions;
+use super::sim::Sim;
+use crate::sim::Counters;
+
+/// Two messages in flight, and two of QoS 2 underway from the broker.
+#[derive(Debug)]
+struct Narrow;
+impl Device for Narrow {
+    type Profile = V3V5;
+    const WINDOW: u16 = 2;
+    const RECEIVE_MAXIMUM: u16 = 2;
+}
+
+/// Sends before CONNACK.
+#[derive(Debug)]
+struct Eager;
+impl Device for Eager {
+    type Profile = Full;
+    const EARLY: bool = true;
+}
+
+/// Acknowledgements wait.
+#[derive(Debug)]
+struct Patient;
+impl Device for Patient {
+    type Profile = V3V5;
+    const HOLD_MS: u32 = 700;
+}
+
+/// Everything at once, in the smallest profile with QoS 2.
+#[derive(Debug)]
+struct Both;
+impl Device for Both {
+    type Profile = V3;
+    const EARLY: bool = true;
+    const HOLD_MS: u32 = 700;
+    const WINDOW: u16 = 3;
+}
+
+/// How many devices there are: seed `n` is a run of device `n % DEVICES`.
+pub const DEVICES: u64 = 8;
+
+/// Steps of a run, unless something else is asked for.
+pub const STEPS: u32 = 1_000;
+
+/// One device.
+struct Entry {
+    name: &'static str,
+    versions: fn() -> Vec<Version>,
+    run: fn(u64, Version, u32) -> Counters,
+}
+
+const fn entry<D: Device>(name: &'static str) -> Entry {
+    Entry {
+        name,
+        versions: versions::<D>,
+        run: |seed, version, steps| {
+            let mut sim = Sim::<D>::new(seed, version);
+            sim.run(steps);
+            sim.counters
+        },
+    }
+}
+
+static TABLE: [Entry; DEVICES as usize] = [
+    entry::<V3QoS1>("3.1.1 with QoS 0 and 1"),
+    entry::<V3>("3.1.1"),
+    entry::<V3V5>("3.1.1 and 5.0"),
+    entry::<Full>("full"),
+    entry::<Narrow>("narrow"),
+    entry::<Eager>("eager"),
+    entry::<Patient>("patient"),
+    entry::<Both>("eager and patient"),
+];
+
+fn chosen(seed: u64) -> (&'static Entry, Version) {
+    let entry = &TABLE[(seed % DEVICES) as usize];
+    let versions = (entry.versions)();
+    let version = versions[(seed / DEVICES) as usize % versions.len()];
+    (entry, version)
+}
+
+/// What a seed runs, for messages.
+#[must_use]
+pub fn describe(seed: u64) -> String {
+    let (entry, version) = chosen(seed);
+    format!("{} device, MQTT {version}", entry.name)
+}
+
+/// Runs a seed and says what happened.
+///
+/// # Panics
+/// When a promise of the specification is broken.
+#[must_use]
+pub fn run(seed: u64, steps: u32) -> Counters {
+    let (entry, version) = chosen(seed);
+    (entry.run)(seed, version, steps)
+}
+
+/// What a full set of runs has to show at least once, whichever the device.
+pub const ALWAYS: [&str; 15] = [
+    "PINGREQ",
+    "PUBLISH replayed",
+    "connected without a session",
+    "cut",
+    "cut behind a message",
+    "cut inside a packet",
+    "cut inside a payload",
+    "goodbye",
+    "goodbye heard",
+    "not reading",
+    "payload in parts",
+    "queue full",
+    "resumed with a session",
+    "timed out",
+    "window full",
+];
+
+/// What only a device with QoS 2 shows.
+pub const QOS_2: [&str; 5] = [
+    "PUBREL replayed",
+    "dropped message released",
+    "over with its session",
+    "repetition not delivered",
+    "repetition not delivered by the server",
+];
+
+/// What only one that speaks 5.0 shows.
+pub const V5: [&str; 4] = [
+    "PUBACK refuses",
+    "PUBACK with properties",
+    "PUBREC refuses",
+    "refused",
+];
+
+/// What only one that speaks 5.0, and waits for what CONNACK says of it, shows.
+pub const LARGE: [&str; 1] = ["too large"];
+
+/// What only one with aliases shows.
+pub const ALIASES: [&str; 1] = ["alias used"];
+/// What only one that sends before CONNACK shows.
+pub const EARLY: [&str; 1] = ["sent before CONNACK"];
+/// What only one that holds acknowledgements back shows.
+pub const HOLD: [&str; 2] = ["an acknowledgement rode along", "held back"];
