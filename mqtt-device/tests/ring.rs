@@ -232,12 +232,12 @@ fn room_comes_back_from_the_front() {
     assert_eq!(ring.used(), 30);
 }
 
-/// Of more than 65,535 bytes the first are used; no arithmetic of slots overflows at the largest body.
+/// Of more than 32,767 bytes the first are used; no arithmetic of slots overflows at the largest body.
 #[test]
 fn the_largest_memory() {
     let mut memory = vec![0; 70_000];
     let mut ring = Ring::new(&mut memory);
-    let body = vec![1; 65_536 - HEADER];
+    let body = vec![1; 32_768 - HEADER];
     assert_eq!(ring.push(FIRST, 1, &[&body]), Err(Full));
     for round in 0..3 {
         ring.push(FIRST, 1, &[&body[1..]]).expect("it just fits");
@@ -253,7 +253,7 @@ fn the_largest_memory() {
     while ring.push(FIRST, 1, &[b"x"]).is_ok() {
         count += 1;
     }
-    assert_eq!(count, 65_535 / 7);
+    assert_eq!(count, 32_767 / 7);
     let mut found = 0;
     let mut next = ring.get(ring.start());
     while let Some(record) = next {

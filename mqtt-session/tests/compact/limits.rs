@@ -118,6 +118,21 @@ fn each_is_told() {
     );
 }
 
+/// The line is cut before the application has asked: it hears of the refusal all the same.
+#[test]
+fn a_refusal_is_told_after_a_cut() {
+    let mut rig = limited(&[Property::MaximumQoS(QoS::AtMostOnce)]);
+    rig.publish(1, "a");
+    assert!(rig.machine.output(rig.now).is_empty());
+    rig.cut();
+    rig.connect(&rig.hello(false));
+    rig.send(&connack(true));
+    rig.sent();
+    let mut happened = rig.happened();
+    happened.sort();
+    assert_eq!(happened, ["acknowledged 1 0x9b", "connected present"]);
+}
+
 /// What is refused at the front may lie before what is over already: what is behind both is sent.
 #[test]
 fn a_refusal_before_what_is_over() {

@@ -2,7 +2,7 @@
 
 use mqtt_codec::{Decoded, Decoder, Delivery, Packet, Publish, QoS};
 use mqtt_session::Seq;
-use mqtt_session::compact::{Device, Event};
+use mqtt_session::compact::{Device, Event, Queue};
 
 use super::sim::Sim;
 use crate::sim::flow::Shown;
@@ -28,7 +28,7 @@ impl Incoming {
     }
 }
 
-impl<D: Device> Sim<D> {
+impl<D: Device, Q: Queue> Sim<D, Q> {
     /// The client writes up to `most` bytes.
     pub(super) fn write(&mut self, most: usize) {
         let mut left = most;
@@ -61,7 +61,7 @@ impl<D: Device> Sim<D> {
 
     /// Nothing can be written: says why.
     fn idle(&mut self) {
-        let waits = self.client.queue().waiting().next().is_some();
+        let waits = self.waiting().next().is_some();
         let full = self.watch.unacknowledged() >= usize::from(self.watch.receive_maximum);
         let connected = self.client.is_connected();
         self.counters

@@ -1,11 +1,13 @@
 //! The runs that seeds name: which device, in which version.
 
 use mqtt_codec::Version;
-use mqtt_session::compact::Device;
+use mqtt_session::compact::{Device, Queue};
 use mqtt_session::profile::{Full, V3, V3QoS1, V3V5};
 
 use super::rig::versions;
 use super::sim::Sim;
+use super::{Habits, Listed};
+use crate::rng::Rng;
 use crate::sim::Counters;
 
 /// Two messages in flight, and two of QoS 2 underway from the broker.
@@ -49,38 +51,41 @@ pub const DEVICES: u64 = 8;
 /// Steps of a run, unless something else is asked for.
 pub const STEPS: u32 = 1_000;
 
-/// One device.
-struct Entry {
+/// One device, with a queue of this kind.
+struct Entry<Q> {
     name: &'static str,
     versions: fn() -> Vec<Version>,
-    run: fn(u64, Version, u32) -> Counters,
+    run: fn(u64, Version, u32, fn(&mut Rng) -> Q) -> Counters,
 }
 
-const fn entry<D: Device>(name: &'static str) -> Entry {
+const fn entry<D: Device, Q: Queue>(name: &'static str) -> Entry<Q> {
     Entry {
         name,
         versions: versions::<D>,
-        run: |seed, version, steps| {
-            let mut sim = Sim::<D>::new(seed, version);
+        run: |seed, version, steps, queue| {
+            let mut sim = Sim::<D, Q>::new(seed, version, queue);
             sim.run(steps);
             sim.counters
         },
     }
 }
 
-static TABLE: [Entry; DEVICES as usize] = [
-    entry::<V3QoS1>("3.1.1 with QoS 0 and 1"),
-    entry::<V3>("3.1.1"),
-    entry::<V3V5>("3.1.1 and 5.0"),
-    entry::<Full>("full"),
-    entry::<Narrow>("narrow"),
-    entry::<Eager>("eager"),
-    entry::<Patient>("patient"),
-    entry::<Both>("eager and patient"),
-];
+const fn table<Q: Queue>() -> [Entry<Q>; DEVICES as usize] {
+    [
+        entry::<V3QoS1, Q>("3.1.1 with QoS 0 and 1"),
+        entry::<V3, Q>("3.1.1"),
+        entry::<V3V5, Q>("3.1.1 and 5.0"),
+        entry::<Full, Q>("full"),
+        entry::<Narrow, Q>("narrow"),
+        entry::<Eager, Q>("eager"),
+        entry::<Patient, Q>("patient"),
+        entry::<Both, Q>("eager and patient"),
+    ]
+}
 
-fn chosen(seed: u64) -> (&'static Entry, Version) {
-    let entry = &TABLE[(seed % DEVICES) as usize];
+fn chosen<Q: Queue>(seed: u64) -> (Entry<Q>, Version) {
+    let entry = table().into_iter().nth((seed % DEVICES) as usize);
+    let entry = entry.expect("a remainder is smaller");
     let versions = (entry.versions)();
     let version = versions[(seed / DEVICES) as usize % versions.len()];
     (entry, version)
@@ -89,7 +94,7 @@ fn chosen(seed: u64) -> (&'static Entry, Version) {
 /// What a seed runs, for messages.
 #[must_use]
 pub fn describe(seed: u64) -> String {
-    let (entry, version) = chosen(seed);
+    let (entry, version) = chosen::<Listed>(seed);
     format!("{} device, MQTT {version}", entry.name)
 }
 
@@ -99,8 +104,23 @@ pub fn describe(seed: u64) -> String {
 /// When a promise of the specification is broken.
 #[must_use]
 pub fn run(seed: u64, steps: u32) -> Counters {
+    run_with(seed, steps, |rng| {
+        Listed::new(Habits {
+            room: 200 + rng.below(600),
+            piece: 1 + rng.below(100),
+            lazy: rng.one_in(2),
+        })
+    })
+}
+
+/// The same with a queue of another kind.
+///
+/// # Panics
+/// When a promise of the specification is broken.
+#[must_use]
+pub fn run_with<Q: Queue>(seed: u64, steps: u32, queue: fn(&mut Rng) -> Q) -> Counters {
     let (entry, version) = chosen(seed);
-    (entry.run)(seed, version, steps)
+    (entry.run)(seed, version, steps, queue)
 }
 
 /// What a full set of runs has to show at least once, whichever the device.

@@ -4,7 +4,7 @@ use mqtt_codec::{
     Connect, Decoded, Decoder, FromClient, Packet, PartialPublish, Properties, QoS, ReasonCode,
     Version,
 };
-use mqtt_session::compact::{Device, Stage};
+use mqtt_session::compact::{Device, Queue, Record, Stage};
 use mqtt_session::{Accept, Expires, Outcome, Profile, Seq, ServerEvent, SessionState, Violation};
 
 use super::sim::Sim;
@@ -13,7 +13,7 @@ use crate::sim::Question;
 use crate::sim::read::count;
 use crate::text::describe;
 
-impl<D: Device> Sim<D> {
+impl<D: Device, Q: Queue> Sim<D, Q> {
     /// A new connection: CONNECT is due.
     pub(super) fn connect(&mut self) {
         let clean = self.want_clean || (!self.draining && self.rng.one_in(20));
@@ -56,12 +56,8 @@ impl<D: Device> Sim<D> {
             self.up
                 .ended(seq, outcome, self.now, (), &mut self.counters);
         }
-        let waiting = self.client.queue().waiting();
-        assert!(
-            waiting
-                .map(|(record, _)| record.stage)
-                .all(|stage| stage != Stage::RELEASED)
-        );
+        let released = |record: Record| record.stage == Stage::RELEASED;
+        assert!(!self.waiting().any(released), "what was over is not");
         for (id, number) in self.watch.numbers() {
             assert_eq!(self.ids.get(&id), Some(&number), "{id} was forgotten");
         }

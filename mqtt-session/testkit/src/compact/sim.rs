@@ -3,13 +3,12 @@
 use std::collections::BTreeMap;
 
 use mqtt_codec::{QoS, SubscriptionOptions, Version};
-use mqtt_session::compact::{Compact, Device, Event, Outgoing};
+use mqtt_session::compact::{Compact, Device, Event, Outgoing, Queue, Record};
 use mqtt_session::{Instant, Limits, Outcome, Profile, Server};
 use mqtt_topic::{TopicFilter, TopicName};
 
 use super::client::Incoming;
 use super::rig::overhead;
-use super::{Habits, Listed};
 use crate::owners::{HeapOwner, Heaped, Memory, Message, TestOwner};
 use crate::rng::Rng;
 use crate::sim::end::End;
@@ -19,11 +18,11 @@ use crate::watch::Watch;
 
 /// One run.
 #[derive(Debug)]
-pub struct Sim<D: Device> {
+pub struct Sim<D: Device, Q> {
     pub(super) rng: Rng,
     pub(super) now: Instant,
     pub(super) version: Version,
-    pub(super) client: Compact<'static, D, Listed>,
+    pub(super) client: Compact<'static, D, Q>,
     /// Bytes of the client's receive buffer.
     pub(super) buffer: usize,
     pub(super) server: End<Server, Heaped>,
@@ -54,10 +53,10 @@ pub struct Sim<D: Device> {
     pub counters: Counters,
 }
 
-impl<D: Device> Sim<D> {
-    /// A run from this seed.
+impl<D: Device, Q: Queue> Sim<D, Q> {
+    /// A run from this seed, with a queue that `queue` makes.
     #[must_use]
-    pub fn new(seed: u64, version: Version) -> Self {
+    pub fn new(seed: u64, version: Version, queue: impl FnOnce(&mut Rng) -> Q) -> Self {
         let mut rng = Rng::new(seed);
         let mut limits = Limits::default();
         limits.receive_maximum = 1 + rng.below(6) as u16;
@@ -71,18 +70,14 @@ impl<D: Device> Sim<D> {
         limits.maximum_packet_size = PACKET;
         limits.topic_alias_maximum = 3;
         limits.topic_alias_send_maximum = 3;
-        let habits = Habits {
-            room: 200 + rng.below(600),
-            piece: 1 + rng.below(100),
-            lazy: rng.one_in(2),
-        };
+        let queue = queue(&mut rng);
         let buffer = 72 + rng.below(120);
         let memory = vec![0xA5; overhead::<D>(version) + buffer].leak();
         Self {
             rng,
             now: Instant::from_millis(u64::from(u32::MAX) - 20_000),
             version,
-            client: Compact::new(memory, Listed::new(habits), version),
+            client: Compact::new(memory, queue, version),
             buffer,
             server: End::new("server", &limits, !seed),
             up: Flow::new("client to server"),
@@ -315,12 +310,19 @@ impl<D: Device> Sim<D> {
         }
         let still: Vec<_> = self.unrest().collect();
         panic!(
-            "no end: {} still there\nthe client: {:#?}\nthe server: {:?}, {:?}",
+            "no end: {} still there\nthe client: {:?}\nthe server: {:?}, {:?}",
             still.join(", "),
-            self.client,
+            self.waiting().collect::<Vec<_>>(),
             self.server.owner.waiting(),
             self.server.session.state(),
         );
+    }
+
+    /// What the client's queue holds.
+    pub(super) fn waiting(&self) -> impl Iterator<Item = Record> {
+        let queue = self.client.queue();
+        let oldest = queue.get(queue.start());
+        core::iter::successors(oldest, |&record| queue.get(queue.after(record)))
     }
 
     /// What keeps the run from its end.
@@ -329,10 +331,7 @@ impl<D: Device> Sim<D> {
         let connected = self.client.is_connected() && server.session.is_connected();
         [
             (!connected, "a connection to come up"),
-            (
-                self.client.queue().waiting().next().is_some(),
-                "the client's packets",
-            ),
+            (self.waiting().next().is_some(), "the client's packets"),
             (
                 !server.session.state().is_quiet(),
                 "the server's handshakes",
