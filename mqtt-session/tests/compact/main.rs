@@ -14,4 +14,5 @@ mod qos1_only;
 mod qos2;
 mod resume;
 mod subscribe;
+mod subscriptions;
 mod window;
