@@ -51,11 +51,14 @@ pub const DEVICES: u64 = 8;
 /// Steps of a run, unless something else is asked for.
 pub const STEPS: u32 = 1_000;
 
+/// Makes the queue of a run.
+pub type Make<Q> = fn(&mut Rng) -> Q;
+
 /// One device, with a queue of this kind.
 struct Entry<Q> {
     name: &'static str,
     versions: fn() -> Vec<Version>,
-    run: fn(u64, Version, u32, fn(&mut Rng) -> Q) -> Counters,
+    run: fn(u64, Version, u32, Make<Q>) -> Counters,
 }
 
 const fn entry<D: Device, Q: Queue>(name: &'static str) -> Entry<Q> {
@@ -118,7 +121,7 @@ pub fn run(seed: u64, steps: u32) -> Counters {
 /// # Panics
 /// When a promise of the specification is broken.
 #[must_use]
-pub fn run_with<Q: Queue>(seed: u64, steps: u32, queue: fn(&mut Rng) -> Q) -> Counters {
+pub fn run_with<Q: Queue>(seed: u64, steps: u32, queue: Make<Q>) -> Counters {
     let (entry, version) = chosen(seed);
     (entry.run)(seed, version, steps, queue)
 }
