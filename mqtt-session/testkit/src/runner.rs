@@ -35,6 +35,7 @@ impl Debug for Simulation {
 /// Every simulation that this build has.
 #[must_use]
 pub fn simulations() -> Vec<Simulation> {
+    use crate::compact::runs as devices;
     use crate::sim::runs;
     vec![
         Simulation {
@@ -43,6 +44,13 @@ pub fn simulations() -> Vec<Simulation> {
             run: runs::run,
             describe: runs::describe,
             expected: || [&runs::ALWAYS[..], &runs::LATE_CLIENT, &runs::LATE_SERVER].concat(),
+        },
+        Simulation {
+            name: "device",
+            steps: devices::STEPS,
+            run: devices::run,
+            describe: devices::describe,
+            expected: devices::expected,
         },
         #[cfg(feature = "broker")]
         Simulation {

@@ -171,3 +171,9 @@ pub const ALIASES: [&str; 1] = ["alias used"];
 pub const EARLY: [&str; 1] = ["sent before CONNACK"];
 /// What only one that holds acknowledgements back shows.
 pub const HOLD: [&str; 2] = ["an acknowledgement rode along", "held back"];
+
+/// What a full set of runs over all devices has to show at least once.
+#[must_use]
+pub fn expected() -> Vec<&'static str> {
+    [&ALWAYS[..], &QOS_2, &V5, &LARGE, &ALIASES, &EARLY, &HOLD].concat()
+}
