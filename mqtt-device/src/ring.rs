@@ -96,6 +96,11 @@ impl Queue for Ring<'_> {
     }
 
     fn get(&self, from: Slot) -> Option<Record> {
+        let from = if from.is_before(self.start()) {
+            self.start()
+        } else {
+            from
+        };
         let mut index = self.index(from);
         while index < self.end {
             let header = self.memory.get(index..)?.first_chunk()?;
@@ -145,11 +150,12 @@ impl Queue for Ring<'_> {
         for piece in pieces {
             len = len.saturating_add(piece.len());
         }
-        let room = self.memory.len() - HEADER.min(self.memory.len());
-        if len > room - room.min(self.used()) {
+        let needed = len.saturating_add(HEADER);
+        let free = self.memory.len().saturating_sub(self.end);
+        if needed > free + self.start {
             return Err(Full);
         }
-        if len + self.end > room {
+        if needed > free {
             self.slide();
         }
         let [l0, l1] = (len as u16).to_be_bytes();

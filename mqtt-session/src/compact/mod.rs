@@ -292,6 +292,8 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
 
     /// Says goodbye, so that the broker does not publish the will [MQTT-3.14.4-3]; nothing else is sent any more.
     pub fn disconnect(&mut self) {
+        // What the caller has taken is acknowledged before.
+        self.core.settle(self.core.sent);
         self.core.end(ReasonCode::NORMAL_DISCONNECTION);
     }
 
@@ -360,7 +362,7 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
     /// [`Event::Waiting`] says that more bytes are needed, or that there is more to write first; with every other event there may be
     /// another.
     pub fn event(&mut self, now: Instant) -> Event {
-        self.core.settle(now);
+        self.core.settle(Ticks::of(now));
         self.inbox.drop_used();
         self.core.payload_at = u16::MAX;
         if let Some(five) = self.core.five.get_mut()
@@ -404,7 +406,7 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
         Message {
             topic,
             payload: payload.unwrap_or_default(),
-            missing: self.core.missing,
+            missing: payload.map_or(0, |_| self.core.missing),
             qos: QoS::from_u8(flags >> 1 & 3).unwrap_or_default(),
             retain: flags & 1 != 0,
             properties,
@@ -418,7 +420,12 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         let ended = self.version.version() == Version::V31 && self.clean_start;
         self.clean_start = connect.clean_start;
         self.keep_alive = connect.keep_alive;
+        let refused = self.five.get().and_then(|five| five.refused);
         self.five = Place::NEW;
+        if let Some(five) = self.five.get_mut() {
+            // The application has not been told yet.
+            five.refused = refused;
+        }
         self.violation = None;
         self.phase = Phase::Greeting;
         self.await_answer(now);

@@ -107,7 +107,7 @@ impl core::error::Error for Full {}
 pub trait Queue {
     /// Where the oldest record lies, or the next one will.
     fn start(&self) -> Slot;
-    /// The first record at or behind `from` that is not over.
+    /// The first record at or behind `from` that is not over; a place before the start stands for the start.
     fn get(&self, from: Slot) -> Option<Record>;
     /// Where the one behind a record lies, or will.
     fn after(&self, record: Record) -> Slot;

@@ -8,7 +8,6 @@ use mqtt_topic::TopicName;
 
 use crate::profile::Profile;
 use crate::rules::{Acknowledgement, Awaits, Step, acknowledge, session_claim};
-use crate::time::Instant;
 use crate::violation::{Rule, Violation};
 
 use super::device::Device;
@@ -36,12 +35,12 @@ pub(super) struct Broken;
 
 impl<D: Device, Q: Queue> Core<'_, D, Q> {
     /// Acknowledges what the caller has taken.
-    pub(super) fn settle(&mut self, now: Instant) {
+    pub(super) fn settle(&mut self, now: Ticks) {
         if self.owed_first == 0 || self.missing > 0 {
             return;
         }
         if D::HOLD_MS > 0 && self.out_len == 0 {
-            self.held = Ticks::of(now).plus(D::HOLD_MS);
+            self.held = now.plus(D::HOLD_MS);
         }
         self.note_received();
         self.answer_id(self.owed_first, self.owed_id, true);
@@ -237,11 +236,30 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         self.has_session = true;
         if !resumed {
             self.unsubscribed = D::SUBSCRIPTIONS;
+            self.forget_subscribes();
         }
         Ok(Event::Connected {
             resumed,
             session_present,
         })
+    }
+
+    /// What an earlier connection has left of the device's own subscriptions will be asked for anew.
+    fn forget_subscribes(&mut self) {
+        if D::SUBSCRIPTIONS.is_empty() {
+            return;
+        }
+        let mut at = self.queue.start();
+        while let Some(record) = self.queue.get(at) {
+            at = self.queue.after(record);
+            let underway = self.writes_body && record.slot == self.body.slot;
+            if record.packet_type() == PacketType::Subscribe as u8
+                && !underway
+                && !self.was_sent(record)
+            {
+                self.finish(record);
+            }
+        }
     }
 
     fn publish(&mut self, packet: &Publish<'_>) -> Result<Event, Broken> {
@@ -262,6 +280,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         }
         if dropped {
             // It came before [MQTT-4.3.3-10].
+            self.payload_at = u16::MAX;
             self.fate = Fate::Dropped;
             return Ok(Event::Nothing);
         }
@@ -389,6 +408,12 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
                 if let Some(record) = found {
                     self.finish(record);
                 }
+                // A PUBCOMP that knows no such id answers a repetition: the message was delivered.
+                let reason = if acknowledgement == Acknowledgement::PubComp {
+                    ReasonCode::SUCCESS
+                } else {
+                    reason
+                };
                 return Ok(Event::Acknowledged(id, reason));
             }
             Step::Release | Step::ReleaseAgain => {
@@ -408,11 +433,6 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             self.in_flight -= 1;
         }
         self.queue.mark(record.slot, Stage::DONE);
-        // The room that was given back may reach beyond what was sent: behind this packet others may be over since an earlier connection.
-        let start = self.queue.start();
-        if self.due.is_before(start) {
-            self.due = start;
-        }
     }
 
     /// Whether a packet, or its PUBREL, was sent on this connection.

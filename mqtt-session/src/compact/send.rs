@@ -19,7 +19,7 @@ pub(super) const PUBREL: u8 = (PacketType::PubRel as u8) << 4 | 2;
 
 impl<D: Device, Q: Queue> Core<'_, D, Q> {
     pub(super) fn output(&mut self, now: Instant) -> &[u8] {
-        self.settle(now);
+        self.settle(Ticks::of(now));
         let may_send =
             self.phase == Phase::Connected || (D::EARLY && self.phase == Phase::Awaiting);
         if !D::SUBSCRIPTIONS.is_empty() {

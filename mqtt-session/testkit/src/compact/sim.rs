@@ -264,8 +264,6 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
                 let number = number.unwrap_or_else(|| panic!("{id:?} is nobody's"));
                 let outcome = if reason == mqtt_codec::ReasonCode::PACKET_TOO_LARGE {
                     Outcome::TooLarge
-                } else if reason == mqtt_codec::ReasonCode::PACKET_IDENTIFIER_NOT_FOUND {
-                    Outcome::Acknowledged(reason)
                 } else if reason.is_error() {
                     Outcome::Refused(reason)
                 } else {
