@@ -6,11 +6,11 @@
 //!     | AT+CSTT="internet" --------->| context                             |
 //!     | AT+CIPSTART="TCP","broker" ->|------------ TCP ------------------->|
 //!     |<- CONNECT OK                 |                                     |
-//!     | AT+CIPSEND=60, CONNECT ----->|------------ CONNECT --------------->|
+//!     | AT+CIPSEND=44, CONNECT ----->|------------ CONNECT --------------->|
 //!     |<- +CIPRXGET: 1               |<----------- CONNACK ----------------|
 //!     | AT+CIPRXGET=2,96 ----------->|                                     |
 //!     |<- CONNACK                    |                                     |
-//!     | AT+CIPSEND=31, PUBLISH ----->|------------ PUBLISH --------------->|
+//!     | AT+CIPSEND=30, PUBLISH ----->|------------ PUBLISH --------------->|
 //!     :                              :                                     :
 //!     |<- CLOSED                     x   a tunnel                          | 1.5 times the keep-alive later:
 //!     |                              |                                     | status "offline"
@@ -21,7 +21,7 @@
 //! ```
 //!
 //! All topics begin with `lorry7/`. The keep-alive is what a mobile network with half an hour of patience allows: 0.19 MB in 30 days,
-//! where one of a minute takes 5.4 MB. What is received waits in the modem until it is asked for, so a slow UART loses nothing.
+//! where one of a minute takes 5.4 MB. A packet is one command to the modem and one segment ([`Gather`]). What is received waits in the modem until it is asked for, so a slow UART loses nothing.
 //!
 //! On a Cortex-M3 in QEMU with a modem that is emulated; on this computer with the emulator, or a modem, behind that port:
 //!
@@ -35,7 +35,7 @@ use firmware_board::Board;
 use mqtt_device::modem::{Engine, Modem, SIM800, Settings};
 use mqtt_device::profile::V3;
 use mqtt_device::{
-    Device, QoS, Subscription, SubscriptionOptions, TopicFilter, TopicName, keep_alive_for,
+    Device, Gather, QoS, Subscription, SubscriptionOptions, TopicFilter, TopicName, keep_alive_for,
 };
 
 use crate::thermometer::{self, Thermometer};
@@ -49,6 +49,9 @@ const SETTINGS: Settings<'static> = Settings {
     password: "",
     pin: "1234",
 };
+
+/// Bytes that are sent by one command: the longest packet.
+const SEGMENT: usize = 64;
 
 /// Bytes for a line of the modem's, and for received bytes that wait.
 const LINES: usize = 128;
@@ -78,8 +81,8 @@ impl Thermometer for Tracker {
 
 /// Over a UART with a SIM800 at its other end.
 pub fn run<B: Board, U: Read + Write + ReadReady>(board: &B, uart: U) -> u8 {
-    let mut memory = [0; LINES];
-    let engine = Engine::new(SIM800, &SETTINGS, &mut memory);
+    let (mut lines, mut segment) = ([0; LINES], [0; SEGMENT]);
+    let engine = Engine::new(SIM800, &SETTINGS, &mut lines);
     let modem = Modem::new(uart, || board.now(), engine);
-    thermometer::run::<Tracker, B, _>(board, modem)
+    thermometer::run::<Tracker, B, _>(board, Gather::new(modem, &mut segment))
 }
