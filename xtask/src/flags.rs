@@ -163,6 +163,7 @@ Builds programs for microcontrollers, runs them in QEMU, and says what they take
 
 Usage: cargo xtask firmware [--check | --record] [--strict]
        cargo xtask firmware --app <NAME>
+       cargo xtask firmware --wire
 
 Builds mqtt-device/firmware for a Cortex-M3, an 8-bit AVR (ATmega328P), a Cortex-M0 and RISC-V with Debian's compiler (the
 packages are named if they are missing). Every program is searched for an allocator, for 64-bit division, and for ways to a
@@ -174,6 +175,8 @@ Options:
       --record  Write that file
       --strict  Fail when a bar is missed
       --app <NAME>  Only run sensor, tracker or solar on a Cortex-M3 in QEMU, and show what it publishes
+      --wire    Only count what 1, 10 and 60 readings take on the wire, packed and one by one, beside the model; fails when a bar is
+                missed (root, iproute2; needs no compiler but this one)
   -h, --help    Print this help
 ";
 
@@ -304,6 +307,7 @@ fn firmware(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("check") if !options.record => options.check = true,
             Arg::Long("record") if !options.check => options.record = true,
             Arg::Long("strict") => options.strict = true,
+            Arg::Long("wire") => options.wire = true,
             Arg::Long("app") => options.app = Some(parser.value()?.string()?),
             other => return Err(other.unexpected()),
         }

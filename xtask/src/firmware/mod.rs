@@ -31,6 +31,8 @@ pub(crate) struct FirmwareOptions {
     pub(crate) strict: bool,
     /// Do nothing of all that, but run this application for somebody to watch.
     pub(crate) app: Option<String>,
+    /// Do nothing of all that, but count what a conversation takes on the wire.
+    pub(crate) wire: bool,
 }
 
 /// Builds, tests, measures, and prints.
@@ -38,6 +40,9 @@ pub(crate) struct FirmwareOptions {
 /// # Errors
 /// If a package is missing, a program does not build, does not end well or has in it what it must not have; and as the options say.
 pub(crate) fn main(ws: &Workspace, options: &FirmwareOptions) -> Result<()> {
+    if options.wire {
+        return wire(ws);
+    }
     let bare = BareMetal::find_with_boards(ws)
         .map_err(|missing| format!("needs compilers and QEMU: {}", missing.install()))?;
     if let Some(name) = &options.app {
@@ -49,6 +54,29 @@ pub(crate) fn main(ws: &Workspace, options: &FirmwareOptions) -> Result<()> {
         return Err(Error::Told);
     }
     Ok(())
+}
+
+/// Counts the bytes of conversations on the wire, beside the model; says so where that cannot be done.
+///
+/// # Errors
+/// If a bar is missed.
+fn wire(ws: &Workspace) -> Result<()> {
+    Program::cargo(&ws.root)
+        .args([
+            "build",
+            "--quiet",
+            "--locked",
+            "-p",
+            "mqtt-broker",
+            "--bins",
+        ])
+        .run()?;
+    host_cargo(ws, "build")
+        .args(["--quiet", "-p", "wire"])
+        .run()?;
+    Program::new(ws.target.join("firmware/debug/wire"), &folder(ws))
+        .args([ws.target.join("debug/mqtt-broker")])
+        .run()
 }
 
 /// The same for a caller that counts the tests.
@@ -102,13 +130,14 @@ pub(crate) fn lint(ws: &Workspace) -> Result<()> {
 }
 
 /// The crates that are no board's.
-const HOSTED: [&str; 6] = [
+const HOSTED: [&str; 7] = [
     "firmware-apps",
     "firmware-board",
     "firmware-harness",
     "firmware-measured",
     "firmware-mem",
     "host",
+    "wire",
 ];
 
 /// The program that must not link, and what the linker says.

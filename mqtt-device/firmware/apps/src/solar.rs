@@ -30,12 +30,15 @@ use embedded_io::{Read, ReadReady, Write};
 use firmware_board::Board;
 use mqtt_device::blocking::Client;
 use mqtt_device::profile::V3QoS1;
-use mqtt_device::{Connect, Device, Dial, Event, Lent, Outgoing, Pack, TopicName, Version};
+use mqtt_device::{
+    Connect, Device, Dial, Event, Identity, Lent, Outgoing, Pack, TopicName, Version,
+};
 
 use crate::Line;
 use crate::text::Text;
 
-const TOPIC: TopicName<'static> = TopicName::from_static("field3/temperature");
+/// Where its readings go.
+pub const TOPIC: TopicName<'static> = TopicName::from_static("field3/temperature");
 /// Between two readings, in milliseconds.
 const INTERVAL_MS: u64 = 1_000;
 /// Readings that are sent at once.
@@ -47,7 +50,7 @@ const PATIENCE_MS: u64 = 10_000;
 
 /// What it is on the air.
 #[derive(Debug)]
-struct Solar;
+pub struct Solar;
 
 impl Device for Solar {
     type Profile = V3QoS1;
@@ -56,7 +59,8 @@ impl Device for Solar {
 }
 
 /// Without keep-alive, and without a session: there is nothing to go on with.
-const fn connect() -> Connect<'static> {
+#[must_use]
+pub const fn connect() -> Connect<'static> {
     Connect {
         keep_alive: 0,
         ..Connect::new(Version::V311, "field3")
@@ -78,7 +82,7 @@ pub fn run<B: Board, C: Dial<Connection: Read + Write + ReadReady>>(board: &B, m
             let _ = gathered.push(reading.as_bytes());
             next = next.plus_millis(INTERVAL_MS);
         }
-        if send(board, &mut dial, gathered.payload()) {
+        if send::<Solar, _, _>(board, &mut dial, connect, gathered.payload()) {
             gathered.clear();
         }
         next = next.max(board.now());
@@ -91,13 +95,18 @@ pub fn on_a_line<B: Board, U: Read + Write + ReadReady>(board: &B, uart: U) -> u
 }
 
 /// Connects, sends, and says goodbye when the broker has it; whether it has.
-fn send<B: Board, C>(board: &B, dial: &mut C, payload: &[u8]) -> bool
+pub fn send<D: Device, B: Board, C>(
+    board: &B,
+    dial: &mut C,
+    identity: impl Identity,
+    payload: &[u8],
+) -> bool
 where
     C: Dial<Connection: Read + Write + ReadReady>,
 {
     let (mut receive, mut head) = ([0; 128], [0; 40]);
     let (queue, seed) = (Lent::<1>::new(&mut head), board.random());
-    let mut client = Client::<Solar, _, _, _>::new(connect, &mut receive, queue, &mut *dial, seed);
+    let mut client = Client::<D, _, _, _>::new(identity, &mut receive, queue, &mut *dial, seed);
     let mut arrived = false;
     let end = board.now().plus_millis(PATIENCE_MS);
     if client.publish_lent(&Outgoing::new(TOPIC, payload)).is_ok() {
