@@ -44,7 +44,7 @@ fn each_request_has_its_answer() {
     answers::<Full>();
 }
 
-/// All options are said in 5.0, and only the QoS before [MQTT-3.8.3-4], [3.1.1:MQTT-3-8.3-4].
+/// All options are said in 5.0, and only the QoS before [MQTT-3.8.3-4], [3.1.1:MQTT-3.8.3-4].
 #[test]
 fn options_are_said() {
     for version in versions::<V3V5>() {
