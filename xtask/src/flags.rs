@@ -161,7 +161,7 @@ Targets:
 const FIRMWARE: &str = "\
 Builds programs for microcontrollers, runs them in QEMU, and says what they take beside other clients
 
-Usage: cargo xtask firmware [--check | --record] [--strict]
+Usage: cargo xtask firmware [--check | --record] [--strict] [--full]
        cargo xtask firmware --app <NAME>
        cargo xtask firmware --wire
 
@@ -174,6 +174,8 @@ Options:
       --check   Fail when a program takes over 2 % more than mqtt-device/firmware/sizes.txt says
       --record  Write that file
       --strict  Fail when a bar is missed
+      --full    Cut the connection at every byte, with both transports and both brokers, five times in a row; without it,
+                every other fault once, and a sample of cuts, the seed of which is printed
       --app <NAME>  Only run sensor, tracker or solar on a Cortex-M3 in QEMU, and show what it publishes
       --wire    Only count what 1, 10 and 60 readings take on the wire, packed and one by one, beside the model; fails when a bar is
                 missed (root, iproute2; needs no compiler but this one)
@@ -308,6 +310,7 @@ fn firmware(mut parser: Parser) -> Result<Command, lexopt::Error> {
             Arg::Long("record") if !options.check => options.record = true,
             Arg::Long("strict") => options.strict = true,
             Arg::Long("wire") => options.wire = true,
+            Arg::Long("full") => options.full = true,
             Arg::Long("app") => options.app = Some(parser.value()?.string()?),
             other => return Err(other.unexpected()),
         }

@@ -3,6 +3,7 @@
 mod app;
 mod boards;
 mod elf;
+mod matrix;
 mod programs;
 mod record;
 mod report;
@@ -29,6 +30,8 @@ pub(crate) struct FirmwareOptions {
     pub(crate) record: bool,
     /// Fail when a bar is missed.
     pub(crate) strict: bool,
+    /// Try every fault at every byte, five times, instead of a sample.
+    pub(crate) full: bool,
     /// Do nothing of all that, but run this application for somebody to watch.
     pub(crate) app: Option<String>,
     /// Do nothing of all that, but count what a conversation takes on the wire.
@@ -93,6 +96,7 @@ pub(crate) fn run(ws: &Workspace, bare: &BareMetal, options: &FirmwareOptions) -
     firmware.check_panics_do_not_link()?;
     let tally = firmware.test()?;
     let measured = firmware.measure(&table)?;
+    matrix::run(ws, bare, options.full)?;
     report::print(&table, &measured);
     let now = Sizes {
         compiler: bare.version(&ws.root)?,
