@@ -56,7 +56,7 @@ where
             return self.lost(now);
         }
         let event = self.turn(now);
-        if event == Event::Lost {
+        if matches!(event, Event::Lost) {
             return self.lost(now);
         }
         event
@@ -100,7 +100,7 @@ where
             Err(_) => return Event::Lost,
         }
         let mut event = self.machine.event(now);
-        if event == Event::Waiting && !quiet {
+        if matches!(event, Event::Waiting) && !quiet {
             // There may be more behind it, for which a modem has to be asked first: only a line that has nothing lets the caller sleep.
             event = Event::Nothing;
         }
