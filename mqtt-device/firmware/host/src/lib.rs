@@ -36,7 +36,7 @@ impl Host {
 
     /// Opens a connection, on which [`Board::idle`] waits from now on.
     pub fn dial(&self, address: impl ToSocketAddrs) -> io::Result<Tcp> {
-        let (tcp, wire) = Tcp::new(TcpStream::connect(address)?)?;
+        let (tcp, wire) = Tcp::new(tcp::connect(address)?)?;
         self.wire.replace(wire);
         Ok(tcp)
     }

@@ -3,10 +3,11 @@
 use core::future::poll_fn;
 use core::task::Poll;
 use std::io::{self, ErrorKind, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{SocketAddr, TcpStream, ToSocketAddrs};
 use std::rc::Rc;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
+use socket2::{Domain, Socket, Type};
 
 /// Bytes that wait for a flush at most: what fits a segment.
 const SEGMENT: usize = 1_400;
@@ -18,6 +19,27 @@ const SEGMENT: usize = 1_400;
 pub struct Tcp {
     stream: Rc<TcpStream>,
     written: Vec<u8>,
+}
+
+/// A connection to the first address that answers.
+pub(crate) fn connect(address: impl ToSocketAddrs) -> io::Result<TcpStream> {
+    let mut last = io::Error::new(ErrorKind::InvalidInput, "no address");
+    for address in address.to_socket_addrs()? {
+        match connect_to(address) {
+            Ok(stream) => return Ok(stream),
+            Err(error) => last = error,
+        }
+    }
+    Err(last)
+}
+
+fn connect_to(address: SocketAddr) -> io::Result<TcpStream> {
+    let socket = Socket::new(Domain::for_address(address), Type::STREAM, None)?;
+    // TCP's acknowledgements wait a moment for a segment to ride with, the one that ends the handshake among them.
+    #[cfg(target_os = "linux")]
+    socket.set_tcp_quickack(false)?;
+    socket.connect(&address.into())?;
+    Ok(socket.into())
 }
 
 impl Tcp {

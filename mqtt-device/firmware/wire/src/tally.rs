@@ -88,7 +88,9 @@ pub(crate) struct Tally {
     pub(crate) segments: usize,
     /// Bytes of both streams.
     pub(crate) payload: usize,
-    /// Bytes of the client's stream, and segments with some, that left before the server had said anything.
+    /// Bytes of the client's stream.
+    pub(crate) sent: usize,
+    /// Bytes of it, and segments with some, that left before the server had said anything.
     pub(crate) first_flight: (usize, usize),
     answered: bool,
     was_reset: bool,
@@ -133,6 +135,9 @@ impl Tally {
             own.at = Some(segment.end);
         }
         other.acknowledged |= other.at.is_some() && segment.acknowledged == other.at;
+        if segment.from == From::Client {
+            self.sent += segment.payload;
+        }
         match segment.from {
             From::Server => self.answered |= segment.payload > 0,
             From::Client if !self.answered && segment.payload > 0 => {
@@ -220,7 +225,7 @@ mod tests {
     fn every_segment_counts_from_syn_to_the_last_acknowledgement() {
         let packets = conversation();
         let tally = counted(&packets);
-        assert_eq!((tally.segments, tally.payload), (9, 110));
+        assert_eq!((tally.segments, tally.payload, tally.sent), (9, 110, 102));
         assert_eq!(tally.bytes, 9 * 40 + 24 + 110);
         assert_eq!(tally.first_flight, (100, 1));
         assert!(tally.is_over() && !tally.was_reset());
