@@ -13,6 +13,7 @@
 //!                     └────────── acknowledgements ◄─────┘
 //! ```
 
+mod acknowledged;
 mod device;
 mod event;
 mod five;
