@@ -12,6 +12,10 @@ pub(crate) const PORT: u16 = 1_883;
 const CLIENT: &str = "192.0.2.1";
 const DEVICE: &str = "wire0";
 
+/// How TCP is set in both namespaces: no timestamps; and no segment sent a second time because its acknowledgement takes milliseconds,
+/// which on a wire without latency looks like a loss, and is only a busy computer.
+const SETTINGS: [(&str, u8); 2] = [("tcp_timestamps", 0), ("tcp_early_retrans", 0)];
+
 /// Why there is no such network here.
 #[derive(Debug)]
 pub(crate) struct Unavailable(String);
@@ -56,8 +60,10 @@ impl Lab {
             ip(&["-n", name, "address", "add", &address, "dev", DEVICE])?;
             // One segment a packet, as a modem sends them.
             ip(&["-n", name, "link", "set", DEVICE, "gso_max_segs", "1", "up"])?;
-            let timestamps = "echo 0 > /proc/sys/net/ipv4/tcp_timestamps";
-            ip(&["netns", "exec", name, "sh", "-c", timestamps])?;
+            for (setting, value) in SETTINGS {
+                let set = format!("echo {value} > /proc/sys/net/ipv4/{setting}");
+                ip(&["netns", "exec", name, "sh", "-c", &set])?;
+            }
         }
         Ok(lab)
     }

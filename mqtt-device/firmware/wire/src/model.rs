@@ -9,7 +9,7 @@ const HEADERS: usize = 40;
 /// Seven segments to open and close TCP, and seven for CONNECT, PUBLISH, DISCONNECT, their answers, and the acknowledgements of both.
 const SEGMENTS: usize = 14;
 /// Bytes of the stream that fit a segment.
-const FULL_SEGMENT: usize = 1_460;
+pub(crate) const FULL_SEGMENT: usize = 1_460;
 
 /// How readings travel.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
