@@ -103,7 +103,7 @@ const STEPS: [Step; 13] = [
     },
     Step {
         name: "firmware",
-        about: "firmware runs in QEMU, has no allocator, and takes no more than recorded",
+        about: "firmware runs in QEMU, has no allocator, takes no more than recorded, and on the wire no more than its bars",
         run: run_firmware,
     },
 ];
@@ -376,6 +376,7 @@ fn run_instructions(ws: &Workspace) -> Result<Outcome> {
 
 fn run_firmware(ws: &Workspace) -> Result<Outcome> {
     firmware::lint(ws)?;
+    firmware::wire(ws)?;
     let options = FirmwareOptions {
         check: true,
         ..FirmwareOptions::default()

@@ -63,7 +63,7 @@ pub(crate) fn main(ws: &Workspace, options: &FirmwareOptions) -> Result<()> {
 ///
 /// # Errors
 /// If a bar is missed.
-fn wire(ws: &Workspace) -> Result<()> {
+pub(crate) fn wire(ws: &Workspace) -> Result<()> {
     Program::cargo(&ws.root)
         .args([
             "build",

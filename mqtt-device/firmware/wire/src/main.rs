@@ -22,7 +22,7 @@ use lab::{ADDRESS, Lab, PORT};
 use lexopt::{Arg, Parser, ValueExt};
 use model::{Case, Form, cases};
 use mqtt_device::Version;
-use socket2::{Domain, Protocol, Socket, Type};
+use socket2::Socket;
 use tally::Tally;
 
 const HELP: &str = "\
@@ -54,8 +54,6 @@ enum Command {
 const GOODBYE: usize = 2;
 /// How long the rest of a closed connection may take.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// Every protocol; only this shows packets on their way out, too.
-const ETH_P_ALL: u16 = 3;
 
 fn main() -> ExitCode {
     let result = match parse(Parser::from_env()) {
@@ -211,11 +209,26 @@ fn verdict(case: Case, tally: &Tally) -> Option<String> {
         .then(|| "the readings are not in one segment with CONNECT".to_owned())
 }
 
+/// Every packet of this namespace from now on, without the header of the link.
+#[cfg(target_os = "linux")]
+fn capture() -> io::Result<Socket> {
+    use socket2::{Domain, Protocol, Type};
+
+    /// Every protocol; only this shows packets on their way out, too.
+    const ETH_P_ALL: u16 = 3;
+    let protocol = Protocol::from(i32::from(ETH_P_ALL.to_be()));
+    Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol))
+}
+
+/// Other systems have neither this nor network namespaces.
+#[cfg(not(target_os = "linux"))]
+fn capture() -> io::Result<Socket> {
+    Err(io::ErrorKind::Unsupported.into())
+}
+
 /// Has a conversation, and counts its packets until it is closed.
 fn count(case: Case) -> io::Result<Tally> {
-    let protocol = Protocol::from(i32::from(ETH_P_ALL.to_be()));
-    // A datagram begins behind the header of the link.
-    let mut capture = Socket::new(Domain::PACKET, Type::DGRAM, Some(protocol))?;
+    let mut capture = capture()?;
     capture.set_read_timeout(Some(PATIENCE))?;
     if !talk::talk(case, &format!("{ADDRESS}:{PORT}")) {
         return Err(io::Error::other(format!("{case:?} was not acknowledged")));
