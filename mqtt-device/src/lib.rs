@@ -13,7 +13,7 @@
 //!              mqtt-codec     mqtt-topic
 //! ```
 //!
-//! A thermometer that publishes every time it is asked to sleep, and takes commands:
+//! A thermometer that publishes every minute, and takes commands:
 //!
 //! ```
 //! use embedded_io::{Read, ReadReady, Write};
@@ -37,18 +37,23 @@
 //!     open: impl FnMut() -> Result<C, C::Error>, // a TCP connection, from whatever stack
 //!     mut now: impl FnMut() -> Instant,
 //!     mut temperature: impl FnMut() -> &'static [u8],
-//!     mut sleep: impl FnMut(Option<Instant>), // until bytes come, or until then
+//!     mut sleep: impl FnMut(Instant), // until bytes come, or until then
 //! ) -> ! {
 //!     let (mut receive, mut queue) = ([0; 320], [0; 256]);
 //!     let identity = || Connect { clean_start: false, ..Connect::new(Version::V311, "sensor4") };
 //!     let mut client = Client::<Thermometer, _, _, _>::new(identity, &mut receive, Ring::new(&mut queue), Dialler::new(open), 4);
+//!     let mut next = now();
 //!     loop {
 //!         match client.poll(now()) {
 //!             Event::Message => { /* client.message().payload says what to do */ }
 //!             Event::Waiting => {
-//!                 // A full queue keeps the older readings: this one is lost, and the next may have room.
-//!                 let _ = client.publish(&Outgoing::new(TEMPERATURE, temperature()));
-//!                 sleep(client.deadline(now()));
+//!                 if next <= now() {
+//!                     next = next.plus_seconds(60);
+//!                     // A full queue keeps the older readings: this one is lost, and the next may have room.
+//!                     let _ = client.publish(&Outgoing::new(TEMPERATURE, temperature()));
+//!                 }
+//!                 // At once, where something can be sent.
+//!                 sleep(client.deadline(now()).map_or(next, |deadline| deadline.min(next)));
 //!             }
 //!             _ => {}
 //!         }

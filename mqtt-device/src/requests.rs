@@ -68,7 +68,7 @@ macro_rules! requests {
                 self.machine.violation()
             }
 
-            /// When the client has something to do although nothing came in and nothing was queued.
+            /// When the client has something to do although nothing comes in: now, where something that was queued can be sent.
             #[must_use]
             pub fn deadline(&self, now: Instant) -> Option<Instant> {
                 if self.machine.is_closed() {

@@ -298,7 +298,8 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
         self.core.end(ReasonCode::NORMAL_DISCONNECTION);
     }
 
-    /// When [`timeout`](Self::timeout) has to be called, if nothing happens before.
+    /// When [`timeout`](Self::timeout) and [`output`](Self::output) have to be called, if nothing happens before: now, where something that
+    /// was queued can be sent.
     #[must_use]
     pub fn deadline(&self, now: Instant) -> Option<Instant> {
         self.core.deadline(now)

@@ -45,6 +45,20 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         self.out.get(range).unwrap_or_default()
     }
 
+    fn may_send(&self) -> bool {
+        self.phase == Phase::Connected || (D::EARLY && self.phase == Phase::Awaiting)
+    }
+
+    /// Whether a packet that waits in the queue could leave now.
+    pub(super) fn could_send(&self) -> bool {
+        self.may_send()
+            && !self.writes_body
+            && self.has_room()
+            && self.queue.get(self.due).is_some_and(|record| {
+                record.id == 0 || !record.is_publish() || self.in_flight < self.window().into()
+            })
+    }
+
     pub(super) fn written(&mut self, count: usize) {
         if self.writes_body && self.out_at == self.body_at {
             self.body_written(count as u16);

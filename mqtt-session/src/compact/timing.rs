@@ -56,6 +56,10 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         if self.phase == Phase::Closed || self.phase == Phase::Closing {
             return None;
         }
+        if self.could_send() {
+            // Something was queued since the last output.
+            return Some(now);
+        }
         let ticks = Ticks::of(now);
         let mut wait = u32::MAX;
         if self.awaits_answer {
