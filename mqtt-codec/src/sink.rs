@@ -253,7 +253,7 @@ impl Sink for Writer<'_> {
             return self.bytewise(bytes, 0);
         }
         if let Some(room) = self.claim(bytes.len()) {
-            copy_bytes(room, bytes);
+            room.copy_from_slice(bytes);
         }
     }
 
