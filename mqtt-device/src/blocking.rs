@@ -87,27 +87,26 @@ where
         if connection.flush().is_err() || self.machine.is_closing() {
             return Event::Lost;
         }
-        let mut quiet = true;
-        match connection.read_ready() {
-            Ok(true) if !self.machine.input().is_empty() => {
-                match connection.read(self.machine.input()) {
-                    Ok(count) if count > 0 => self.machine.filled(count, now),
-                    _ => return Event::Lost,
-                }
-                quiet = false;
-            }
-            Ok(_) => {}
-            Err(_) => return Event::Lost,
-        }
-        let mut event = self.machine.event(now);
-        if matches!(event, Event::Waiting) && !quiet {
-            // There may be more behind it, for which a modem has to be asked first: only a line that has nothing lets the caller sleep.
-            event = Event::Nothing;
-        }
+        let event = self.machine.event(now);
         if let Event::Connected { .. } = event {
             self.backoff.reset();
         }
-        event
+        if !matches!(event, Event::Waiting) || self.machine.input().is_empty() {
+            return event;
+        }
+        match connection.read_ready() {
+            Ok(true) => match connection.read(self.machine.input()) {
+                Ok(count) if count > 0 => {
+                    self.machine.filled(count, now);
+                    // There may be more behind it, for which a modem has to be asked first: only a line that has nothing lets the caller
+                    // sleep.
+                    Event::Nothing
+                }
+                _ => Event::Lost,
+            },
+            Ok(false) => event,
+            Err(_) => Event::Lost,
+        }
     }
 }
 

@@ -54,9 +54,13 @@ fn a_thermometer_reports_obeys_and_is_missed(mut stage: Stage) {
         assert_eq!(answer.payload, "set: seconds from 1 to 3600", "{stage}");
     }
     // It goes on as before.
-    let last = second(&stage.expect("temperature", PATIENCE));
-    let next = second(&stage.expect("temperature", PATIENCE));
-    assert!((1..=2).contains(&(next - last)), "{stage}: {last}, {next}");
+    let first = second(&stage.expect("temperature", PATIENCE));
+    let mut last = first;
+    for _ in 0..3 {
+        last = second(&stage.expect("temperature", PATIENCE));
+    }
+    // Each is due a second after the one before; on a busy computer one may be late, and the next in the same second.
+    assert!((2..=6).contains(&(last - first)), "{stage}: {first}, {last}");
 
     stage.pull_the_plug();
     let status = stage.expect("status", PATIENCE);
