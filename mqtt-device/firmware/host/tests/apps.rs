@@ -60,7 +60,10 @@ fn a_thermometer_reports_obeys_and_is_missed(mut stage: Stage) {
         last = second(&stage.expect("temperature", PATIENCE));
     }
     // Each is due a second after the one before; on a busy computer one may be late, and the next in the same second.
-    assert!((2..=6).contains(&(last - first)), "{stage}: {first}, {last}");
+    assert!(
+        (2..=6).contains(&(last - first)),
+        "{stage}: {first}, {last}"
+    );
 
     stage.pull_the_plug();
     let status = stage.expect("status", PATIENCE);
