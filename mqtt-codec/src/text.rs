@@ -114,9 +114,6 @@ pub(crate) fn copy_text(to: &mut [u8], text: &[u8]) -> bool {
     if to.len() != text.len() {
         return false;
     }
-    if SMALL {
-        return copy_bytewise(to, text);
-    }
     if !VECTORS || text.len() > SHORT {
         return copy_long(to, text);
     }
@@ -156,11 +153,6 @@ pub(crate) fn copy_bytewise(to: &mut [u8], text: &[u8]) -> bool {
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 #[cfg_attr(not(target_pointer_width = "64"), inline(never))]
 pub(crate) fn copy_bytes(to: &mut [u8], bytes: &[u8]) {
-    if SMALL {
-        // Whether there are zeros does not matter, but without a question it would become a call of a large function.
-        copy_bytewise(to, bytes);
-        return;
-    }
     let copied = VECTORS
         && bytes.len() <= 2 * PIECE
         && (copy_ends::<PIECE>(to, bytes).is_some() || copy_ends::<8>(to, bytes).is_some());

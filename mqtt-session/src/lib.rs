@@ -3,7 +3,7 @@
 //! One implementation of what MQTT 3.1, 3.1.1 and 5.0 call client and server behaviour: handshakes, QoS 0, 1 and 2 both ways, replay
 //! in order, Receive Maximum, packet ids, topic aliases, Maximum Packet Size, keep-alive, wills, expiry, every reason to disconnect.
 //! `no_std`, no clock, no socket, no allocator of its own, no dependency that is not part of this workspace. The broker and the async
-//! client drive the same code, and the queue for firmware plugs into it.
+//! client drive the same code; firmware has a smaller machine, `compact`, that decides by the same rules.
 //!
 //! ```text
 //!   mqtt-broker     mqtt-client     mqtt-device      sockets, clocks, threads, files, randomness

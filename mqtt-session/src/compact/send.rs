@@ -20,12 +20,10 @@ pub(super) const PUBREL: u8 = (PacketType::PubRel as u8) << 4 | 2;
 impl<D: Device, Q: Queue> Core<'_, D, Q> {
     pub(super) fn output(&mut self, now: Instant) -> &[u8] {
         self.settle(Ticks::of(now));
-        let may_send =
-            self.phase == Phase::Connected || (D::EARLY && self.phase == Phase::Awaiting);
         if !D::SUBSCRIPTIONS.is_empty() {
             self.subscribe_all();
         }
-        if may_send && !self.writes_body {
+        if self.may_send() && !self.writes_body {
             self.choose(now);
         }
         let mut end = self.out_len;

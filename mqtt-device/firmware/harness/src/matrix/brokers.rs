@@ -2,12 +2,11 @@
 
 use core::net::Ipv4Addr;
 use core::time::Duration;
-use std::io::{self, BufRead, BufReader, Read, Write};
+use std::io::{self, Read, Write};
 use std::net::TcpStream;
 use std::path::Path;
-use std::process::{Child, Command, Stdio};
 
-use crate::Mosquitto;
+use crate::{Mosquitto, OurBroker};
 
 /// Which broker.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -32,22 +31,10 @@ impl BrokerKind {
 /// One that runs until it is dropped.
 #[derive(Debug)]
 pub enum Broker {
-    /// `mqtt-broker`, and its port.
-    Ours(Process, u16),
+    /// `mqtt-broker`.
+    Ours(OurBroker),
     /// Mosquitto.
     Mosquitto(Mosquitto),
-}
-
-/// A process that ends with its owner.
-#[derive(Debug)]
-pub struct Process(Child);
-
-impl Drop for Process {
-    fn drop(&mut self) {
-        // An error means that it has ended by itself.
-        let _ = self.0.kill();
-        let _ = self.0.wait();
-    }
 }
 
 impl Broker {
@@ -56,44 +43,17 @@ impl Broker {
     /// # Errors
     /// If it does not start, or says no address.
     pub fn start(kind: BrokerKind, ours: &Path) -> io::Result<Self> {
-        if kind == BrokerKind::Mosquitto {
-            return Mosquitto::start().map(Self::Mosquitto);
+        match kind {
+            BrokerKind::Ours => OurBroker::start(ours).map(Self::Ours),
+            BrokerKind::Mosquitto => Mosquitto::start().map(Self::Mosquitto),
         }
-        let child = Command::new(ours)
-            .args(["--listen", "127.0.0.1:0", "--log", "error"])
-            .stdin(Stdio::null())
-            .stdout(Stdio::piped())
-            .stderr(Stdio::null())
-            .spawn()
-            .map_err(|error| {
-                let message = format!("{} (cargo build -p mqtt-broker): {error}", ours.display());
-                io::Error::new(error.kind(), message)
-            })?;
-        let mut process = Process(child);
-        let stdout = process.0.stdout.take().ok_or(io::ErrorKind::Other)?;
-        let mut lines = BufReader::new(stdout).lines();
-        // `listening on 127.0.0.1:PORT (mqtt)` is the first.
-        let line = lines.next().transpose()?.unwrap_or_default();
-        let address = line.split_whitespace().nth(2).unwrap_or_default();
-        if let Some(port) = address
-            .rsplit(':')
-            .next()
-            .and_then(|port| port.parse().ok())
-        {
-            // What else it says is read, so that it never waits for a reader.
-            std::thread::spawn(move || lines.for_each(drop));
-            return Ok(Self::Ours(process, port));
-        }
-        Err(io::Error::other(format!(
-            "mqtt-broker said {line:?} instead of its address"
-        )))
     }
 
     /// Where it listens.
     #[must_use]
     pub const fn port(&self) -> u16 {
         match self {
-            Self::Ours(_, port) => *port,
+            Self::Ours(broker) => broker.port(),
             Self::Mosquitto(broker) => broker.port(),
         }
     }
