@@ -1,12 +1,12 @@
 //! The transports over a UART with the emulator behind it, in virtual time.
 
-use core::cell::RefCell;
+use core::cell::{Cell, RefCell};
 use core::convert::Infallible;
 use std::rc::Rc;
 
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use mqtt_at_modem::{Emulator, Options, Wish};
-use mqtt_device::modem::{Engine, Modem, SIM800, Settings, Signal};
+use mqtt_device::modem::{Clock, Engine, Modem, SIM800, Settings, Signal};
 use mqtt_session::Instant;
 
 static SETTINGS: Settings<'static> = Settings {
@@ -44,6 +44,24 @@ impl Uart {
             desk.now += 1;
             Instant::from_millis(desk.now)
         }
+    }
+
+    /// Time passes in sleeps only, which a byte ends.
+    fn sleeper(&self, sleeps: &Rc<Cell<u32>>) -> impl Clock + use<> {
+        let (desk, uart, sleeps) = (Rc::clone(&self.0), self.clone(), Rc::clone(sleeps));
+        let now = move || Instant::from_millis(desk.borrow().now);
+        let sleep = move |until: Option<Instant>| {
+            uart.pump();
+            let desk = &mut *uart.0.borrow_mut();
+            if desk.wire.is_empty() {
+                let due = [until.map(Instant::as_millis), desk.modem.deadline()];
+                let due = due.into_iter().flatten().min();
+                let due = due.expect("something ends the sleep");
+                sleeps.set(sleeps.get() + u32::from(due > desk.now));
+                desk.now = desk.now.max(due);
+            }
+        };
+        (now, sleep)
     }
 
     fn pump(&self) {
@@ -144,6 +162,36 @@ fn a_modem_that_says_nothing_is_an_error_in_bounded_time() {
     assert!(uart.0.borrow().now < 31_000);
 }
 
+/// Nothing ticks: a sleep ends with a byte or with a time-out.
+#[test]
+fn a_blocking_modem_sleeps_while_it_waits() {
+    for silent in [None, Some(1)] {
+        let uart = Uart::new(Options {
+            latency: 700,
+            silent,
+            ..Options::default()
+        });
+        let (mut memory, sleeps) = ([0; 64], Rc::default());
+        let engine = Engine::new(SIM800, &SETTINGS, &mut memory);
+        let mut stream = Modem::new(uart.clone(), uart.sleeper(&sleeps), engine);
+        let dialled = stream.dial();
+        if silent.is_some() {
+            assert_eq!(dialled, Err(mqtt_device::modem::ModemError::TimedOut));
+            // AT, every two seconds.
+            assert_eq!(sleeps.get(), 15);
+            continue;
+        }
+        dialled.unwrap();
+        stream.write_all(b"what comes back").unwrap();
+        let mut back = [0; 15];
+        stream.read_exact(&mut back).unwrap();
+        assert_eq!(&back, b"what comes back");
+        // Each of 16 commands is answered once; a line behind its answer, and what settles, are others.
+        let (sleeps, now) = (sleeps.get(), uart.0.borrow().now);
+        assert!(sleeps <= 24, "{sleeps} sleeps in {now} ms");
+    }
+}
+
 #[cfg(feature = "async")]
 mod asynchronous {
     use core::future::{Future, poll_fn};
@@ -182,9 +230,9 @@ mod asynchronous {
         }
     }
 
-    struct Clock(Uart);
+    struct Watch(Uart);
 
-    impl Timer for Clock {
+    impl Timer for Watch {
         fn now(&mut self) -> Instant {
             Instant::from_millis(self.0.0.borrow().now)
         }
@@ -223,7 +271,7 @@ mod asynchronous {
             let uart = Uart::new(options());
             let mut memory = [0; 64];
             let engine = Engine::new(SIM800, &SETTINGS, &mut memory);
-            let mut stream = AsyncModem::new(AsyncUart(uart.clone()), Clock(uart.clone()), engine);
+            let mut stream = AsyncModem::new(AsyncUart(uart.clone()), Watch(uart.clone()), engine);
             while poll_for(stream.dial(), &uart, patience).is_none_or(|result| result.is_err()) {}
             let message: Vec<u8> = (0..200).collect();
             let mut rest: VecDeque<u8> = message.iter().copied().collect();

@@ -5,11 +5,45 @@ use mqtt_session::Instant;
 
 use super::{Engine, ModemError, PIECE, Signal, Task};
 
+/// The time, and how to let it pass: what a blocking [`Modem`] waits by.
+///
+/// A function that tells the time is a clock, with which the processor stays awake while the modem thinks: for seconds, when it dials. A
+/// pair is one that sleeps meanwhile: a function that tells the time, and one that [sleeps](Clock::sleep).
+pub trait Clock {
+    /// Whether it sleeps: for one that does not, nobody finds out until when it could.
+    const SLEEPS: bool = true;
+
+    /// The time.
+    fn now(&mut self) -> Instant;
+
+    /// Sleeps until the UART has a byte, or until that instant; without one, however long that takes. May return earlier.
+    fn sleep(&mut self, until: Option<Instant>);
+}
+
+impl<F: FnMut() -> Instant> Clock for F {
+    const SLEEPS: bool = false;
+
+    fn now(&mut self) -> Instant {
+        self()
+    }
+
+    fn sleep(&mut self, _: Option<Instant>) {}
+}
+
+impl<F: FnMut() -> Instant, S: FnMut(Option<Instant>)> Clock for (F, S) {
+    fn now(&mut self) -> Instant {
+        (self.0)()
+    }
+
+    fn sleep(&mut self, until: Option<Instant>) {
+        (self.1)(until);
+    }
+}
+
 /// A TCP connection through a modem on a blocking UART.
 ///
-/// `clock` tells the time; it is asked once in every turn of a loop that waits, so a clock that waits for the next interrupt first makes
-/// waiting cheap. No call lasts longer than the time-outs of its commands, but a read of a connection on which nothing comes: ask
-/// [`ReadReady::read_ready`] before, it never waits.
+/// No call lasts longer than the time-outs of its commands, but a read of a connection on which nothing comes: ask
+/// [`ReadReady::read_ready`] before, it never waits. There is no tick: while it waits, `clock` sleeps until a byte or a time-out.
 #[derive(Debug)]
 pub struct Modem<'m, U, C> {
     uart: U,
@@ -17,7 +51,7 @@ pub struct Modem<'m, U, C> {
     engine: Engine<'m>,
 }
 
-impl<'m, U: Read + Write + ReadReady, C: FnMut() -> Instant> Modem<'m, U, C> {
+impl<'m, U: Read + Write + ReadReady, C: Clock> Modem<'m, U, C> {
     /// A modem on this UART.
     pub const fn new(uart: U, clock: C, engine: Engine<'m>) -> Self {
         Self {
@@ -64,16 +98,25 @@ impl<'m, U: Read + Write + ReadReady, C: FnMut() -> Instant> Modem<'m, U, C> {
             if let Some(result) = self.engine.run_task(task) {
                 return result;
             }
-            self.turn(&[])?;
+            self.turn_or_sleep(&[])?;
         }
     }
 
     #[cfg_attr(target_arch = "avr", inline(never))]
     fn look_at_clock(&mut self) {
-        self.engine.set_now((self.clock)());
+        self.engine.set_now(self.clock.now());
     }
 
-    /// Moves the bytes that can be moved without waiting; says whether there were any.
+    /// Moves bytes; where there is nothing to do, sleeps until a byte comes or a time-out.
+    fn turn_or_sleep(&mut self, payload: &[u8]) -> Result<(), ModemError> {
+        if !self.turn(payload)? && C::SLEEPS {
+            let due = self.engine.deadline(self.clock.now());
+            self.clock.sleep(due);
+        }
+        Ok(())
+    }
+
+    /// Does what can be done without waiting; says whether there was anything.
     fn turn(&mut self, payload: &[u8]) -> Result<bool, ModemError> {
         let mut moved = false;
         let output = self.engine.output(payload);
@@ -108,8 +151,7 @@ impl<'m, U: Read + Write + ReadReady, C: FnMut() -> Instant> Modem<'m, U, C> {
         if let Some(error) = lost {
             return Err(error);
         }
-        self.engine.expire();
-        Ok(moved)
+        Ok(self.engine.expire() || moved)
     }
 }
 
@@ -117,19 +159,19 @@ impl<U, C> ErrorType for Modem<'_, U, C> {
     type Error = ModemError;
 }
 
-impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> Read for Modem<'_, U, C> {
+impl<U: Read + Write + ReadReady, C: Clock> Read for Modem<'_, U, C> {
     fn read(&mut self, buffer: &mut [u8]) -> Result<usize, ModemError> {
         loop {
             self.look_at_clock();
             if let Some(result) = self.engine.read_stream(buffer) {
                 return result;
             }
-            self.turn(&[])?;
+            self.turn_or_sleep(&[])?;
         }
     }
 }
 
-impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> ReadReady for Modem<'_, U, C> {
+impl<U: Read + Write + ReadReady, C: Clock> ReadReady for Modem<'_, U, C> {
     /// Whether a read has an answer; moves what can be moved without waiting. A failed connection is ready to say so.
     fn read_ready(&mut self) -> Result<bool, ModemError> {
         loop {
@@ -144,14 +186,14 @@ impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> ReadReady for Modem<'_,
     }
 }
 
-impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> Write for Modem<'_, U, C> {
+impl<U: Read + Write + ReadReady, C: Clock> Write for Modem<'_, U, C> {
     fn write(&mut self, payload: &[u8]) -> Result<usize, ModemError> {
         loop {
             self.look_at_clock();
             if let Some(result) = self.engine.write_stream(payload) {
                 return result;
             }
-            self.turn(payload)?;
+            self.turn_or_sleep(payload)?;
         }
     }
 
@@ -161,7 +203,7 @@ impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> Write for Modem<'_, U, 
     }
 }
 
-impl<U: Read + Write + ReadReady, C: FnMut() -> Instant> crate::Dial for Modem<'_, U, C> {
+impl<U: Read + Write + ReadReady, C: Clock> crate::Dial for Modem<'_, U, C> {
     type Connection = Self;
     type Error = ModemError;
 

@@ -145,14 +145,21 @@ impl Engine<'_> {
         }
     }
 
+    /// Does what is due; says whether anything was.
     #[cfg_attr(target_arch = "avr", inline(never))]
-    pub(super) fn expire(&mut self) {
+    pub(super) fn expire(&mut self) -> bool {
         if cfg!(mutation = "modem-half-line-lost") {
             self.tail = self.held;
         }
-        if self.phase <= Phase::Payload || self.now.since(self.since) < self.wait {
-            return;
+        let due = self.phase > Phase::Payload && self.now.since(self.since) >= self.wait;
+        if due {
+            self.time_is_over();
         }
+        due
+    }
+
+    #[inline]
+    fn time_is_over(&mut self) {
         if self.phase == Phase::Settle {
             self.dirty = false;
             return self.run_step();

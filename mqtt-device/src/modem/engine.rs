@@ -263,7 +263,7 @@ impl<'m> Engine<'m> {
     /// Does what is due: asks again, or gives up.
     pub fn timeout(&mut self, now: Instant) {
         self.set_now(now);
-        self.expire();
+        let _ = self.expire();
     }
 
     /// The UART did not take bytes: the connection is over.
@@ -281,9 +281,14 @@ impl<'m> Engine<'m> {
         }
     }
 
-    /// The modem's reset line was pulled: it knows nothing any more of what was going on.
+    /// The modem was just switched on, or its reset line pulled: it knows nothing any more of what was going on.
+    ///
+    /// A modem that was not is heard out before it is dialled by for the first time, and after every command that failed: once it has
+    /// answered the first `AT`, it must have nothing more to say for three seconds. It may still be at work for a program that was reset
+    /// without it, and its late answers would be taken for those of the next commands. After this call such are not expected.
     pub fn restarted(&mut self) {
         self.hang_up();
+        self.dirty = false;
         self.phase = Phase::Idle;
         self.tail = self.held;
     }

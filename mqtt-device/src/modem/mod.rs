@@ -48,7 +48,7 @@ use core::fmt;
 
 #[cfg(feature = "async")]
 pub use asynchronous::AsyncModem;
-pub use blocking::Modem;
+pub use blocking::{Clock, Modem};
 pub use dialect::{Dialect, ESP_AT_DIALECT, Otherwise, SIM800_DIALECT, Step};
 pub use engine::{Engine, Signal, Task};
 pub use error::ModemError;

@@ -84,11 +84,7 @@ pub fn modem<B: Board, U: Read + Write + ReadReady>(board: &B, uart: U) -> u8 {
     };
     let mut memory = [0; 128];
     let engine = Engine::new(SIM800, &SETTINGS, &mut memory);
-    // Asked once in every turn of a loop that waits: so waiting is sleep, until a byte comes or a millisecond has passed.
-    let clock = || {
-        board.idle(Some(board.now().plus_millis(1)));
-        board.now()
-    };
+    let clock = (|| board.now(), |until| board.idle(until));
     let modem = Modem::new(uart, clock, engine);
     run::<Patient, _, _>(board, modem, || connect(20))
 }

@@ -83,6 +83,7 @@ impl Thermometer for Tracker {
 pub fn run<B: Board, U: Read + Write + ReadReady>(board: &B, uart: U) -> u8 {
     let (mut lines, mut segment) = ([0; LINES], [0; SEGMENT]);
     let engine = Engine::new(SIM800, &SETTINGS, &mut lines);
-    let modem = Modem::new(uart, || board.now(), engine);
+    let clock = (|| board.now(), |until| board.idle(until));
+    let modem = Modem::new(uart, clock, engine);
     thermometer::run::<Tracker, B, _>(board, Gather::new(modem, &mut segment))
 }

@@ -6,7 +6,7 @@ use std::io::{self, BufRead, BufReader, ErrorKind, Read};
 use std::net::{TcpListener, TcpStream};
 use std::path::{Path, PathBuf};
 use std::process::{Child, ChildStderr, Command, Stdio};
-use std::sync::mpsc::{Receiver, channel};
+use std::sync::mpsc::{Receiver, RecvTimeoutError, channel};
 use std::time::Instant;
 
 use crate::Verdict;
@@ -165,15 +165,24 @@ impl Qemu {
     /// If it does not end in time, or without a verdict.
     pub fn ended(&mut self, patience: Duration) -> io::Result<Verdict> {
         let deadline = Instant::now() + patience;
-        while self.child.try_wait()?.is_none() {
-            if Instant::now() > deadline {
-                let message = format!("no verdict within {} s", patience.as_secs());
-                return Err(io::Error::new(ErrorKind::TimedOut, message));
+        let mut verdict = None;
+        let mut said = Vec::new();
+        loop {
+            let left = deadline.saturating_duration_since(Instant::now());
+            match self.lines.recv_timeout(left) {
+                Ok(line) => {
+                    verdict = verdict.or_else(|| Verdict::parse(&line));
+                    said.push(line);
+                }
+                // Its standard error has ended, and so has QEMU.
+                Err(RecvTimeoutError::Disconnected) => break,
+                Err(RecvTimeoutError::Timeout) => {
+                    let message = format!("no verdict within {} s", patience.as_secs());
+                    return Err(io::Error::new(ErrorKind::TimedOut, message));
+                }
             }
-            std::thread::sleep(Duration::from_millis(5));
         }
-        let said: Vec<String> = self.lines.iter().collect();
-        let verdict = said.iter().find_map(|line| Verdict::parse(line));
+        self.child.wait()?;
         verdict.ok_or_else(|| {
             io::Error::other(format!("ended without a verdict: {}", said.join("; ")))
         })

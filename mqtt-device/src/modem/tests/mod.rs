@@ -4,7 +4,7 @@ extern crate std;
 
 use mqtt_session::Instant;
 use proptest::prelude::*;
-use std::string::String;
+use std::string::{String, ToString};
 use std::vec;
 use std::vec::Vec;
 
@@ -27,6 +27,8 @@ struct Talk<'m> {
     read: Vec<u8>,
     /// Bytes that it is told at once.
     piece: usize,
+    /// The modem was just switched on.
+    fresh: bool,
 }
 
 impl<'m> Talk<'m> {
@@ -42,6 +44,7 @@ impl<'m> Talk<'m> {
             said: Vec::new(),
             read: Vec::new(),
             piece: 7,
+            fresh: false,
         }
     }
 
@@ -98,7 +101,7 @@ impl<'m> Talk<'m> {
             self.send_all();
             self.hear(answer.as_bytes());
             // Late answers might come to a modem that was not known before.
-            if answer.starts_with("AT\r") {
+            if answer.starts_with("AT\r") && !self.fresh {
                 self.settle();
             }
         }
@@ -162,6 +165,29 @@ fn a_dial_says_what_the_manual_asks_for() {
             "AT+CIPSTART=\"TCP\",\"h\",1883",
         ]
     );
+}
+
+/// One that was just switched on has nothing to say to earlier commands, and is not heard out.
+#[test]
+fn a_modem_that_was_restarted_is_dialled_by_at_once() {
+    let mut memory = [0; 64];
+    let mut talk = Talk::new(&mut memory);
+    talk.engine.restarted();
+    talk.fresh = true;
+    talk.dial();
+    assert_eq!(talk.now, Instant::ZERO);
+    // After one that was not answered, an answer may come late.
+    talk.engine.restarted();
+    assert_eq!(talk.engine.run(Task::Dial, talk.now), None);
+    talk.send_all();
+    talk.settle();
+    talk.said.clear();
+    talk.send_all();
+    talk.hear(b"AT\r\r\nOK\r\n");
+    assert_eq!(talk.said.escape_ascii().to_string(), "AT\\r");
+    talk.settle();
+    talk.send_all();
+    assert_eq!(talk.said.escape_ascii().to_string(), "AT\\rATE0\\r");
 }
 
 /// Half a line is there when a time-out or another call comes in between; the other half completes it.

@@ -1,11 +1,13 @@
 //! `firmware-matrix`: the firmware under every fault, between QEMU and two brokers.
 
 use core::sync::atomic::{AtomicUsize, Ordering};
+use core::time::Duration;
 use std::collections::BTreeMap;
 use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Mutex;
+use std::time::Instant;
 
 use firmware_harness::matrix::{Broker, BrokerKind, Case, Fault, Programs, Transport, cases, play};
 use indicatif::{ProgressBar, ProgressStyle};
@@ -26,7 +28,7 @@ Options:
       --sample <N>       Only so many runs, chosen by the seed, and every fault that is no cut once
       --seed <N>         Which [default: from the clock]
       --rounds <N>       How often everything is run [default: 1]
-      --jobs <N>         How many runs at once [default: 4 for each processor, for most of a run is waiting]
+      --jobs <N>         How many runs at once [default: 16 for each processor, for most of a run is waiting]
   -h, --help             Print this help
 ";
 
@@ -66,7 +68,7 @@ fn parse(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
     let clock = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     let mut seed = u64::from(clock.subsec_nanos());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut jobs = 4 * processors;
+    let mut jobs = 16 * processors;
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
@@ -115,31 +117,52 @@ fn run(options: &Options) -> io::Result<usize> {
     if let Some(sample) = options.sample {
         cases = choose(cases, sample, options.seed);
     }
-    let all = cases.len() * options.rounds;
-    let bar = ProgressBar::new(all as u64).with_style(
+    let mut bad = 0;
+    for round in 1..=options.rounds {
+        let start = Instant::now();
+        let results = play_all(&cases, options)?;
+        let (minutes, seconds) = (
+            start.elapsed().as_secs() / 60,
+            start.elapsed().as_secs() % 60,
+        );
+        print!(
+            "\nround {round} of {}, {minutes}:{seconds:02} minutes",
+            options.rounds
+        );
+        println!(", {} runs at once", options.jobs);
+        bad += table(&results);
+    }
+    Ok(bad)
+}
+
+/// How a case went.
+struct Played {
+    case: Case,
+    good: bool,
+    took: Duration,
+}
+
+/// Plays every case once, several at a time.
+fn play_all(cases: &[Case], options: &Options) -> io::Result<Vec<Played>> {
+    let bar = ProgressBar::new(cases.len() as u64).with_style(
         ProgressStyle::with_template("{bar:40} {pos}/{len} {eta_precise} {msg}")
             .unwrap_or_else(|_| ProgressStyle::default_bar()),
     );
     let (next, results) = (AtomicUsize::new(0), Mutex::new(Vec::new()));
     std::thread::scope(|scope| {
-        let workers: Vec<_> = (0..options.jobs.min(all))
+        let workers: Vec<_> = (0..options.jobs.min(cases.len()))
             .map(|_| {
                 scope.spawn(|| -> io::Result<()> {
                     let ours = Broker::start(BrokerKind::Ours, &options.programs.broker)?;
                     let mosquitto = Broker::start(BrokerKind::Mosquitto, &options.programs.broker)?;
-                    loop {
-                        let index = next.fetch_add(1, Ordering::Relaxed);
-                        if index >= all {
-                            return Ok(());
-                        }
-                        let Some(&case) = cases.get(index % cases.len()) else {
-                            return Ok(());
-                        };
+                    while let Some(&case) = cases.get(next.fetch_add(1, Ordering::Relaxed)) {
                         let broker = match case.broker {
                             BrokerKind::Ours => &ours,
                             BrokerKind::Mosquitto => &mosquitto,
                         };
+                        let start = Instant::now();
                         let outcome = play(case, broker, &options.programs);
+                        let took = start.elapsed();
                         let verdict = match outcome {
                             Ok(outcome) if outcome.code == 0 => None,
                             Ok(outcome) => Some(format!("exit {}", outcome.code)),
@@ -149,10 +172,12 @@ fn run(options: &Options) -> io::Result<usize> {
                             bar.suspend(|| println!("not good: {case}: {verdict}"));
                         }
                         bar.inc(1);
+                        let good = verdict.is_none();
                         if let Ok(mut results) = results.lock() {
-                            results.push((case, verdict.is_none()));
+                            results.push(Played { case, good, took });
                         }
                     }
+                    Ok(())
                 })
             })
             .collect();
@@ -164,8 +189,7 @@ fn run(options: &Options) -> io::Result<usize> {
         io::Result::Ok(())
     })?;
     bar.finish_and_clear();
-    let results = results.into_inner().unwrap_or_default();
-    Ok(table(&results))
+    Ok(results.into_inner().unwrap_or_default())
 }
 
 /// Every fault that is no cut, and so many others, by a generator that needs no library.
@@ -185,10 +209,10 @@ fn choose(cases: Vec<Case>, sample: usize, seed: u64) -> Vec<Case> {
     chosen
 }
 
-/// Prints what was run; gives the number of runs that were not good.
-fn table(results: &[(Case, bool)]) -> usize {
-    let mut rows: BTreeMap<(&str, String), (usize, usize)> = BTreeMap::new();
-    for (case, good) in results {
+/// Prints what was run, and how long the longest of each kind took; gives the number of runs that were not good.
+fn table(results: &[Played]) -> usize {
+    let mut rows: BTreeMap<(&str, String), (usize, usize, Duration)> = BTreeMap::new();
+    for Played { case, good, took } in results {
         let between = match case.transport {
             Transport::Raw => "raw UART",
             Transport::Modem => "AT modem",
@@ -197,12 +221,14 @@ fn table(results: &[(Case, bool)]) -> usize {
         let row = rows.entry((case.fault.kind(), name)).or_default();
         row.0 += 1;
         row.1 += usize::from(*good);
+        row.2 = row.2.max(*took);
     }
-    println!("{:<20}{:<24}{:>8}{:>8}", "", "", "runs", "good");
-    for ((fault, between), (runs, good)) in &rows {
-        println!("{fault:<20}{between:<24}{runs:>8}{good:>8}");
+    println!("{:<44}{:>8}{:>8}{:>12}", "", "runs", "good", "longest");
+    for ((fault, between), (runs, good, longest)) in &rows {
+        let longest = longest.as_secs_f32();
+        println!("{fault:<20}{between:<24}{runs:>8}{good:>8}{longest:>10.1} s");
     }
-    let bad = results.iter().filter(|(_, good)| !good).count();
+    let bad = results.iter().filter(|played| !played.good).count();
     println!("{} runs, {bad} not good", results.len());
     bad
 }
