@@ -150,6 +150,8 @@ pub use packet::{
     UnsubscribeFilters, Will, WireFilters, WireUnsubscribeFilters,
 };
 pub use pieces::{FilterPieces, PublishPieces};
+#[doc(hidden)]
+pub use property::constant;
 pub use property::{PayloadFormat, Properties, Property, PropertyIter, WireProperties};
 pub use qos::{Delivery, QoS};
 pub use reason::ReasonCode;

@@ -1,18 +1,18 @@
 //! Bodies in pieces, for a sender that keeps them in a queue: the head of a frame is written when it leaves.
 
-use crate::{AnyVersion, EncodeError, PacketId, SubscriptionOptions, TopicAlias};
+use crate::{AnyVersion, EncodeError, PacketId, SubscriptionOptions, TopicAlias, WireProperties};
 
-/// Packet id and properties: two bytes, a length, and at most one property of three bytes.
-const BETWEEN: usize = 6;
+/// Packet id, the length of the properties, and the first of them: two bytes, at most three, and three.
+const BETWEEN: usize = 8;
 /// The property Topic Alias.
 const TOPIC_ALIAS: u8 = 0x23;
 
 /// The body of a PUBLISH.
 ///
 /// ```
-/// use mqtt_codec::{OnlyV311, PacketId, PublishPieces};
+/// use mqtt_codec::{OnlyV311, PacketId, PublishPieces, WireProperties};
 ///
-/// let body = PublishPieces::new(OnlyV311, "t", PacketId::new(7), None, b"21.5")?;
+/// let body = PublishPieces::new(OnlyV311, "t", PacketId::new(7), None, WireProperties::EMPTY, b"21.5")?;
 /// assert_eq!(body.pieces().concat(), b"\x00\x01t\x00\x0721.5");
 /// # Ok::<(), mqtt_codec::EncodeError>(())
 /// ```
@@ -22,23 +22,27 @@ pub struct PublishPieces<'a> {
     topic: &'a str,
     between: [u8; BETWEEN],
     between_len: u8,
+    properties: &'a [u8],
     payload: &'a [u8],
 }
 
 impl<'a> PublishPieces<'a> {
-    /// A body with this topic, the form of which is not looked at, and with this packet id where its QoS has one.
+    /// A body with this topic, the form of which is not looked at, and with this packet id where its QoS has one. Alias and properties
+    /// are left out before 5.0; the alias is the first property.
     ///
     /// # Errors
-    /// [`EncodeError::TooLong`] for a topic of more than 65,535 bytes.
+    /// [`EncodeError::TooLong`] for a topic or properties of more than 65,535 bytes.
     #[inline]
     pub fn new(
         version: impl AnyVersion,
         topic: &'a str,
         id: Option<PacketId>,
         alias: Option<TopicAlias>,
+        properties: WireProperties<'a>,
         payload: &'a [u8],
     ) -> Result<Self, EncodeError> {
         let topic_len = field_len(topic)?;
+        let mut properties = properties.as_bytes();
         let (mut between, mut between_len) = ([0; BETWEEN], 0);
         if let Some(id) = id {
             [between[0], between[1]] = id.get().to_be_bytes();
@@ -46,36 +50,51 @@ impl<'a> PublishPieces<'a> {
         }
         if version.is_v5() {
             between_len += 1;
-            if let Some(alias) = alias {
-                let [high, low] = alias.get().to_be_bytes();
-                let property = [3, TOPIC_ALIAS, high, low];
-                for (to, byte) in between
-                    .iter_mut()
-                    .skip(usize::from(between_len - 1))
-                    .zip(property)
-                {
-                    *to = byte;
+            let alias_len = if alias.is_some() { 3 } else { 0 };
+            let len = properties.len().saturating_add(alias_len);
+            let mut len = u16::try_from(len).map_err(|_| EncodeError::TooLong)?;
+            if len > 0 {
+                between_len -= 1;
+                let mut append = |byte| {
+                    if let Some(to) = between.get_mut(usize::from(between_len)) {
+                        *to = byte;
+                    }
+                    between_len += 1;
+                };
+                while len > 0x7f {
+                    append(len as u8 | 0x80);
+                    len >>= 7;
                 }
-                between_len += 3;
+                append(len as u8);
+                if let Some(alias) = alias {
+                    let [high, low] = alias.get().to_be_bytes();
+                    append(TOPIC_ALIAS);
+                    append(high);
+                    append(low);
+                }
             }
+        } else {
+            properties = &[];
         }
         Ok(Self {
             topic_len,
             topic,
             between,
             between_len,
+            properties,
             payload,
         })
     }
 
     /// The pieces, one behind the other.
     #[inline]
-    pub fn pieces(&self) -> [&[u8]; 4] {
+    pub fn pieces(&self) -> [&[u8]; 5] {
         let between = self.between.get(..usize::from(self.between_len));
         [
             &self.topic_len,
             self.topic.as_bytes(),
             between.unwrap_or_default(),
+            self.properties,
             self.payload,
         ]
     }

@@ -90,6 +90,32 @@
 //! | [`Gather`]: what is written leaves at the flush, where the connection would send each piece by itself, as a modem does | a segment of 40 bytes for every packet with a body |
 //! | [`Lent`]: a payload sent from where it is | RAM: no copy of it in the queue |
 //!
+//! # What a message says of itself
+//!
+//! In 5.0 a message may carry its expiry, what its payload is, where an answer goes, and pairs of your own: [`Outgoing::properties`]. Those that
+//! are known while compiling cost their bytes; on a connection of 3.1.1 they are left out. The broker's Maximum Packet Size counts
+//! them in: a message that is too large for it is not sent, and comes back in [`Event::Acknowledged`] as refused.
+//!
+//! ```
+//! use mqtt_device::{Outgoing, PayloadFormat, Properties, Property, TopicName, WireProperties, publish_properties};
+//!
+//! // For whoever reads it in the next hour.
+//! const OF_A_READING: WireProperties<'static> = publish_properties![
+//!     Property::MessageExpiryInterval(3_600),
+//!     Property::PayloadFormatIndicator(PayloadFormat::Utf8),
+//!     Property::UserProperty("unit", "°C"),
+//! ];
+//! let temperature = TopicName::from_static("plant1/sensor4/temperature");
+//! let reading = Outgoing { properties: OF_A_READING, ..Outgoing::new(temperature, b"21.5") };
+//!
+//! // Known when it runs: the answer to a request names it.
+//! fn answer<'m>(request: &mqtt_device::Message<'_>, memory: &'m mut [u8]) -> Option<WireProperties<'m>> {
+//!     let list = [Property::CorrelationData(request.properties.correlation_data()?)];
+//!     Properties::List(&list).write_publish(memory).ok()
+//! }
+//! # let _ = (reading, answer);
+//! ```
+//!
 //! # What is kept
 //!
 //! * A queue is offline queue and resend buffer in one: [`Ring`] in RAM, or another [`Queue`]. A message of QoS 1 arrives at least once,
@@ -129,7 +155,8 @@ pub use dial::{Dial, Dialler, Identity, keep_alive_for};
 pub use gather::Gather;
 pub use lent::Lent;
 pub use mqtt_codec::{
-    Connect, PacketId, Properties, QoS, ReasonCode, SubscriptionOptions, TopicAlias, Version, Will,
+    Connect, PacketId, PayloadFormat, Properties, Property, QoS, ReasonCode, SubscriptionOptions,
+    TopicAlias, Version, Will, WireProperties, publish_properties,
 };
 pub use mqtt_session::compact::{
     self, Device, Event, Full, Message, Outgoing, Queue, Subscription,

@@ -3,6 +3,7 @@
 mod check;
 mod forward;
 mod iter;
+mod published;
 mod table;
 mod value;
 
@@ -10,6 +11,7 @@ use core::fmt;
 
 pub(crate) use check::Limits;
 pub use iter::PropertyIter;
+pub use published::constant;
 pub use table::Property;
 pub(crate) use table::Spot;
 pub use value::PayloadFormat;
@@ -36,6 +38,15 @@ pub struct WireProperties<'a> {
 }
 
 impl<'a> WireProperties<'a> {
+    /// No properties.
+    pub const EMPTY: Self = Self { bytes: &[] };
+
+    /// The same as [`Properties::stored`], with the same duties.
+    #[inline]
+    pub const fn stored(bytes: &'a [u8]) -> Self {
+        Self { bytes }
+    }
+
     /// The bytes, as they stand in the packet behind the property length.
     #[inline]
     pub const fn as_bytes(&self) -> &'a [u8] {

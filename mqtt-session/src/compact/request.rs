@@ -4,6 +4,7 @@ use core::num::NonZeroU8;
 
 use mqtt_codec::{
     FilterPieces, PacketId, PacketType, PublishPieces, QoS, SubscriptionOptions, TopicAlias,
+    WireProperties,
 };
 use mqtt_topic::{TopicFilter, TopicName};
 
@@ -12,7 +13,7 @@ use crate::rules::next_packet_id;
 
 use super::device::Device;
 use super::queue::{Full, Queue};
-use super::shorten::ALIASES;
+use super::shorten::{ALIASES, BESIDE_AN_ALIAS};
 use super::{Compact, Core};
 
 /// A message to publish.
@@ -20,7 +21,7 @@ use super::{Compact, Core};
 pub struct Outgoing<'a> {
     /// Where.
     pub topic: TopicName<'a>,
-    /// What; with the topic at most 65,000 bytes.
+    /// What; with topic and properties at most 65,000 bytes.
     pub payload: &'a [u8],
     /// How surely.
     pub qos: QoS,
@@ -30,6 +31,13 @@ pub struct Outgoing<'a> {
     /// later message is shorter by its length, less the three bytes of the alias. Ignored where the broker takes none. Two
     /// topics with one number are one topic to the broker.
     pub alias: Option<TopicAlias>,
+    /// What else is said of it (5.0): expiry, content type, response topic, correlation data, payload format, user properties; left out
+    /// on a connection of an older version. Beside more than 124 bytes of them the alias is ignored.
+    ///
+    /// They are kept as they are sent. Known while compiling, they come from [`publish_properties!`](mqtt_codec::publish_properties), else
+    /// from [`Properties::write_publish`](mqtt_codec::Properties::write_publish). An expiry counts from when the broker gets the message:
+    /// the time in the queue is not taken off.
+    pub properties: WireProperties<'a>,
 }
 
 impl<'a> Outgoing<'a> {
@@ -42,6 +50,7 @@ impl<'a> Outgoing<'a> {
             qos: QoS::AtLeastOnce,
             retain: false,
             alias: None,
+            properties: WireProperties::EMPTY,
         }
     }
 }
@@ -88,11 +97,18 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         let topic = message.topic.as_str();
         let alias = message
             .alias
-            .filter(|alias| D::Profile::ALIASES && alias.get() <= ALIASES);
-        let body = PublishPieces::new(self.version, topic, id, alias, message.payload)
+            .filter(|alias| D::Profile::ALIASES && alias.get() <= ALIASES)
+            .filter(|_| message.properties.as_bytes().len() <= BESIDE_AN_ALIAS);
+        let (properties, payload) = (message.properties, message.payload);
+        let body = PublishPieces::new(self.version, topic, id, alias, properties, payload)
             .map_err(|_| Full)?;
         let first = (PacketType::Publish as u8) << 4 | (qos as u8) << 1 | u8::from(message.retain);
-        self.push(first, id, &body.pieces())?;
+        let [topic_len, topic, between, properties, payload] = body.pieces();
+        if !properties.is_empty() {
+            self.push(first, id, &[topic_len, topic, between, properties, payload])?;
+        } else {
+            self.push(first, id, &[topic_len, topic, between, payload])?;
+        }
         Ok(id)
     }
 

@@ -9,6 +9,7 @@ use super::device::Device;
 use super::event::Event;
 use super::five::Place;
 use super::queue::{Queue, Record, Stage};
+use super::shorten::bit;
 use super::timing::Ticks;
 use super::{ANSWER, Core, OUT, Phase};
 
@@ -76,8 +77,10 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 
     fn sent_whole(&mut self, record: Record) {
         self.due = self.queue.after(record);
-        if let Some(five) = self.five.get_mut() {
-            five.aliases |= five.shortened.teaches;
+        if D::Profile::ALIASES
+            && let Some(five) = self.five.get_mut()
+        {
+            five.aliases |= bit(five.shortened.teaches);
         }
         let mut stage = Stage::DONE;
         if record.id != 0 {
@@ -168,7 +171,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         if shortened.front > 0 {
             self.answer(&[0, 0]);
         }
-        if let Some(five) = self.five.get_mut() {
+        if D::Profile::ALIASES
+            && let Some(five) = self.five.get_mut()
+        {
             five.shortened = shortened;
         }
         self.body = record;

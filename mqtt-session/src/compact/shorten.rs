@@ -1,7 +1,8 @@
 //! Topic aliases: what of a stored body is left out when it is sent (5.0).
 //!
 //! A message with an alias is stored with topic and alias both, and that is how it goes out first on a connection. Later the topic is
-//! left out; and the alias is, where the broker takes none. Either way the bytes are slices of the stored body.
+//! left out; and the alias is, where the broker takes none. Either way the bytes are slices of the stored body, but for the length of the
+//! properties without the alias, which is their first.
 
 use mqtt_codec::AnyVersion;
 
@@ -14,16 +15,22 @@ use super::queue::{Queue, Record};
 
 /// Highest alias: one bit each says whether it is known.
 pub(super) const ALIASES: u16 = 32;
+/// Bytes of other properties beside an alias, so that the length of all takes one byte.
+pub(super) const BESIDE_AN_ALIAS: usize = 0x7f - ALIAS_LEN as usize;
+/// The identifier of the property.
+const TOPIC_ALIAS: u8 = 0x23;
 
 /// How a body is sent.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Shortened {
     /// Bytes at its front that are left out; two zeros stand for them, a topic of no length.
     pub(super) front: u16,
-    /// Where the properties begin, of which only the length is said, as 0; `u16::MAX` for nowhere.
+    /// Where the properties begin, of which the alias is left out; `u16::MAX` for nowhere.
     pub(super) properties_at: u16,
-    /// The bit of the alias that is known once the packet was sent.
-    pub(super) teaches: u32,
+    /// How long they are then.
+    pub(super) len: [u8; 1],
+    /// The alias that is known once the packet was sent; 0 for none.
+    pub(super) teaches: u8,
 }
 
 impl Shortened {
@@ -31,6 +38,7 @@ impl Shortened {
     pub(super) const NOT: Self = Self {
         front: 0,
         properties_at: u16::MAX,
+        len: [0],
         teaches: 0,
     };
 
@@ -48,6 +56,11 @@ impl Shortened {
 /// Bytes of the property Topic Alias.
 const ALIAS_LEN: u16 = 3;
 
+/// The bit of an alias; none of 0.
+pub(super) const fn bit(alias: u8) -> u32 {
+    ((alias != 0) as u32).wrapping_shl((alias as u32).wrapping_sub(1))
+}
+
 impl<D: Device, Q: Queue> Core<'_, D, Q> {
     /// How a PUBLISH is sent now.
     pub(super) fn shorten(&self, record: Record) -> Shortened {
@@ -60,30 +73,30 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         };
         let front = u16::from_be_bytes(*topic).saturating_add(2);
         let properties_at = front.saturating_add(if record.id == 0 { 0 } else { 2 });
-        let [3, _, 0, alias, ..] = *self.queue.bytes(record, properties_at) else {
+        let [len, TOPIC_ALIAS, 0, alias, ..] = *self.queue.bytes(record, properties_at) else {
             return Shortened::NOT;
         };
-        let bit = 1_u32.wrapping_shl(u32::from(alias).wrapping_sub(1));
         if u16::from(alias) > five.server.alias_maximum {
             Shortened {
                 properties_at,
+                len: [len.saturating_sub(ALIAS_LEN as u8)],
                 ..Shortened::NOT
             }
-        } else if five.aliases & bit != 0 {
+        } else if five.aliases & bit(alias) != 0 {
             Shortened {
                 front,
                 ..Shortened::NOT
             }
         } else {
             Shortened {
-                teaches: bit,
+                teaches: alias,
                 ..Shortened::NOT
             }
         }
     }
 
-    /// Where the properties begin of which only the length is said.
-    fn length_only_at(&self) -> u16 {
+    /// Where the properties begin of which the alias is left out.
+    fn changed_at(&self) -> u16 {
         match self.five.get() {
             Some(five) if D::Profile::ALIASES => five.shortened.properties_at,
             _ => u16::MAX,
@@ -93,24 +106,20 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
     /// The next piece of the body.
     pub(super) fn body_piece(&self) -> &[u8] {
         let bytes = self.queue.bytes(self.body, self.body_from);
-        let at = self.length_only_at();
+        let at = self.changed_at();
         let before = usize::from(at.saturating_sub(self.body_from));
         if self.body_from > at || at == u16::MAX {
             bytes
         } else if before > 0 {
             bytes.get(..before).unwrap_or(bytes)
         } else {
-            // The high byte of an alias below 256 is the 0 that is the length of no properties.
-            self.queue
-                .bytes(self.body, at + 2)
-                .get(..1)
-                .unwrap_or_default()
+            self.five.get().map_or(&[], |five| &five.shortened.len)
         }
     }
 
     /// This many bytes of the piece were written.
     pub(super) fn body_written(&mut self, count: u16) {
-        self.body_from = if D::Profile::ALIASES && self.body_from == self.length_only_at() {
+        self.body_from = if D::Profile::ALIASES && self.body_from == self.changed_at() {
             self.body_from + 1 + ALIAS_LEN
         } else {
             self.body_from + count

@@ -9,6 +9,7 @@ mod large;
 mod limits;
 mod malformed;
 mod messages;
+mod properties;
 mod qos1;
 mod qos1_only;
 mod qos2;
