@@ -38,7 +38,9 @@ pub trait Device: core::fmt::Debug {
     const RECEIVE_MAXIMUM: u16 = 20;
     /// How long the broker keeps the session after a connection, in seconds (5.0); default a week.
     const SESSION_EXPIRY: u32 = 604_800;
-    /// Time for CONNACK and for PINGRESP, in milliseconds.
+    /// Time for CONNACK and for PINGRESP, in milliseconds. When nothing at all has come for so long though an answer to a message or a
+    /// subscription is due, the broker is asked by a PINGREQ: a line that is dead without a word, or a broker that has stalled, is found
+    /// out in twice this time, whatever the keep-alive.
     const ANSWER_TIMEOUT_MS: u32 = 10_000;
     /// The first pause between two dials, in milliseconds, a power of two: each is as long again at most, and the next twice as long, up
     /// to 256 times the first. Drivers keep it.

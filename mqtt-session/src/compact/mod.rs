@@ -334,6 +334,7 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
     pub fn written(&mut self, count: usize, now: Instant) {
         self.core.sent = Ticks::of(now);
         if self.core.phase != Phase::Greeting {
+            self.core.has_sent();
             return self.core.written(count);
         }
         self.inbox.used += count;

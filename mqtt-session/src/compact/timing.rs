@@ -61,21 +61,40 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             return Some(now);
         }
         let ticks = Ticks::of(now);
-        let mut wait = u32::MAX;
-        if self.awaits_answer {
-            wait = ticks.until(self.answer_due);
-        } else if self.keep_alive != 0 {
-            wait = ticks.until(self.ping_at());
-        }
+        let mut wait = if self.awaits_answer {
+            ticks.until(self.answer_due)
+        } else {
+            self.until_ping(ticks)
+        };
         if D::HOLD_MS > 0 && self.out_len > 0 {
             wait = wait.min(ticks.until(self.held));
         }
         (wait != u32::MAX).then(|| now.plus_millis(u64::from(wait)))
     }
 
-    /// When the next packet must have been sent [MQTT-3.1.2-20].
-    fn ping_at(&self) -> Ticks {
-        self.sent.plus(u32::from(self.keep_alive) * 1_000)
+    /// Something was sent that the broker has to answer.
+    fn is_owed(&self) -> bool {
+        self.queue.start() != self.due
+    }
+
+    /// Bytes were written; the time for an answer begins when none was due.
+    pub(super) fn has_sent(&mut self) {
+        if !self.awaits_answer && !self.is_owed() {
+            self.answer_due = self.sent.plus(D::ANSWER_TIMEOUT_MS);
+        }
+    }
+
+    /// How long until the broker is asked for a sign of life: when the next packet must have been sent [MQTT-3.1.2-20], or when nothing
+    /// has come though an answer is due.
+    fn until_ping(&self, now: Ticks) -> u32 {
+        let mut wait = u32::MAX;
+        if self.keep_alive != 0 {
+            wait = now.until(self.sent.plus(u32::from(self.keep_alive) * 1_000));
+        }
+        if self.is_owed() {
+            wait = wait.min(now.until(self.answer_due));
+        }
+        wait
     }
 
     pub(super) fn timeout(&mut self, now: Instant) {
@@ -89,10 +108,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
                 };
                 self.broken(rule.into());
             }
-        } else if self.phase == Phase::Connected
-            && self.keep_alive != 0
-            && self.ping_at().is_past(ticks)
-        {
+        } else if self.phase == Phase::Connected && self.until_ping(ticks) == 0 {
             self.answer(&PINGREQ);
             self.held = ticks;
             self.await_answer(now);

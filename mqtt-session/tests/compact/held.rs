@@ -46,7 +46,7 @@ fn a_message_takes_them_along() {
         let first = rig.machine.output(rig.now).to_vec();
         assert_eq!(first[..9], [0x40, 2, 0, 1, 0x40, 2, 0, 2, 0x32]);
         assert_eq!(rig.sent(), ["PUBACK 1", "PUBACK 2", "PUBLISH 1 q1 t mine"]);
-        assert_eq!(rig.deadline(), None);
+        assert_eq!(rig.deadline(), Some(10_000), "for its answer");
         // The next one is held again.
         rig.send(&publish1(3, "c"));
         assert!(rig.sent().is_empty());

@@ -110,9 +110,86 @@ fn no_keep_alive_is_no_ping() {
         assert_eq!(rig.deadline(), None);
         rig.after(1 << 30);
         assert!(rig.sent().is_empty());
-        rig.publish(1, "x");
+        rig.publish(0, "x");
         rig.sent();
         assert_eq!(rig.deadline(), None);
+    }
+}
+
+/// A dead line is found out by the answer that does not come, and not only when the window is full and the keep-alive over.
+#[test]
+fn an_answer_that_does_not_come_is_asked_for() {
+    for version in versions::<V3V5>() {
+        for keep_alive in [0, 10, 600] {
+            let mut rig = Rig::<V3V5>::offline(version);
+            rig.connect(&Connect {
+                keep_alive,
+                ..Connect::new(version, "c")
+            });
+            rig.send(&connack(false));
+            rig.happened();
+            // Long after that: the time begins with the message.
+            rig.after(9_000);
+            rig.publish(1, "x");
+            assert_eq!(rig.sent(), ["PUBLISH 1 q1 t x"]);
+            // Others put nothing off.
+            rig.after(4_000);
+            rig.publish(1, "y");
+            rig.publish(0, "z");
+            assert_eq!(rig.sent(), ["PUBLISH 2 q1 t y", "PUBLISH t z"]);
+            assert_eq!(rig.deadline(), Some(6_000));
+            rig.after(5_999);
+            assert!(rig.sent().is_empty());
+            rig.after(1);
+            assert_eq!(rig.sent(), ["PINGREQ"]);
+            rig.after(9_999);
+            assert!(!rig.machine.is_closing());
+            rig.after(1);
+            assert!(rig.machine.is_closing());
+        }
+    }
+}
+
+/// A broker that is alive may take its time: it is asked again, and the connection stays.
+#[test]
+fn a_slow_answer_is_waited_for() {
+    for version in versions::<V3V5>() {
+        let mut rig = Rig::<V3V5>::connected(version);
+        rig.publish(1, "x");
+        rig.sent();
+        for _ in 0..3 {
+            rig.after(10_000);
+            assert_eq!(rig.sent(), ["PINGREQ"]);
+            rig.after(3_000);
+            rig.send(&pingresp());
+            assert!(rig.sent().is_empty());
+        }
+        rig.after(6_000);
+        // What comes in is a sign of life.
+        rig.send(&publish("y"));
+        rig.after(9_000);
+        assert!(rig.sent().is_empty());
+        rig.send(&puback(1));
+        assert_eq!(rig.deadline(), None);
+        rig.after(1 << 30);
+        assert!(rig.sent().is_empty());
+    }
+}
+
+/// What is sent again to a resumed session is to be answered, too; and so is SUBSCRIBE.
+#[test]
+fn answers_to_all_packets_are_asked_for() {
+    for version in versions::<V3V5>() {
+        let mut rig = Rig::<V3V5>::kept(version);
+        rig.subscribe("t", 1);
+        rig.sent();
+        assert_eq!(rig.deadline(), Some(10_000));
+        rig.cut();
+        rig.reconnect(true);
+        assert_eq!(rig.sent().len(), 1);
+        assert_eq!(rig.deadline(), Some(10_000));
+        rig.after(10_000);
+        assert_eq!(rig.sent(), ["PINGREQ"]);
     }
 }
 
