@@ -1,4 +1,53 @@
 //! The client over `embedded-io-async`, for embassy, RTIC or any other executor.
+//!
+//! A thermometer under embassy, over whatever network has `TcpConnect` of `embedded-nal-async`: of embassy-net that is its `TcpClient`
+//! (give it a time-out by `set_timeout`, for it has none of its own, and a dial is waited for as long as it lasts).
+//!
+#![cfg_attr(all(feature = "embassy-time", feature = "nal"), doc = "```")]
+#![cfg_attr(not(all(feature = "embassy-time", feature = "nal")), doc = "```ignore")]
+//! use core::net::SocketAddr;
+//! use embassy_time::{Duration, Instant, with_deadline};
+//! use embedded_nal_async::TcpConnect;
+//! use mqtt_device::{
+//!     Connect, EmbassyTimer, Event, Nal, Outgoing, Ring, TopicName, Version, asynchronous::Client, keep_alive_for,
+//!     profile::V3,
+//! };
+//!
+//! const TEMPERATURE: TopicName<'static> = TopicName::from_static("plant1/sensor4/temperature");
+//!
+//! async fn run(network: &impl TcpConnect, broker: SocketAddr, random: u32, temperature: impl Fn() -> [u8; 4]) -> ! {
+//!     let (mut receive, mut queue) = ([0; 320], [0; 256]);
+//!     let identity = || Connect {
+//!         clean_start: false,
+//!         keep_alive: keep_alive_for(300),
+//!         ..Connect::new(Version::V311, "sensor4")
+//!     };
+//!     let dial = Nal::new(network, broker);
+//!     let mut client = Client::<V3, _, _, _>::new(identity, &mut receive, Ring::new(&mut queue), dial, random);
+//!     let mut next = Instant::now();
+//!     loop {
+//!         match with_deadline(next, client.next(&mut EmbassyTimer)).await {
+//!             Ok(Event::Message) => { /* client.message().payload says what to do */ }
+//!             Ok(_) => {}
+//!             // Time to measure: the future was dropped, and nothing is lost by that.
+//!             Err(_) => {
+//!                 next += Duration::from_secs(60);
+//!                 // A full queue keeps the older readings.
+//!                 let _ = client.publish(&Outgoing::new(TEMPERATURE, &temperature()));
+//!             }
+//!         }
+//!     }
+//! }
+//! ```
+//!
+//! [`Client::next`] borrows the client for as long as it waits; to publish, drop its future and make another. Its own state survives that,
+//! a dial does not: the next one begins at its beginning. So let the client wait for longer than a dial takes, or wait
+//! for readings beside it (an `embassy_sync` channel and `select`) rather than look for them every second. Only a dial over
+//! [`AsyncModem`](crate::modem::AsyncModem) goes on where it was.
+//!
+//! Without embassy's clock, [`DelayTimer`](crate::DelayTimer) makes a [`Timer`] of any `DelayNs`, such as an RTIC monotonic, and a function
+//! that tells the time. Without `embedded-nal-async`, a [`Dialler`] makes a [`Dial`] of an async closure. A packet with a body is written in
+//! two pieces or more and flushed once; [`Gather`](crate::Gather) is for the blocking client only.
 
 use core::fmt;
 use core::future::{Future, pending};

@@ -9,7 +9,8 @@ use crate::Ring;
 /// A queue of which only heads are copied: topics, ids, properties. Payloads are sent from the caller's memory.
 ///
 /// For messages that are packed in place and sent as a whole, up to `N` at once; what is queued the ordinary way is copied as in any
-/// other [`Ring`].
+/// other [`Ring`]. A place is free again when its packet is over; the payload itself is borrowed until the client is gone, so a
+/// buffer that is to be filled again wants a new client, as when a device sleeps between two connections.
 #[derive(Debug)]
 pub struct Lent<'m, 'p, const N: usize = 1> {
     heads: Ring<'m>,

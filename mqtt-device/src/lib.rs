@@ -87,7 +87,7 @@
 //! | [`Outgoing::alias`]: a number instead of the topic (5.0) | all of the topic less 3 bytes, from the second message of a connection |
 //! | [`Device::HOLD_MS`]: acknowledgements ride with the next packet | 40 bytes each, and one transmission of the radio |
 //! | pauses between dials that double and differ | the dials that a fleet would make at once |
-//! | [`Gather`]: what is written leaves at the flush, where the connection would send each piece by itself, as a modem does | a segment of 40 bytes for every packet with a body |
+//! | [`Gather`] (blocking): what is written leaves at the flush, where the connection would send each piece by itself, as a modem does | a segment of 40 bytes for every packet with a body |
 //! | [`Lent`]: a payload sent from where it is | RAM: no copy of it in the queue |
 //!
 //! # What a message says of itself
@@ -115,6 +115,13 @@
 //! }
 //! # let _ = (reading, answer);
 //! ```
+//!
+//! # What it does not do
+//!
+//! * TLS: user name, password and messages travel in the clear. A TLS stream with the traits of `embedded-io` or `embedded-io-async` can be
+//!   the connection; none was tried.
+//! * Enhanced authentication, and several filters in one SUBSCRIBE.
+//! * A dial that hangs is waited for: its time-out is that of the connection's own stack.
 //!
 //! # What is kept
 //!

@@ -77,7 +77,8 @@ pub struct Settings<'s> {
     pub user: &'s str,
     /// Password of the mobile or the Wi-Fi network.
     pub password: &'s str,
-    /// PIN of the SIM card; sent only if the card asks for one.
+    /// PIN of the SIM card; sent only if the card asks for one. A wrong one is sent again at the next dial, and a card that was told a
+    /// wrong PIN three times locks itself until it is told its PUK: after [`ModemError::Refused`] look at [`Engine::report`].
     pub pin: &'s str,
 }
 

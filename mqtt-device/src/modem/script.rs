@@ -119,7 +119,7 @@ impl Script {
 /// ```
 /// use mqtt_device::modem::{Dialect, Engine, SIM800_DIALECT, Settings, Step};
 ///
-/// /// A module that needs a longer time for the bearer.
+/// /// A module that says by a line of its own that its bearer is gone.
 /// const SLOW: Dialect = Dialect { closed: "CLOSED|+PDP: DEACT|+SAPBR 1: DEACT", ..SIM800_DIALECT };
 ///
 /// let settings = Settings { host: "broker.example", port: 1883, ..Settings::default() };

@@ -27,8 +27,8 @@
 //! On this computer, and on a Cortex-M3 in QEMU whose UART leads to the broker:
 //!
 //! ```sh
-//! cargo run -p host --bin sensor -- 127.0.0.1:1883
-//! cargo xtask firmware --app sensor
+//! cargo run -p host --bin sensor -- 127.0.0.1:1883    # in mqtt-device/firmware
+//! cargo xtask firmware --app sensor                   # at the root of the repository
 //! ```
 
 use embedded_io::{Read, ReadReady, Write};

@@ -22,8 +22,8 @@
 //! The interval is a second here, to be watched; a real one has a minute and 60 readings.
 //!
 //! ```sh
-//! cargo run -p host --bin solar -- 127.0.0.1:1883
-//! cargo xtask firmware --app solar
+//! cargo run -p host --bin solar -- 127.0.0.1:1883     # in mqtt-device/firmware
+//! cargo xtask firmware --app solar                    # at the root of the repository
 //! ```
 
 use embedded_io::{Read, ReadReady, Write};

@@ -26,8 +26,8 @@
 //! On a Cortex-M3 in QEMU with a modem that is emulated; on this computer with the emulator, or a modem, behind that port:
 //!
 //! ```sh
-//! cargo xtask firmware --app tracker
-//! cargo run -p host --bin tracker -- 127.0.0.1:5000
+//! cargo xtask firmware --app tracker                  # at the root of the repository
+//! cargo run -p host --bin tracker -- 127.0.0.1:5000   # in mqtt-device/firmware
 //! ```
 
 use embedded_io::{Read, ReadReady, Write};
