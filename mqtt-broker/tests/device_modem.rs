@@ -16,9 +16,10 @@ use std::time::Instant;
 use embedded_io::{ErrorType, Read, ReadReady, Write};
 use mqtt_at_modem::{Dialect, Emulator, Options, Wish};
 use mqtt_codec::{Connect, QoS, Version};
-use mqtt_device::modem::{ESP_AT, Engine, Modem, SIM800, Settings};
+use mqtt_device::modem::{ESP_AT, Engine, Modem, SIM800, Settings, Signal};
 use mqtt_device::{
-    Device, Dial, Dialler, Event, Outgoing, Queue, Ring, TopicName, blocking::Client, profile::V3,
+    Device, Dial, Dialler, Event, Gather, Outgoing, Queue, Ring, TopicName, blocking::Client,
+    profile::V3,
 };
 use support::{Broker, PATIENCE, foreign, need};
 
@@ -192,6 +193,18 @@ fn deliver<C: Dial<Connection: Read + Write + ReadReady>>(
     }
 }
 
+/// A modem in front of this broker, and its serial line.
+fn uart(broker: &Broker, options: Options) -> Uart {
+    Uart(Rc::new(RefCell::new(Desk {
+        modem: Emulator::new(options),
+        to: broker.address(),
+        network: None,
+        wire: VecDeque::new(),
+        start: Instant::now(),
+        idle: false,
+    })))
+}
+
 /// Six messages from a device to a subscriber, through a modem that is so.
 fn track(broker: &Broker, options: Options) {
     let case = format!("{options:?}");
@@ -207,14 +220,7 @@ fn track(broker: &Broker, options: Options) {
         Dialect::EspAt => Some(ESP_AT),
         Dialect::Raw => None,
     };
-    let uart = Uart(Rc::new(RefCell::new(Desk {
-        modem: Emulator::new(options),
-        to: broker.address(),
-        network: None,
-        wire: VecDeque::new(),
-        start: Instant::now(),
-        idle: false,
-    })));
+    let uart = uart(broker, options);
     let mut memory = [0; 80];
     // Every case is another device.
     let id: &'static str = Box::leak(format!("truck{:p}", Rc::as_ptr(&uart.0)).into_boxed_str());
@@ -317,4 +323,44 @@ fn a_tracker_reports_to_our_broker_through_every_fault() {
 fn a_tracker_reports_to_mosquitto_through_every_fault() {
     need!(foreign::mosquitto_broker());
     all_faults(|| Broker::mosquitto(""));
+}
+
+/// The modem is asked for the signal while it carries the client's connection, which goes on.
+#[test]
+fn the_signal_is_known_while_connected() {
+    let broker = Broker::start();
+    let uart = uart(&broker, Options::default());
+    let mut clock = uart.clock();
+    let (mut lines, mut segment) = ([0; 80], [0; 64]);
+    let modem = Modem::new(
+        uart.clone(),
+        uart.clock(),
+        Engine::new(SIM800, &SETTINGS, &mut lines),
+    );
+    let (mut receive, mut queue) = ([0; 128], [0; 128]);
+    let mut client = Client::<Tracker, _, _, _>::new(
+        || Connect::new(Version::V311, "signal"),
+        &mut receive,
+        Ring::new(&mut queue),
+        Gather::new(modem, &mut segment),
+        4,
+    );
+    let deadline = Instant::now() + PATIENCE;
+    let mut asked = 0;
+    while asked < 4 {
+        assert!(Instant::now() < deadline, "{asked} times");
+        match client.poll(clock()) {
+            Event::Connected { .. } | Event::Acknowledged(..) => {
+                // Before a message leaves, and behind it.
+                client
+                    .publish(&Outgoing::new(TOPIC, b"where"))
+                    .expect("there is room");
+                let signal = client.dial_mut().dial_mut().signal();
+                assert_eq!(signal, Ok(Some(Signal(-79))));
+                asked += 1;
+            }
+            event @ (Event::Lost | Event::Broken) => panic!("{event:?}"),
+            _ => {}
+        }
+    }
 }

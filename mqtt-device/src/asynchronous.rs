@@ -49,6 +49,10 @@
 //! that tells the time. Without `embedded-nal-async`, a [`Dialler`] makes a [`Dial`] of an async closure. A packet with a body is written in
 //! two pieces or more and flushed once; [`Gather`](crate::Gather) is for the blocking client only.
 
+mod gather;
+
+pub use gather::Gather;
+
 use core::fmt;
 use core::future::{Future, pending};
 

@@ -22,39 +22,85 @@ use crate::Dial;
 #[derive(Debug)]
 pub struct Gather<'m, D> {
     dial: D,
+    held: Held<'m>,
+}
+
+/// Bytes that wait for the flush.
+#[derive(Debug)]
+pub(crate) struct Held<'m> {
     memory: &'m mut [u8],
     /// Bytes in it, and how many of them are sent.
     len: usize,
     sent: usize,
 }
 
-impl<'m, D: Dial<Connection: Write>> Gather<'m, D> {
-    /// Gathers in `memory`, of a byte or more, what is written to the connections that are dialled.
-    pub const fn new(dial: D, memory: &'m mut [u8]) -> Self {
+impl<'m> Held<'m> {
+    pub(crate) const fn new(memory: &'m mut [u8]) -> Self {
         Self {
-            dial,
             memory,
             len: 0,
             sent: 0,
         }
     }
 
-    fn forget(&mut self) {
+    pub(crate) const fn forget(&mut self) {
         self.len = 0;
         self.sent = 0;
     }
 
+    pub(crate) const fn is_full(&self) -> bool {
+        self.len == self.memory.len()
+    }
+
+    /// Takes in as many as there is room for, and gives their number.
+    pub(crate) fn append(&mut self, bytes: &[u8]) -> usize {
+        let room = self.memory.get_mut(self.len..).unwrap_or_default();
+        let mut count = 0;
+        for (to, byte) in room.iter_mut().zip(bytes) {
+            *to = *byte;
+            count += 1;
+        }
+        self.len += count;
+        count
+    }
+
+    /// What was not sent.
+    pub(crate) fn rest(&self) -> &[u8] {
+        self.memory.get(self.sent..self.len).unwrap_or_default()
+    }
+
+    pub(crate) const fn sent(&mut self, count: usize) {
+        self.sent += count;
+    }
+}
+
+impl<'m, D> Gather<'m, D> {
+    /// Gathers in `memory`, of a byte or more, what is written to the connections that are dialled.
+    pub const fn new(dial: D, memory: &'m mut [u8]) -> Self {
+        Self {
+            dial,
+            held: Held::new(memory),
+        }
+    }
+
+    /// What dials.
+    pub const fn dial_mut(&mut self) -> &mut D {
+        &mut self.dial
+    }
+}
+
+impl<D: Dial<Connection: Write>> Gather<'_, D> {
     /// Writes what has gathered. A connection that takes nothing leaves the rest here.
     fn drain(&mut self) -> Result<(), <Self as ErrorType>::Error> {
         if let Some(connection) = self.dial.connection() {
-            while let Some(rest @ [_, ..]) = self.memory.get(self.sent..self.len) {
+            while let rest @ [_, ..] = self.held.rest() {
                 match connection.write(rest)? {
                     0 => return Ok(()),
-                    count => self.sent += count,
+                    count => self.held.sent(count),
                 }
             }
         }
-        self.forget();
+        self.held.forget();
         Ok(())
     }
 }
@@ -64,7 +110,7 @@ impl<D: Dial<Connection: Write>> Dial for Gather<'_, D> {
     type Error = D::Error;
 
     fn dial(&mut self) -> Result<(), D::Error> {
-        self.forget();
+        self.held.forget();
         self.dial.dial()
     }
 
@@ -83,17 +129,10 @@ impl<D: Dial<Connection: ErrorType>> ErrorType for Gather<'_, D> {
 
 impl<D: Dial<Connection: Write>> Write for Gather<'_, D> {
     fn write(&mut self, bytes: &[u8]) -> Result<usize, Self::Error> {
-        if self.len == self.memory.len() {
+        if self.held.is_full() {
             self.drain()?;
         }
-        let room = self.memory.get_mut(self.len..).unwrap_or_default();
-        let mut count = 0;
-        for (to, byte) in room.iter_mut().zip(bytes) {
-            *to = *byte;
-            count += 1;
-        }
-        self.len += count;
-        Ok(count)
+        Ok(self.held.append(bytes))
     }
 
     fn flush(&mut self) -> Result<(), Self::Error> {

@@ -87,7 +87,7 @@
 //! | [`Outgoing::alias`]: a number instead of the topic (5.0) | all of the topic less 3 bytes, from the second message of a connection |
 //! | [`Device::HOLD_MS`]: acknowledgements ride with the next packet | 40 bytes each, and one transmission of the radio |
 //! | pauses between dials that double and differ | the dials that a fleet would make at once |
-//! | [`Gather`] (blocking): what is written leaves at the flush, where the connection would send each piece by itself, as a modem does | a segment of 40 bytes for every packet with a body |
+//! | [`Gather`], async in `asynchronous::Gather`: what is written leaves at the flush, where the connection would send each piece by itself, as a modem does | a segment of 40 bytes for every packet with a body |
 //! | [`Lent`]: a payload sent from where it is | RAM: no copy of it in the queue |
 //!
 //! # What a message says of itself

@@ -56,6 +56,15 @@ macro_rules! requests {
                 self.machine.queue()
             }
 
+            /// What dials, for what else it can do: the signal of a modem, another address for the next dial.
+            ///
+            /// The connection stays the client's: what is read from it, written to it or closed here, the client misses. With the async
+            /// client use it after an event: a call of `next` that was dropped may have left a write to a modem half done, which only the
+            /// next call ends.
+            pub const fn dial_mut(&mut self) -> &mut C {
+                &mut self.dial
+            }
+
             /// Whether the broker has accepted the connection.
             #[must_use]
             pub fn is_connected(&self) -> bool {

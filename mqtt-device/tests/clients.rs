@@ -291,11 +291,41 @@ mod with_futures {
         broker: &mut Broker,
         polls: usize,
     ) {
-        let (mut receive, mut queue) = ([0; 200], [0; 120]);
         let dial = asynchronous::Dialler::new(async || {
             broker::once_pending().await;
             Wire::open(line)
         });
+        converse_by::<D, _>(dial, version, line, broker, polls);
+    }
+
+    /// The same with writes that wait in so much memory for the flush.
+    fn converse_gathered<D: Device>(
+        version: Version,
+        line: &Rc<RefCell<Line>>,
+        broker: &mut Broker,
+        polls: usize,
+        memory: usize,
+    ) {
+        let mut memory = vec![0; memory];
+        let dial = asynchronous::Dialler::new(async || {
+            broker::once_pending().await;
+            Wire::open(line)
+        });
+        let dial = asynchronous::Gather::new(dial, &mut memory);
+        converse_by::<D, _>(dial, version, line, broker, polls);
+    }
+
+    fn converse_by<D: Device, C>(
+        dial: C,
+        version: Version,
+        line: &Rc<RefCell<Line>>,
+        broker: &mut Broker,
+        polls: usize,
+    ) where
+        C: asynchronous::Dial<Connection: embedded_io_async::Read + embedded_io_async::Write>
+            + core::fmt::Debug,
+    {
+        let (mut receive, mut queue) = ([0; 200], [0; 120]);
         let mut client = asynchronous::Client::<D, _, _, _>::new(
             identity(version),
             &mut receive,
@@ -370,6 +400,40 @@ mod with_futures {
                 }
             }
         }
+    }
+
+    /// The same with writes that gather, in memory for a piece of a packet, and for some packets.
+    #[test]
+    fn gathered_bytes_survive_dropped_futures() {
+        for memory in [1, 7, 256] {
+            for polls in [2, 3, 1_000] {
+                for cut_at in core::iter::once(None).chain((0..430).step_by(7).map(Some)) {
+                    let line = Line::new(usize::MAX, cut_at);
+                    let mut broker = Broker::new(Version::V311);
+                    converse_gathered::<Speaks3>(Version::V311, &line, &mut broker, polls, memory);
+                    judge(&broker);
+                }
+            }
+        }
+    }
+
+    /// A packet with a body is one write, and so is what is due together: each would be a segment of 40 bytes behind a modem.
+    #[test]
+    fn gathered_packets_are_few_writes() {
+        let writes = |memory: Option<usize>| {
+            let line = Line::new(usize::MAX, None);
+            let mut broker = Broker::new(Version::V311);
+            match memory {
+                Some(memory) => {
+                    converse_gathered::<Speaks3>(Version::V311, &line, &mut broker, 1_000, memory);
+                }
+                None => converse::<Speaks3>(Version::V311, &line, &mut broker, 1_000),
+            }
+            judge(&broker);
+            line.borrow().writes
+        };
+        let (single, gathered) = (writes(None), writes(Some(256)));
+        assert!(gathered * 2 <= single, "{gathered} of {single}");
     }
 
     /// A device that waits is asleep: until bytes come its future is polled once, and wants no time but its deadline.

@@ -22,6 +22,8 @@ pub(crate) struct Line {
     /// Bytes that have passed.
     pub(crate) passed: usize,
     pub(crate) dials: u32,
+    /// Calls that have written something.
+    pub(crate) writes: u32,
     open: bool,
 }
 
@@ -34,6 +36,7 @@ impl Line {
             cut_at,
             passed: 0,
             dials: 0,
+            writes: 0,
             open: false,
         }))
     }
@@ -112,6 +115,7 @@ impl Write for Wire {
         if count == 0 {
             return Err(ErrorKind::BrokenPipe);
         }
+        line.writes += 1;
         Ok(count)
     }
 

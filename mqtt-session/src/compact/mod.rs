@@ -178,7 +178,7 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
     ///
     /// Of the memory 30 bytes are for short packets on their way out, two for each QoS 2 message that may be underway from the broker
     /// ([`Device::RECEIVE_MAXIMUM`]), and the rest is the receive buffer, which must hold CONNECT and every packet from the broker
-    /// but a PUBLISH, and should hold a topic.
+    /// but a PUBLISH, and should hold a topic. Of a receive buffer the first 65,534 bytes are used.
     pub fn new(memory: &'m mut [u8], queue: Q, version: Version) -> Self {
         let due = queue.start();
         let (out, memory) = memory.split_at_mut((OUT + PING_AND_GOODBYE).min(memory.len()));
@@ -189,6 +189,8 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
         let (received, memory) = memory.split_at_mut(ids);
         let (received, _) = received.as_chunks_mut();
         received.fill([0; 2]);
+        // Places in it are counted in 16 bits, the highest of which says that there is none.
+        let (memory, _) = memory.split_at_mut(memory.len().min(usize::from(u16::MAX - 1)));
         Self {
             inbox: Inbox {
                 memory,

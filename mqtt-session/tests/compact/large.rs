@@ -338,3 +338,33 @@ fn a_megabyte_passes() {
         assert_eq!(rig.sent(), ["PUBACK 7"]);
     }
 }
+
+/// Of a receive buffer that is larger than places in it can say, the rest is not used: a head that would need it is skipped.
+#[test]
+fn a_buffer_has_an_end() {
+    for buffer in [65_533, 65_534, 65_535, 65_536, 70_000, 131_072] {
+        for (topic, len) in [(1, 65_529), (1, 65_530), (1, 130_000)]
+            .into_iter()
+            .chain((65_520..=65_535).flat_map(|topic| [(topic, 0), (topic, 1), (topic, 9)]))
+        {
+            let mut rig = Rig::<V3>::new(Version::V311, buffer, Listed::default()).greeted();
+            let topic = "t".repeat(topic);
+            let payload = "p".repeat(len);
+            rig.arrive(&Publish {
+                topic: &topic,
+                ..publish(&payload)
+            });
+            let taken = take(&mut rig);
+            let case = format!("{buffer}, {} + {len}", topic.len());
+            // Four bytes of header, two of length, and the topic.
+            if 6 + topic.len() > buffer.min(65_534) {
+                assert_eq!(taken.skipped, 1, "{case}");
+            } else {
+                assert!(
+                    taken.topic == topic && taken.payload == payload.as_bytes(),
+                    "{case}"
+                );
+            }
+        }
+    }
+}

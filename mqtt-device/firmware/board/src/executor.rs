@@ -5,6 +5,7 @@ use core::future::{Future, poll_fn};
 use core::pin::pin;
 use core::task::{Context, Poll, Waker};
 
+use mqtt_device::Timer;
 use mqtt_session::Instant;
 
 use crate::Board;
@@ -51,6 +52,16 @@ impl<'b, B: Board> Clock<'b, B> {
             Poll::Pending
         })
         .await;
+    }
+}
+
+impl<B: Board> Timer for &Clock<'_, B> {
+    fn now(&mut self) -> Instant {
+        Clock::now(self)
+    }
+
+    fn until(&mut self, deadline: Instant) -> impl Future<Output = ()> {
+        Clock::until(self, deadline)
     }
 }
 

@@ -6,9 +6,7 @@ use embedded_io_async::{Read, Write};
 use firmware_board::{Board, Clock, block_on};
 use mqtt_device::asynchronous::{Client, Dialler};
 use mqtt_device::profile::V3;
-use mqtt_device::{
-    Connect, Event, Instant, Outgoing, QoS, Ring, SubscriptionOptions, Timer, Version,
-};
+use mqtt_device::{Connect, Event, Outgoing, QoS, Ring, SubscriptionOptions, Version};
 
 use crate::{FILTER, PAYLOAD, TOPIC, receive_memory};
 
@@ -16,19 +14,6 @@ use crate::{FILTER, PAYLOAD, TOPIC, receive_memory};
 pub fn v311<B: Board, C: Read + Write>(board: &B, connection: C) -> u8 {
     let clock = Clock::new(board);
     block_on(&clock, job(board, &clock, connection))
-}
-
-/// The board's clock as the client wants it.
-struct BoardTimer<'c, 'b, B>(&'c Clock<'b, B>);
-
-impl<B: Board> Timer for BoardTimer<'_, '_, B> {
-    fn now(&mut self) -> Instant {
-        self.0.now()
-    }
-
-    async fn until(&mut self, deadline: Instant) {
-        self.0.until(deadline).await;
-    }
 }
 
 async fn job<B: Board, C: Read + Write>(board: &B, clock: &Clock<'_, B>, connection: C) -> u8 {
@@ -39,7 +24,7 @@ async fn job<B: Board, C: Read + Write>(board: &B, clock: &Clock<'_, B>, connect
     let queue = Ring::new(&mut queue);
     let mut client =
         Client::<V3, _, _, _>::new(identity, &mut receive, queue, dial, board.random());
-    let mut timer = BoardTimer(clock);
+    let mut timer = clock;
     let (mut acknowledged, mut received) = (false, false);
     loop {
         match client.next(&mut timer).await {
