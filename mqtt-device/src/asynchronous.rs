@@ -47,7 +47,7 @@
 //!
 //! Without embassy's clock, [`DelayTimer`](crate::DelayTimer) makes a [`Timer`] of any `DelayNs`, such as an RTIC monotonic, and a function
 //! that tells the time. Without `embedded-nal-async`, a [`Dialler`] makes a [`Dial`] of an async closure. A packet with a body is written in
-//! two pieces or more and flushed once; [`Gather`](crate::Gather) is for the blocking client only.
+//! two pieces or more and flushed once: in front of what sends each piece by itself, as a modem does, put a [`Gather`].
 
 mod gather;
 
