@@ -1,13 +1,15 @@
 //! Mosquitto, for firmware to talk to.
 
 use core::net::Ipv4Addr;
-use core::time::Duration;
 use std::fs;
-use std::io::{self, ErrorKind};
-use std::net::{TcpListener, TcpStream};
+use std::io::{self, BufRead, BufReader};
+use std::net::TcpListener;
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
-use std::time::Instant;
+
+/// It says when it listens, and nothing of its clients.
+const LOG: &str =
+    "log_dest stderr\nlog_type error\nlog_type information\nconnection_messages false\n";
 
 /// A Mosquitto on a free port; stopped when dropped.
 #[derive(Debug)]
@@ -56,7 +58,7 @@ impl Mosquitto {
         let file = folder.path().join("mosquitto.conf");
         fs::write(
             &file,
-            format!("listener {port} 127.0.0.1\nallow_anonymous true\nlog_dest none\n"),
+            format!("listener {port} 127.0.0.1\nallow_anonymous true\n{LOG}"),
         )?;
         // Debian installs it where only root's path looks.
         let program = ["/usr/sbin/mosquitto", "/usr/local/sbin/mosquitto"];
@@ -69,7 +71,7 @@ impl Mosquitto {
             .arg(&file)
             .stdin(Stdio::null())
             .stdout(Stdio::null())
-            .stderr(Stdio::null())
+            .stderr(Stdio::piped())
             .spawn()
             .map_err(|error| {
                 io::Error::new(
@@ -82,18 +84,17 @@ impl Mosquitto {
             port,
             _folder: folder,
         };
-        let deadline = Instant::now() + Duration::from_secs(10);
-        while TcpStream::connect((Ipv4Addr::LOCALHOST, port)).is_err() {
-            if let Some(status) = broker.child.try_wait()? {
-                return Err(io::Error::other(format!("mosquitto has ended ({status})")));
+        // Only the program itself knows whether it is the one that listens there.
+        let mut said = String::new();
+        if let Some(stderr) = broker.child.stderr.take() {
+            let mut stderr = BufReader::new(stderr);
+            while !said.ends_with(" running\n") {
+                if stderr.read_line(&mut said)? == 0 {
+                    return Err(io::Error::other(format!("mosquitto has ended: {said}")));
+                }
             }
-            if Instant::now() > deadline {
-                return Err(io::Error::new(
-                    ErrorKind::TimedOut,
-                    "mosquitto does not accept connections",
-                ));
-            }
-            std::thread::sleep(Duration::from_millis(5));
+            // What it says later is read, so that it never waits for a reader.
+            std::thread::spawn(move || io::copy(&mut stderr, &mut io::sink()));
         }
         Ok(broker)
     }

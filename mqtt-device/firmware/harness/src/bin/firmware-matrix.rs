@@ -28,7 +28,7 @@ Options:
       --sample <N>       Only so many runs, chosen by the seed, and every fault that is no cut once
       --seed <N>         Which [default: from the clock]
       --rounds <N>       How often everything is run [default: 1]
-      --jobs <N>         How many runs at once [default: 16 for each processor, for most of a run is waiting]
+      --jobs <N>         How many runs at once [default: 16 for each processor and at most 64, for most of a run is waiting]
   -h, --help             Print this help
 ";
 
@@ -68,7 +68,7 @@ fn parse(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
     let clock = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     let mut seed = u64::from(clock.subsec_nanos());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut jobs = 16 * processors;
+    let mut jobs = (16 * processors).min(64);
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
@@ -97,23 +97,26 @@ fn parse(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
 
 /// Gives the number of runs that were not good.
 fn run(options: &Options) -> io::Result<usize> {
-    let clean = Case {
-        transport: Transport::Raw,
-        fault: Fault::None,
-        broker: BrokerKind::Mosquitto,
-    };
-    let broker = Broker::start(clean.broker, &options.programs.broker)?;
-    let conversation = play(clean, &broker, &options.programs)?;
-    drop(broker);
-    if conversation.code != 0 {
-        let message = format!("{clean} ends with {}", conversation.code);
-        return Err(io::Error::other(message));
+    let mut conversation = 0;
+    for broker in [BrokerKind::Ours, BrokerKind::Mosquitto] {
+        let clean = Case {
+            transport: Transport::Raw,
+            fault: Fault::None,
+            broker,
+        };
+        let broker = Broker::start(broker, &options.programs.broker)?;
+        let outcome = play(clean, &broker, &options.programs)?;
+        if outcome.code != 0 {
+            let message = format!("{clean} ends with {}", outcome.code);
+            return Err(io::Error::other(message));
+        }
+        conversation = conversation.max(outcome.bytes);
     }
     println!(
-        "a conversation of {} bytes, seed {}",
-        conversation.bytes, options.seed
+        "a conversation of {conversation} bytes, seed {}",
+        options.seed
     );
-    let mut cases = cases(conversation.bytes);
+    let mut cases = cases(conversation);
     if let Some(sample) = options.sample {
         cases = choose(cases, sample, options.seed);
     }
