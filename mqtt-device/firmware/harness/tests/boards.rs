@@ -172,3 +172,27 @@ fn the_processor_sleeps_until_a_byte_or_the_deadline() {
         assert!(later - wakes < 10, "{wakes}, then {later} wakes");
     }
 }
+
+/// The tracker asks a modem that does not answer every two seconds, and sleeps in between.
+#[test]
+fn the_processor_sleeps_while_a_modem_thinks() {
+    let Some(built) = built("the_processor_sleeps_while_a_modem_thinks") else {
+        return;
+    };
+    let machine = Machine::Lm3s6965evb;
+    let qemu =
+        Qemu::start(machine, &machine.program(&built, "tracker")).expect("the program is there");
+    let mut wire = qemu.wire();
+    wire.set_read_timeout(Some(PATIENCE)).expect("a socket");
+    let mut question = [0; 3];
+    wire.read_exact(&mut question).expect("the program asks");
+    let (before, start) = (qemu.ticks().expect("it runs"), Instant::now());
+    for _ in 0..2 {
+        wire.read_exact(&mut question)
+            .expect("the program asks again");
+        assert_eq!(&question, b"AT\r");
+    }
+    let used = qemu.ticks().expect("it runs") - before;
+    let taken = start.elapsed().as_millis() / 10;
+    assert!(u128::from(used) * 5 < taken, "{used} of {taken} ticks");
+}
