@@ -10,7 +10,13 @@ use crate::Ring;
 ///
 /// For messages that are packed in place and sent as a whole, up to `N` at once; what is queued the ordinary way is copied as in any
 /// other [`Ring`]. A place is free again when its packet is over; the payload itself is borrowed until the client is gone, so a
-/// buffer that is to be filled again wants a new client, as when a device sleeps between two connections.
+/// buffer that is to be filled again wants a new client, as when a device sleeps between two connections. A new client has an empty queue
+/// and counts packet ids from the start: let it begin a clean session, for in one that is kept the broker may take a new message of
+/// QoS 2 for the one that had its id before.
+///
+/// For memory of the caller's it cannot be otherwise: which payloads are still needed is known when the program runs, and a borrow
+/// ends where the compiler sees its end; what was written to before would be sent again with other bytes. Where client and session are to
+/// live on, take a [`Ring`] with room for the payload, or a [`Queue`] of your own that owns the memory in which readings are packed.
 #[derive(Debug)]
 pub struct Lent<'m, 'p, const N: usize = 1> {
     heads: Ring<'m>,

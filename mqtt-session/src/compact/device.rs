@@ -50,6 +50,15 @@ pub trait Device: core::fmt::Debug {
     const HOLD_MS: u32 = 0;
     /// Messages follow CONNECT without waiting for CONNACK: the first reading is there one round trip earlier, and in the same
     /// segment; that saves 40 bytes where the broker's two answers share a segment, too.
+    ///
+    /// What a 5.0 broker allows is said by its CONNACK, and so not known to what leaves before. A message that is larger than its Maximum
+    /// Packet Size, of a QoS or with a RETAIN flag that it does not take, or one more than its Receive Maximum
+    /// ([`WINDOW`](Self::WINDOW) is the device's part) makes it close the connection; of QoS 1 and 2 it stays in the queue, and so it goes
+    /// on at every dial. Without `EARLY` such messages wait, or are not sent and told of. Set it for brokers whose limits you know.
+    ///
+    /// A broker that refuses the connection has taken nothing: messages of QoS 1 and 2 wait for the next one, those of QoS 0 are gone.
+    /// When CONNACK is lost with its connection, it may have taken them: they are sent again on the next, those of QoS 1 may arrive
+    /// twice, and those of QoS 2 once, if the session is still there then; with a clean start it is not.
     const EARLY: bool = false;
     /// Whether [`violation`](super::Compact::violation) names the rule that a broker broke.
     const DIAGNOSES: bool = true;

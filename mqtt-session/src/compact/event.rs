@@ -29,6 +29,10 @@ pub enum Event {
     /// A message, the topic of which does not fit the buffer, was skipped; it is acknowledged.
     Skipped,
     /// The broker has a PUBLISH of QoS 1 or 2, or has refused it with a reason of 0x80 or more (5.0).
+    ///
+    /// Each message has one, but for this: of QoS 2, when the broker has said that it has it (PUBREC), and the session ends before
+    /// PUBCOMP, lost by the broker or by a clean start. The message arrived, its id is free, and nobody is there to answer for it. Who waits for
+    /// single messages takes [`Connected`](Self::Connected) without `session_present` for the end of such.
     Acknowledged(PacketId, ReasonCode),
     /// The answer to a SUBSCRIBE: the QoS that was granted, or a refusal of 0x80 or more.
     Subscribed(PacketId, ReasonCode),
