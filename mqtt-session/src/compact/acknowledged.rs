@@ -56,7 +56,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
                     self.finish(record);
                 }
                 // A PUBCOMP that knows no such id answers a repetition: the message was delivered.
-                let reason = if acknowledgement == Acknowledgement::PubComp {
+                let reason = if acknowledgement == Acknowledgement::PubComp
+                    && !cfg!(mutation = "compact-pubcomp-refuses")
+                {
                     ReasonCode::SUCCESS
                 } else {
                     reason

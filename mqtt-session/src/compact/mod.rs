@@ -188,7 +188,9 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
         };
         let (received, memory) = memory.split_at_mut(ids);
         let (received, _) = received.as_chunks_mut();
-        received.fill([0; 2]);
+        if !cfg!(mutation = "compact-memory-not-cleared") {
+            received.fill([0; 2]);
+        }
         // Places in it are counted in 16 bits, the highest of which says that there is none.
         let (memory, _) = memory.split_at_mut(memory.len().min(usize::from(u16::MAX - 1)));
         Self {
@@ -296,7 +298,9 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
     /// Says goodbye, so that the broker does not publish the will [MQTT-3.14.4-3]; nothing else is sent any more.
     pub fn disconnect(&mut self) {
         // What the caller has taken is acknowledged before.
-        self.core.settle(self.core.sent);
+        if !cfg!(mutation = "compact-goodbye-first") {
+            self.core.settle(self.core.sent);
+        }
         self.core.end(ReasonCode::NORMAL_DISCONNECTION);
     }
 
@@ -369,7 +373,9 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
     pub fn event(&mut self, now: Instant) -> Event {
         self.core.settle(Ticks::of(now));
         self.inbox.drop_used();
-        self.core.payload_at = u16::MAX;
+        if !cfg!(mutation = "compact-message-stays") {
+            self.core.payload_at = u16::MAX;
+        }
         if let Some(five) = self.core.five.get_mut()
             && let Some(event) = five.refused.take()
         {
@@ -388,7 +394,8 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
         self.core.take(bytes, full, used).unwrap_or(Event::Broken)
     }
 
-    /// The message, or the part of one, that the last event told of; empty after any other event.
+    /// The message, or the part of one, that the last event told of; empty after any other event, but for [`Event::Broken`], after which it
+    /// may be the message that broke a rule.
     #[must_use]
     pub fn message(&self) -> Message<'_> {
         let bytes = self.inbox.memory.get(..self.inbox.used).unwrap_or_default();
@@ -422,14 +429,24 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
 impl<D: Device, Q: Queue> Core<'_, D, Q> {
     fn connect(&mut self, connect: &Connect<'_>, now: Instant) {
         // A 3.1 server does not tell that a session has ended with its connection.
-        let ended = self.version.version() == Version::V31 && self.clean_start;
+        let ended = self.version.version() == Version::V31
+            && self.clean_start
+            && !cfg!(mutation = "compact-session-of-3-1-kept");
         self.clean_start = connect.clean_start;
         self.keep_alive = connect.keep_alive;
         let refused = self.five.get().and_then(|five| five.refused);
+        #[cfg(mutation = "compact-alias-kept")]
+        let aliases = self.five.get().map_or(0, |five| five.aliases);
         self.five = Place::NEW;
-        if let Some(five) = self.five.get_mut() {
+        if let Some(five) = self.five.get_mut()
+            && !cfg!(mutation = "compact-refusal-lost")
+        {
             // The application has not been told yet.
             five.refused = refused;
+            #[cfg(mutation = "compact-alias-kept")]
+            {
+                five.aliases = aliases;
+            }
         }
         self.violation = None;
         self.phase = Phase::Greeting;
@@ -441,11 +458,15 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 
     fn close(&mut self) {
         // The caller has seen that message.
-        self.note_received();
+        if !cfg!(mutation = "compact-seen-forgotten") {
+            self.note_received();
+        }
         self.phase = Phase::Closed;
         self.awaits_answer = false;
         self.due = self.queue.start();
-        self.in_flight = 0;
+        if !cfg!(mutation = "fuzz-window-kept") {
+            self.in_flight = 0;
+        }
         self.owed_first = 0;
         self.missing = 0;
         self.id_at = 0;

@@ -181,11 +181,11 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
                 let SubAck {
                     packet_id, codes, ..
                 } = body.suback().map_err(|error| self.malformed(error))?;
-                self.answered(PacketType::Subscribe, packet_id)?;
-                return match codes.iter().next() {
-                    Some(code) if codes.len() == 1 => Ok(Event::Subscribed(packet_id, code)),
-                    _ => Err(self.broken(Rule::SubAckCount.into())),
+                let Some(code) = codes.iter().next().filter(|_| codes.len() == 1) else {
+                    return Err(self.broken(Rule::SubAckCount.into()));
                 };
+                self.answered(PacketType::Subscribe, packet_id)?;
+                return Ok(Event::Subscribed(packet_id, code));
             }
             PacketType::UnsubAck => {
                 let packet_id = body
@@ -245,7 +245,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 
     /// What an earlier connection has left of the device's own subscriptions will be asked for anew.
     fn forget_subscribes(&mut self) {
-        if D::SUBSCRIPTIONS.is_empty() {
+        if D::SUBSCRIPTIONS.is_empty() || cfg!(mutation = "compact-subscribes-pile-up") {
             return;
         }
         let mut at = self.queue.start();
@@ -262,6 +262,18 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
     }
 
     fn publish(&mut self, packet: &Publish<'_>) -> Result<Event, Broken> {
+        if self.version.is_v5() && packet.properties.numbers().any(|(id, _)| id == TOPIC_ALIAS) {
+            // None were allowed [MQTT-3.1.2-26].
+            return Err(self.broken(Rule::TopicAliasRange.into()));
+        }
+        #[cfg(mutation = "fuzz-acknowledged-broken")]
+        if let Delivery::AtLeastOnce(id) = packet.delivery {
+            self.owe(PacketType::PubAck, id);
+        }
+        if TopicName::new(packet.topic).is_err() {
+            return Err(self.broken(Rule::TopicName.into()));
+        }
+        // What breaks a rule is not acknowledged.
         let mut dropped = false;
         match packet.delivery {
             Delivery::AtMostOnce => {}
@@ -284,13 +296,6 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             return Ok(Event::Nothing);
         }
         self.fate = Fate::Delivered;
-        if self.version.is_v5() && packet.properties.numbers().any(|(id, _)| id == TOPIC_ALIAS) {
-            // None were allowed [MQTT-3.1.2-26].
-            return Err(self.broken(Rule::TopicAliasRange.into()));
-        }
-        if TopicName::new(packet.topic).is_err() {
-            return Err(self.broken(Rule::TopicName.into()));
-        }
         Ok(Event::Message)
     }
 
@@ -304,7 +309,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         let id_at = remaining.saturating_sub(before_id);
         let qos = header.flags & 0x06;
         let id_len = if qos == 0 { 0 } else { 2 };
-        if before_id.saturating_add(id_len) > remaining {
+        if before_id.saturating_add(id_len) > remaining
+            && !cfg!(mutation = "compact-topic-behind-the-end")
+        {
             let (rule, at) = (RuleId::Truncated, remaining);
             return Err(self.malformed(DecodeError { rule, at }));
         }
@@ -313,7 +320,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             self.id_at = id_at;
             let kind = match qos {
                 0x02 => PacketType::PubAck,
-                _ if D::Profile::MAX_QOS != QoS::ExactlyOnce => {
+                _ if D::Profile::MAX_QOS != QoS::ExactlyOnce
+                    && !cfg!(mutation = "compact-qos-2-skipped") =>
+                {
                     return Err(self.broken(Rule::QoSNotSupported.into()));
                 }
                 _ => PacketType::PubRec,

@@ -35,7 +35,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             end = self.body_at;
         } else if D::HOLD_MS > 0
             && self.out_at == 0
-            && self.has_room()
+            && (self.has_room() || cfg!(mutation = "compact-held-for-good"))
             && !self.held.is_past(Ticks::of(now))
         {
             end = 0;
@@ -119,7 +119,8 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
     /// Begins the oldest packet that is due: all go in the order in which they were queued [MQTT-4.6.0-1].
     fn choose(&mut self, now: Instant) {
         while self.has_room()
-            && self.five.get().is_none_or(|five| five.refused.is_none())
+            && (cfg!(mutation = "compact-refusal-overwritten")
+                || self.five.get().is_none_or(|five| five.refused.is_none()))
             && let Some(record) = self.queue.get(self.due)
         {
             let counts = record.id != 0 && record.is_publish();

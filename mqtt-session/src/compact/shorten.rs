@@ -79,7 +79,11 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         if u16::from(alias) > five.server.alias_maximum {
             Shortened {
                 properties_at,
-                len: [len.saturating_sub(ALIAS_LEN as u8)],
+                len: [if cfg!(mutation = "compact-alias-length") {
+                    0
+                } else {
+                    len.saturating_sub(ALIAS_LEN as u8)
+                }],
                 ..Shortened::NOT
             }
         } else if five.aliases & bit(alias) != 0 {

@@ -55,7 +55,7 @@ pub struct Watch<G> {
     requests: BTreeSet<PacketId>,
     /// Opens CONNACK.
     pub connack: G,
-    /// Opens each SUBACK.
+    /// Opens each SUBACK and UNSUBACK.
     pub subacks: VecDeque<G>,
     sent: u64,
     last_replayed: u64,
@@ -261,6 +261,9 @@ impl<G: Gate> Watch<G> {
             Packet::SubAck(packet) => {
                 self.requests.remove(&packet.packet_id);
             }
+            Packet::UnsubAck(packet) => {
+                self.requests.remove(&packet.packet_id);
+            }
             _ => {}
         }
         if full && self.unacknowledged() < usize::from(self.receive_maximum) {
@@ -321,31 +324,34 @@ impl<G: Gate> Watch<G> {
                     packet.packet_id
                 );
             }
-            Packet::Subscribe(packet) => {
-                let id = packet.packet_id;
-                self.forget_lost(id);
-                assert!(
-                    !self.flights.contains_key(&id),
-                    "{}: SUBSCRIBE takes {id:?}, which is in flight",
-                    self.name
-                );
-                assert!(self.requests.insert(id));
-            }
+            Packet::Subscribe(packet) => self.requested(packet.packet_id),
+            Packet::Unsubscribe(packet) => self.requested(packet.packet_id),
             Packet::ConnAck(packet) if packet.reason == ReasonCode::SUCCESS => assert!(
                 self.connack.is_open(owner.committed()),
                 "{}: CONNACK before its commit",
                 self.name
             ),
-            Packet::SubAck(_) => {
-                let gate = self.subacks.pop_front().expect("one SUBACK a SUBSCRIBE");
+            Packet::SubAck(_) | Packet::UnsubAck(_) => {
+                let gate = self.subacks.pop_front().expect("one answer a request");
                 assert!(
                     gate.is_open(owner.committed()),
-                    "{}: SUBACK before its commit",
+                    "{}: an answer before its commit",
                     self.name
                 );
             }
             _ => {}
         }
+    }
+
+    /// SUBSCRIBE or UNSUBSCRIBE was written.
+    fn requested(&mut self, id: PacketId) {
+        self.forget_lost(id);
+        assert!(
+            !self.flights.contains_key(&id),
+            "{}: a request takes {id:?}, which is in flight",
+            self.name
+        );
+        assert!(self.requests.insert(id));
     }
 
     /// Aliases stand for a topic within one connection, and within what its other end announced.

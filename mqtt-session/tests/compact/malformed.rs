@@ -229,3 +229,23 @@ fn random_packets_end_in_an_event_or_a_close() {
     eprintln!("{taken} packets in {runs} runs, {closed} of which were closed at last");
     assert!(closed * 10 > runs * 9);
 }
+
+/// A message that breaks a rule is not acknowledged: nothing but DISCONNECT is sent any more [MQTT-3.14.4-1].
+#[test]
+fn a_message_that_breaks_a_rule_is_not_acknowledged() {
+    for version in versions::<Full>() {
+        for qos in 1..=2 {
+            // A wildcard in the topic.
+            let mut packet = vec![0x30 | qos << 1, 6, 0, 1, b'#', 0, 7];
+            packet.push(if version.is_v5() { 0 } else { b'x' });
+            let mut rig = Rig::<Full>::connected(version);
+            rig.send(&packet);
+            let sent = rig.sent();
+            assert_eq!(sent.last().map(String::as_str), Some("close"));
+            assert!(
+                sent.iter().all(|line| !line.starts_with("PUB")),
+                "{version}, {qos}: {sent:?}"
+            );
+        }
+    }
+}

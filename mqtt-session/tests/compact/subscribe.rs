@@ -197,3 +197,19 @@ fn goodbye_behind_many_answers() {
         }
     }
 }
+
+/// A SUBACK with a code too many closes the connection and answers nothing: the request waits for the next.
+#[test]
+fn a_wrong_number_of_codes_answers_nothing() {
+    let mut rig = Rig::<V3V5>::kept(Version::V5);
+    let id = rig.subscribe("a/#", 1);
+    assert_eq!(rig.sent().len(), 1);
+    rig.send(&suback(id, &[1, 1]));
+    assert_eq!(rig.sent().last().map(String::as_str), Some("close"));
+    rig.cut();
+    rig.reconnect(true);
+    assert_eq!(rig.sent().len(), 1);
+    rig.happened();
+    rig.send(&suback(id, &[1]));
+    assert_eq!(rig.happened(), [format!("subscribed {id} 0x01")]);
+}

@@ -42,7 +42,7 @@ pub(crate) struct Target {
 }
 
 /// All of them.
-pub(crate) const TARGETS: [Target; 6] = [
+pub(crate) const TARGETS: [Target; 7] = [
     Target {
         name: "decoder",
         about: "packets of both sides and all versions, whole, in pieces, and written again",
@@ -64,6 +64,12 @@ pub(crate) const TARGETS: [Target; 6] = [
     Target {
         name: "session",
         about: "operations on client and server sessions of every profile, with any peer",
+        features: "",
+        longest: 1_000,
+    },
+    Target {
+        name: "device",
+        about: "the client of devices: any server and any application, and in the end a healthy server",
         features: "",
         longest: 1_000,
     },

@@ -14,7 +14,7 @@ struct Planted {
     about: &'static str,
 }
 
-const PLANTED: [Planted; 14] = [
+const PLANTED: [Planted; 16] = [
     Planted {
         name: "fuzz-varint-three",
         target: "decoder",
@@ -66,6 +66,16 @@ const PLANTED: [Planted; 14] = [
         about: "a topic alias that was given to another topic is still used for the first",
     },
     Planted {
+        name: "fuzz-acknowledged-broken",
+        target: "device",
+        about: "a message that breaks a rule is acknowledged though it is not delivered",
+    },
+    Planted {
+        name: "fuzz-window-kept",
+        target: "device",
+        about: "what was in flight when a connection ended still counts on the next",
+    },
+    Planted {
         name: "fuzz-group-left",
         target: "core",
         about: "leaving a shared group whose filter begins with a wildcard counts a message too few",
@@ -88,7 +98,7 @@ const PLANTED: [Planted; 14] = [
 ];
 
 /// The targets that run code of others too: bugs of these would be found there, and pass for their own.
-const ON_OTHERS: [&str; 4] = ["round-trip", "differential", "session", "core"];
+const ON_OTHERS: [&str; 5] = ["round-trip", "differential", "session", "device", "core"];
 
 /// Builds the planted bugs of these targets and fuzzes, from no corpus at all, until each is found.
 ///

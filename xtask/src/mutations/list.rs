@@ -15,10 +15,13 @@ pub(crate) const PATH: &str = "xtask/mutations.toml";
 const FUZZ_PATH: &str = "xtask/src/fuzz/planted.rs";
 
 /// What can find one.
-pub(crate) const SIMULATIONS: [&str; 3] = ["session", "broker", MODEM];
+pub(crate) const SIMULATIONS: [&str; 4] = ["session", "broker", MODEM, COMPACT];
 
 /// The one that is a test and no part of `mqtt-sim`.
 pub(crate) const MODEM: &str = "modem";
+
+/// Scripts and no simulation: each bug names the one that finds it.
+pub(crate) const COMPACT: &str = "compact";
 
 /// A planted bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -29,6 +32,8 @@ pub(crate) struct Mutation {
     pub(crate) bug: String,
     /// What has to find it.
     pub(crate) by: String,
+    /// The test that has to, where one is named.
+    pub(crate) test: Option<String>,
 }
 
 /// The mutations in the order of the list.
@@ -47,7 +52,15 @@ pub(crate) fn read(text: &str) -> Result<Vec<Mutation>> {
                 name: field(row, "name")?,
                 bug: field(row, "bug")?,
                 by: field(row, "by")?,
+                test: field(row, "test").ok(),
             };
+            if (mutation.by == COMPACT) != mutation.test.is_some() {
+                let name = mutation.name;
+                return Err(format!(
+                    "{PATH}: `{name}` names a `test`, or none, though what finds it is the other kind"
+                )
+                .into());
+            }
             if !SIMULATIONS.contains(&mutation.by.as_str()) {
                 let Mutation { name, by, .. } = mutation;
                 let known = SIMULATIONS.join(" or ");
@@ -177,6 +190,16 @@ mod tests {
     fn an_incomplete_entry_is_refused() {
         let error = read("[[mutation]]\nname = 'a'\nby = 'x'").expect_err("no bug");
         assert!(error.to_string().contains("`bug`"), "{error}");
+    }
+
+    /// A script is named for what scripts find, and for nothing else.
+    #[test]
+    fn a_script_is_named() {
+        let by_script = entry("a").replace("'session'", "'compact'");
+        read(&by_script).expect_err("which");
+        read(&(entry("a") + "test = 'x'")).expect_err("it has seeds");
+        let list = read(&(by_script + "test = 'x::y'")).expect("complete");
+        assert_eq!(list[0].test.as_deref(), Some("x::y"));
     }
 
     /// Such a bug was never planted, and the run held.

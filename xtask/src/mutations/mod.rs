@@ -18,8 +18,9 @@ Usage: cargo xtask mutations [OPTIONS] [NAME]...
 
 Builds the simulations (those of mqtt-sim, and the test modem_seeds of mqtt-device) once as they are, which must find
 nothing, and once for each entry of xtask/mutations.toml with `--cfg mutation=\"name\"`; runs them until a seed fails,
-and prints which. A bug that no seed finds is a failure: the model of the simulation is too weak. Everything from outside
-is built once, below target/mutations.
+and prints which. A bug that no seed finds is a failure: the model of the simulation is too weak. Bugs of the client of
+devices name the script, a test of mqtt-session, that must fail. Everything from outside is built once, below
+target/mutations.
 
 Arguments:
   [NAME]...  Only these mutations [default: all]
@@ -89,7 +90,7 @@ pub(crate) fn main(ws: &Workspace, options: &MutationsOptions) -> Result<()> {
         }
         table += &format!("{:<32} {by:<8} {:>6}  holds\n", "(none)", "");
         for mutation in mine {
-            let found = run(ws, Some(&mutation.name), by, options.seeds)?;
+            let found = run(ws, Some(mutation), by, options.seeds)?;
             let row = row(mutation, found.as_ref());
             print!("{row}");
             table += &row;
@@ -120,10 +121,10 @@ fn row(mutation: &Mutation, found: Option<&Found>) -> String {
 }
 
 /// Builds a simulation with a mutation, or as it is, and runs it.
-fn run(ws: &Workspace, mutation: Option<&str>, by: &str, seeds: u64) -> Result<Option<Found>> {
+fn run(ws: &Workspace, mutation: Option<&Mutation>, by: &str, seeds: u64) -> Result<Option<Found>> {
     let target = ws.target.join("mutations");
     let compiler = match mutation {
-        Some(name) => {
+        Some(Mutation { name, .. }) => {
             println!("{}", dim(&format!("planting {name}")));
             Some(wrapper(&target, name)?)
         }
@@ -143,6 +144,12 @@ fn run(ws: &Workspace, mutation: Option<&str>, by: &str, seeds: u64) -> Result<O
         cargo(&[&test[..], &["modem_seeds", "--no-run"]].concat()).run()?;
         cargo(&[&test[..], &["modem_seeds", "--", "--nocapture"]].concat())
             .env("MQTT_SEEDS", seeds.to_string())
+    } else if by == list::COMPACT {
+        let test = ["test", "--quiet", "-p", "mqtt-session", "--test", "compact"];
+        cargo(&[&test[..], &["--no-run"]].concat()).run()?;
+        let script = mutation.and_then(|mutation| mutation.test.as_deref());
+        let one = script.map(|script| ["--", "--exact", script]);
+        cargo(&[&test[..], one.as_ref().map_or(&[], |one| &one[..])].concat())
     } else {
         // The broker is not built for what needs none, and a thousand seeds are not worth any optimization.
         let features = if by == "broker" { sim::FEATURES } else { "cli" };
@@ -170,8 +177,15 @@ fn run(ws: &Workspace, mutation: Option<&str>, by: &str, seeds: u64) -> Result<O
     }
 }
 
-/// The line in which the simulation says what failed.
+/// The line in which the simulation says what failed, or libtest which script did.
 fn failure(line: &str, by: &str) -> Option<Found> {
+    if by == list::COMPACT {
+        let script = line.strip_prefix("---- ")?.strip_suffix(" stdout ----")?;
+        return Some(Found {
+            seed: 0,
+            message: format!("{script} fails"),
+        });
+    }
     let rest = line.strip_prefix(by)?.strip_prefix(" fails at seed ")?;
     let (seed, message) = rest.split_once(": ")?;
     Some(Found {
@@ -221,5 +235,10 @@ mod tests {
         assert_eq!(found, Some(expected));
         assert_eq!(failure("session: 1,000 seeds", "session"), None);
         assert_eq!(failure("broker fails at seed 1: x", "session"), None);
+        let found = failure("---- qos1::it_arrives stdout ----", "compact");
+        assert_eq!(
+            found.map(|it| it.message),
+            Some("qos1::it_arrives fails".into())
+        );
     }
 }

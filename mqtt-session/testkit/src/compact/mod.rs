@@ -8,5 +8,6 @@ mod server;
 mod sim;
 
 pub use queue::{Habits, Listed};
+pub(crate) use rig::overhead;
 pub use rig::{Rig, versions};
 pub use sim::Sim;

@@ -323,7 +323,7 @@ impl<D: Device> Rig<D> {
 }
 
 /// Bytes of a client's memory that are not its receive buffer.
-pub(super) fn overhead<D: Device>(version: Version) -> usize {
+pub(crate) fn overhead<D: Device>(version: Version) -> usize {
     let mut memory = [0; 1_000];
     let all = memory.len();
     let mut machine = Compact::<D, _>::new(&mut memory, Listed::default(), version);

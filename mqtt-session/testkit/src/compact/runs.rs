@@ -1,8 +1,9 @@
 //! The runs that seeds name: which device, in which version.
 
-use mqtt_codec::Version;
-use mqtt_session::compact::{Device, Queue};
+use mqtt_codec::{QoS, SubscriptionOptions, Version};
+use mqtt_session::compact::{Device, Queue, Subscription};
 use mqtt_session::profile::{Full, V3, V3QoS1, V3V5};
+use mqtt_topic::TopicFilter;
 
 use super::rig::versions;
 use super::sim::Sim;
@@ -45,8 +46,19 @@ impl Device for Both {
     const WINDOW: u16 = 3;
 }
 
+/// Subscribes by itself.
+#[derive(Debug)]
+struct Listening;
+impl Device for Listening {
+    type Profile = Full;
+    const SUBSCRIPTIONS: &'static [Subscription] = &[(
+        TopicFilter::from_static("topic/#"),
+        SubscriptionOptions::new(QoS::ExactlyOnce),
+    )];
+}
+
 /// How many devices there are: seed `n` is a run of device `n % DEVICES`.
-pub const DEVICES: u64 = 8;
+pub const DEVICES: u64 = 9;
 
 /// Steps of a run, unless something else is asked for.
 pub const STEPS: u32 = 1_000;
@@ -83,6 +95,7 @@ const fn table<Q: Queue>() -> [Entry<Q>; DEVICES as usize] {
         entry::<Eager, Q>("eager"),
         entry::<Patient, Q>("patient"),
         entry::<Both, Q>("eager and patient"),
+        entry::<Listening, Q>("listening"),
     ]
 }
 
@@ -171,9 +184,24 @@ pub const ALIASES: [&str; 1] = ["alias used"];
 pub const EARLY: [&str; 1] = ["sent before CONNACK"];
 /// What only one that holds acknowledgements back shows.
 pub const HOLD: [&str; 2] = ["an acknowledgement rode along", "held back"];
+/// What only one that has its subscriptions from the application shows.
+pub const ASKED: [&str; 1] = ["unsubscribed"];
+/// What only one that subscribes by itself shows.
+pub const LISTENS: [&str; 1] = ["subscribed by itself"];
 
 /// What a full set of runs over all devices has to show at least once.
 #[must_use]
 pub fn expected() -> Vec<&'static str> {
-    [&ALWAYS[..], &QOS_2, &V5, &LARGE, &ALIASES, &EARLY, &HOLD].concat()
+    [
+        &ALWAYS[..],
+        &QOS_2,
+        &V5,
+        &LARGE,
+        &ALIASES,
+        &EARLY,
+        &HOLD,
+        &ASKED,
+        &LISTENS,
+    ]
+    .concat()
 }

@@ -153,6 +153,11 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
                 self.question = Some(Question::Subscribe { filters });
                 None
             }
+            ServerEvent::Unsubscribe(unsubscribe) => {
+                let filters = unsubscribe.filters.iter().count();
+                self.question = Some(Question::Unsubscribe { filters });
+                None
+            }
             ServerEvent::Disconnect(_) => {
                 self.counters.hit("goodbye heard");
                 None
@@ -193,6 +198,15 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
                 self.server
                     .session
                     .answer_subscribe(codes, ())
+                    .expect("it was asked");
+            }
+            Some(Question::Unsubscribe { filters }) => {
+                self.memory.subscribed = false;
+                self.server.watch.subacks.push_back(());
+                let codes = core::iter::repeat_n(ReasonCode::SUCCESS, filters);
+                self.server
+                    .session
+                    .answer_unsubscribe(codes, ())
                     .expect("it was asked");
             }
         }

@@ -46,6 +46,7 @@ pub struct Sim<D: Device, Q> {
     pub(super) was_clean: bool,
     pub(super) subscribed: bool,
     pub(super) subscribing: bool,
+    pub(super) unsubscribing: bool,
     pub(super) memory: Memory,
     pub(super) question: Option<Question>,
     pub(super) draining: bool,
@@ -94,6 +95,7 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
             was_clean: false,
             subscribed: false,
             subscribing: false,
+            unsubscribing: false,
             memory: Memory::default(),
             question: None,
             draining: false,
@@ -143,6 +145,7 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
             875..884 => self.cut(),
             884..892 => self.lose(),
             892..894 => self.goodbye(),
+            894..900 => self.unsubscribe(),
             _ => self.subscribe(),
         }
         self.end_if_closing();
@@ -238,9 +241,10 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
         }
     }
 
-    /// The application subscribes, if it has to.
+    /// The application subscribes, if it has to, and its device does not.
     fn subscribe(&mut self) {
-        if self.subscribed || self.subscribing || !self.client.is_connected() {
+        let has_to = D::SUBSCRIPTIONS.is_empty() && !self.subscribed && !self.subscribing;
+        if !has_to || !self.client.is_connected() {
             return;
         }
         let filter = TopicFilter::new("topic/#").expect("a filter");
@@ -249,6 +253,14 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
             ..SubscriptionOptions::default()
         };
         self.subscribing = self.client.subscribe(filter, options).is_ok();
+    }
+
+    /// The application has heard enough, for a while.
+    fn unsubscribe(&mut self) {
+        if D::SUBSCRIPTIONS.is_empty() && self.subscribed && !self.unsubscribing {
+            let filter = TopicFilter::new("topic/#").expect("a filter");
+            self.unsubscribing = self.client.unsubscribe(filter).is_ok();
+        }
     }
 
     /// What an event says.
@@ -275,8 +287,15 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
             }
             Event::Subscribed(_, code) => {
                 assert!(!code.is_error());
+                self.counters
+                    .hit_if(!D::SUBSCRIPTIONS.is_empty(), "subscribed by itself");
                 self.subscribing = false;
                 self.subscribed = true;
+            }
+            Event::Unsubscribed(_) => {
+                self.counters.hit("unsubscribed");
+                self.unsubscribing = false;
+                self.subscribed = false;
             }
             other => panic!("{other:?}: {:?}", self.client.violation()),
         }
@@ -330,6 +349,10 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
         [
             (!connected, "a connection to come up"),
             (self.waiting().next().is_some(), "the client's packets"),
+            (
+                !self.subscribed || !self.memory.subscribed,
+                "the subscription",
+            ),
             (
                 !server.session.state().is_quiet(),
                 "the server's handshakes",

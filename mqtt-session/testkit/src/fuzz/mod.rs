@@ -6,6 +6,7 @@
 //! | target | what it drives | what "decodes" means |
 //! |---|---|---|
 //! | `decoder` | a stream of packets in both directions, in every version and at every cut | a whole packet was read |
+//! | `device` | the client of devices, with a server that sends anything, and in the end a healthy one | a connection was accepted |
 //! | `core` | the core of the broker (feature `broker`): raw clients at several workers, a late store, restarts | a client was greeted by CONNACK |
 //! | `round-trip` | packets as a program builds them, written and read again; what cannot be written | a packet was written and read |
 //! | `session` | one session, client or server, of every profile, with a peer that sends anything | a packet was taken behind the handshake |
@@ -15,6 +16,7 @@
 pub mod broker;
 pub mod corpus;
 pub mod decoder;
+pub mod device;
 pub mod grammar;
 pub mod input;
 pub mod round_trip;
@@ -51,6 +53,10 @@ pub const TARGETS: &[Target] = &[
     Target {
         name: "core",
         run: broker::run,
+    },
+    Target {
+        name: "device",
+        run: device::run,
     },
     Target {
         name: "round-trip",

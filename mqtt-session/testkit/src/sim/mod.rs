@@ -95,6 +95,7 @@ impl Counters {
 pub(crate) enum Question {
     Connect { clean: bool },
     Subscribe { filters: usize },
+    Unsubscribe { filters: usize },
 }
 
 /// One run.

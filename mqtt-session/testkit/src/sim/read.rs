@@ -278,6 +278,9 @@ impl<C: Kind, S: Kind> Sim<C, S> {
                     .answer_subscribe(codes, kept)
                     .expect("it was asked");
             }
+            Some(Question::Unsubscribe { filters }) => {
+                unreachable!("this client keeps its {filters} filters")
+            }
         }
     }
 }
