@@ -28,7 +28,7 @@ Options:
       --sample <N>       Only so many runs, chosen by the seed, and every fault that is no cut once
       --seed <N>         Which [default: from the clock]
       --rounds <N>       How often everything is run [default: 1]
-      --jobs <N>         How many runs at once [default: 16 for each processor and at most 64, for most of a run is waiting]
+      --jobs <N>         How many runs at once [default: 32 for each processor and at most 96, for most of a run is waiting]
   -h, --help             Print this help
 ";
 
@@ -68,7 +68,7 @@ fn parse(mut parser: Parser) -> Result<Option<Options>, lexopt::Error> {
     let clock = std::time::UNIX_EPOCH.elapsed().unwrap_or_default();
     let mut seed = u64::from(clock.subsec_nanos());
     let processors = std::thread::available_parallelism().map_or(1, usize::from);
-    let mut jobs = (16 * processors).min(64);
+    let mut jobs = (32 * processors).min(96);
     while let Some(arg) = parser.next()? {
         match arg {
             Arg::Short('h') | Arg::Long("help") => return Ok(None),
