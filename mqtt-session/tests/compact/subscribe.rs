@@ -213,3 +213,16 @@ fn a_wrong_number_of_codes_answers_nothing() {
     rig.send(&suback(id, &[1]));
     assert_eq!(rig.happened(), [format!("subscribed {id} 0x01")]);
 }
+
+/// Goodbye right behind a message: that is acknowledged first, for nothing may follow DISCONNECT [MQTT-3.14.4-1].
+#[test]
+fn goodbye_is_behind_the_acknowledgement() {
+    for version in versions::<V3QoS1>() {
+        let mut rig = Rig::<V3QoS1>::connected(version);
+        rig.arrive(&publish1(7, "x"));
+        rig.fill();
+        assert_eq!(rig.event().as_deref(), Some("message q1 t x"));
+        rig.machine.disconnect();
+        assert_eq!(rig.sent(), ["PUBACK 7", "DISCONNECT", "close"]);
+    }
+}
