@@ -2,7 +2,7 @@
 
 use crate::header::PacketType;
 use crate::packet::DUP;
-use crate::place;
+use crate::place::{self, Places};
 use crate::property::Spot;
 use crate::{RuleId, Version};
 
@@ -47,11 +47,17 @@ impl Sender {
     }
 
     #[inline]
-    pub(crate) const fn disconnect(self) -> &'static Spot {
+    pub(crate) const fn disconnect(self) -> (Places, &'static Spot) {
         match self {
-            Self::Client => &const { Spot::new(place::DISCONNECT_FROM_CLIENT) },
-            Self::Server => &const { Spot::new(place::DISCONNECT_FROM_SERVER) },
-            Self::Either => &const { Spot::new(place::DISCONNECT) },
+            Self::Client => (
+                place::DISCONNECT_FROM_CLIENT,
+                &const { Spot::new(place::DISCONNECT_FROM_CLIENT) },
+            ),
+            Self::Server => (
+                place::DISCONNECT_FROM_SERVER,
+                &const { Spot::new(place::DISCONNECT_FROM_SERVER) },
+            ),
+            Self::Either => (place::DISCONNECT, &const { Spot::new(place::DISCONNECT) }),
         }
     }
 }
@@ -138,7 +144,9 @@ const fn narrow_table(version: Version) -> [u8; 16] {
     while let Some(packet_type) = PacketType::from_u8(number) {
         let mut flags = 0;
         while flags < 16 {
-            if broken_first_byte(packet_type, flags, Sender::Server, version).is_none() {
+            let allowed = broken_first_byte(packet_type, flags, Sender::Server, version).is_none();
+            // Of the flags without DUP: that is looked at apart.
+            if allowed && flags & DUP == 0 {
                 let longest = match longest_body(packet_type, version) {
                     Some(longest) => longest as u8,
                     None => 15,
@@ -163,7 +171,7 @@ const fn narrow_table(version: Version) -> [u8; 16] {
 /// A type that a server does not send: no packet has these flags and this length.
 const NOT_SENT: u8 = 0xee;
 
-static NARROW_V31: [u8; 16] = narrow_table(Version::V31);
+/// Of MQTT 3.1, too: but for DUP their tables are the same.
 static NARROW_V311: [u8; 16] = narrow_table(Version::V311);
 static NARROW_V5: [u8; 16] = narrow_table(Version::V5);
 
@@ -174,11 +182,12 @@ pub(crate) fn broken_narrowly(first: u8, remaining: u32, version: Version) -> Op
     }
     // A program that speaks one version links one table.
     let table = match version {
-        Version::V31 => &NARROW_V31,
-        Version::V311 => &NARROW_V311,
+        Version::V31 | Version::V311 => &NARROW_V311,
         Version::V5 => &NARROW_V5,
     };
     let row = *table.get(usize::from(first >> 4))?;
+    let resent = version == Version::V31 && first >> 4 == PacketType::PubRel as u8;
+    let first = if resent { first & !DUP } else { first };
     if row == NOT_SENT {
         Some(RuleId::PacketFromWrongSide)
     } else if first & 0x0f != row & 0x0f {
@@ -250,6 +259,24 @@ pub(crate) fn admits(first: u8, remaining: u32, sender: Sender, version: Version
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// The table for firmware admits the same, whatever the flags and the length, and its rules are worth no less.
+    #[test]
+    fn the_narrow_table_admits_the_same() {
+        for first in 0..=u8::MAX {
+            for version in [Version::V31, Version::V311, Version::V5] {
+                for remaining in [0, 1, 2, 3, 14, 15, 16, 254, 255, 256, 268_435_455] {
+                    // Numbers that are no packet's are refused before.
+                    let named = PacketType::from_u8(first >> 4).is_some();
+                    assert_eq!(
+                        named && broken_narrowly(first, remaining, version).is_none(),
+                        admits(first, remaining, Sender::Server, version),
+                        "{first:#04x} {remaining} {version:?}"
+                    );
+                }
+            }
+        }
+    }
 
     /// The table says the same as the rules it was made from, for every first byte.
     #[test]

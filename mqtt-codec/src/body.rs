@@ -18,7 +18,7 @@ use crate::{AnyVersion, DecodeError, Decoded, Decoder, FixedHeader, PacketId, Re
 /// let bytes = b"\x30\x05\x00\x01t21";
 /// let Ok(Decoded::Complete { packet: header, len }) = decoder.header_from_server(bytes) else { panic!() };
 /// assert_eq!((header.packet_type, header.frame_len()), (PacketType::Publish, bytes.len()));
-/// let publish = decoder.body_from_server(header, &bytes[len..]).publish()?;
+/// let (publish, _) = decoder.body_from_server(header, &bytes[len..]).publish()?;
 /// assert_eq!((publish.topic, publish.payload), ("t", &b"21"[..]));
 /// # Ok::<(), mqtt_codec::DecodeError>(())
 /// ```
@@ -86,10 +86,14 @@ impl<'a, V: AnyVersion> Body<'a, V> {
         self.read(ConnAck::decode)
     }
 
-    /// The body of a PUBLISH; its payload is as much of it as there is.
+    /// The body of a PUBLISH, of whose payload as much as there is, and whether it names a topic alias.
     #[inline]
-    pub fn publish(mut self) -> Result<Publish<'a>, DecodeError> {
-        Publish::decode(&mut self.reader, self.header.flags, || self.cx)
+    pub fn publish(mut self) -> Result<(Publish<'a>, bool), DecodeError> {
+        let cx = Context {
+            sender: Sender::Server,
+            ..self.cx
+        };
+        Publish::decode_aliased(&mut self.reader, self.header.flags, || cx)
             .map_err(|broken| self.reader.error(broken))
     }
 
@@ -122,8 +126,8 @@ impl<'a, V: AnyVersion> Body<'a, V> {
             if reader.is_empty() {
                 return Ok(ReasonCode::NORMAL_DISCONNECTION);
             }
-            let spot = cx.sender.disconnect();
-            ack::decode_reason(reader, cx, spot, RuleId::DisconnectReason)
+            let (place, spot) = Sender::Server.disconnect();
+            ack::decode_reason(reader, cx, place, spot, RuleId::DisconnectReason)
         })
     }
 }

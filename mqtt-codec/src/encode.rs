@@ -36,7 +36,7 @@ pub(crate) trait Layout {
 }
 
 /// Bytes behind the fixed header that `body` writes.
-#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[inline(always)]
 fn body_len(packet: &impl Layout, version: impl AnyVersion) -> usize {
     let mut count = Count::default();
     packet.body(version, &mut count);
@@ -71,7 +71,7 @@ fn fields_len(packet: &impl Layout, version: impl AnyVersion) -> usize {
 }
 
 /// Checks the packet but for its fields, and gives its remaining length and the bytes to be written.
-#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[inline(always)]
 fn measure(packet: &impl Layout, version: impl AnyVersion) -> Result<(u32, usize), EncodeError> {
     packet.check(version)?;
     let body = body_len(packet, version);
@@ -82,7 +82,7 @@ fn measure(packet: &impl Layout, version: impl AnyVersion) -> Result<(u32, usize
     Ok((remaining, frame_len(remaining, body)))
 }
 
-#[cfg_attr(target_pointer_width = "64", inline(always))]
+#[inline(always)]
 fn write<S: Sink>(packet: &impl Layout, version: impl AnyVersion, remaining: u32, sink: &mut S) {
     sink.u8(packet.first_byte());
     sink.varint(remaining);

@@ -24,7 +24,7 @@ const fn has_word_nul(word: usize) -> bool {
 }
 
 /// Whether the code has to be small rather than fast: where there is no operating system.
-pub(crate) const SMALL: bool = cfg!(target_os = "none");
+pub(crate) const SMALL: bool = cfg!(any(small, target_os = "none"));
 
 /// Bytes in a vector register.
 const PIECE: usize = 16;

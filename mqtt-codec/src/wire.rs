@@ -217,6 +217,7 @@ mod tests {
 
     /// Strings are well-formed UTF-8 without surrogates [MQTT-1.5.4-1].
     #[test]
+    #[cfg_attr(small, ignore = "offsets and the finer rules are not told there")]
     fn ill_formed_utf8_is_found_at_its_byte() {
         for (bytes, at) in [
             (&b"\0\x03ab\xff"[..], 4),
@@ -235,6 +236,7 @@ mod tests {
 
     /// Strings hold no U+0000 [MQTT-1.5.4-2].
     #[test]
+    #[cfg_attr(small, ignore = "offsets and the finer rules are not told there")]
     fn nul_is_found_at_its_byte() {
         assert_eq!(
             string(b"\0\x03ab\0"),

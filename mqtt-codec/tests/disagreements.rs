@@ -9,6 +9,7 @@ fn read(bytes: &[u8]) -> Result<Decoded<Packet<'_>>, DecodeError> {
 /// AUTH of one byte was read as "success" without properties, as a DISCONNECT of one byte is. For AUTH section 3.15.2.1 lets the
 /// length of the properties go with the reason code only, so that it is missing here.
 #[test]
+#[cfg_attr(small, ignore = "offsets and the finer rules are not told there")]
 fn auth_of_one_byte_lacks_its_properties() {
     let rule = RuleId::Truncated;
     assert_eq!(read(b"\xf0\x01\0"), Err(DecodeError { rule, at: 3 }));

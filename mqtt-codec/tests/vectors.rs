@@ -161,6 +161,7 @@ fn vectors() -> Vec<Vector> {
 
 /// Every vector, and a vector for every rule.
 #[test]
+#[cfg_attr(small, ignore = "offsets and the finer rules are not told there")]
 fn vectors_come_out_as_written_and_cover_all_rules() {
     let mut covered = Vec::new();
     for vector in vectors() {

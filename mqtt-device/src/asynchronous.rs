@@ -138,6 +138,8 @@ pub struct Client<'m, D: Device, C, I, Q> {
     backoff: Backoff,
     /// Bytes were written that the connection may still hold.
     unflushed: bool,
+    /// The last bytes are on their way, which the connection takes until the time of `backoff`, or not at all.
+    ending: bool,
 }
 
 /// What there is to do next.
@@ -167,6 +169,7 @@ where
             dial,
             backoff: Backoff::new(seed),
             unflushed: false,
+            ending: false,
         }
     }
 
@@ -187,11 +190,12 @@ where
                 }
                 _ => return event,
             }
-            if !self.turn(timer).await {
+            if let Err(event) = self.turn(timer).await {
                 self.dial.hang_up();
                 self.machine.close();
-                self.backoff.wait(D::RETRY_MS, timer.now());
-                return Event::Lost;
+                self.ending = false;
+                self.backoff.begin();
+                return event;
             }
         }
     }
@@ -201,6 +205,15 @@ where
             return Step::Dial;
         }
         self.machine.timeout(now);
+        if self.machine.is_closing() {
+            if !self.ending {
+                self.ending = true;
+                self.backoff.at = now.plus_millis(D::ANSWER_TIMEOUT_MS.into());
+            }
+            if now >= self.backoff.at {
+                return Step::HangUp;
+            }
+        }
         if !self.machine.output(now).is_empty() {
             Step::Write
         } else if self.unflushed {
@@ -212,21 +225,29 @@ where
         }
     }
 
-    /// Does one thing; says whether the connection is still there.
-    async fn turn(&mut self, timer: &mut impl Timer) -> bool {
+    /// Does one thing.
+    ///
+    /// # Errors
+    /// The connection is gone, and this is the event that says so.
+    async fn turn(&mut self, timer: &mut impl Timer) -> Result<(), Event> {
         let now = timer.now();
         let step = self.step(now);
         if let Step::Dial = step {
-            timer.until(self.backoff.at).await;
-            let dialled = self.dial.dial().await.is_ok();
+            if self.backoff.pauses(D::RETRY_MS, now) {
+                timer.until(self.backoff.at).await;
+            }
+            self.dial.dial().await.map_err(|_| Event::Lost)?;
             self.unflushed = false;
             let connect = self.identity.connect();
-            return dialled && self.machine.connect(&connect, timer.now()).is_ok();
+            let begun = self.machine.connect(&connect, timer.now());
+            return begun.map_err(Event::Misuse);
         }
-        let deadline = self.machine.deadline(now);
-        let Some(connection) = self.dial.connection() else {
-            return false;
+        let deadline = if self.ending {
+            Some(self.backoff.at)
+        } else {
+            self.machine.deadline(now)
         };
+        let connection = self.dial.connection().ok_or(Event::Lost)?;
         // An answer may be overdue while the connection takes no bytes.
         let due = async {
             match deadline {
@@ -235,38 +256,38 @@ where
             }
         };
         match step {
-            Step::Dial | Step::HangUp => false,
+            Step::Dial | Step::HangUp => Err(Event::Lost),
             Step::Write => {
                 let write = connection.write(self.machine.output(now));
                 match first(write, due).await {
                     Some(Ok(count)) if count > 0 => {
                         self.machine.written(count, now);
                         self.unflushed = true;
-                        true
+                        Ok(())
                     }
-                    Some(_) => false,
-                    None => true,
+                    Some(_) => Err(Event::Lost),
+                    None => Ok(()),
                 }
             }
             Step::Flush => match first(connection.flush(), due).await {
                 Some(Ok(())) => {
                     self.unflushed = false;
-                    true
+                    Ok(())
                 }
-                Some(Err(_)) => false,
-                None => true,
+                Some(Err(_)) => Err(Event::Lost),
+                None => Ok(()),
             },
             Step::Read if self.machine.input().is_empty() => {
                 due.await;
-                true
+                Ok(())
             }
             Step::Read => match first(connection.read(self.machine.input()), due).await {
                 Some(Ok(count)) if count > 0 => {
                     self.machine.filled(count, timer.now());
-                    true
+                    Ok(())
                 }
-                Some(_) => false,
-                None => true,
+                Some(_) => Err(Event::Lost),
+                None => Ok(()),
             },
         }
     }

@@ -10,7 +10,9 @@ const MOST_DOUBLINGS: u8 = 8;
 pub(crate) struct Backoff {
     random: u32,
     doublings: u8,
-    /// When the next dial is due.
+    /// A pause has to begin, at the time of the next call: a dial may have taken minutes.
+    begins: bool,
+    /// When the next dial is due, or the next call.
     pub(crate) at: Instant,
 }
 
@@ -19,6 +21,7 @@ impl Backoff {
         Self {
             random: seed,
             doublings: 0,
+            begins: false,
             at: Instant::ZERO,
         }
     }
@@ -28,8 +31,22 @@ impl Backoff {
         self.doublings = 0;
     }
 
-    /// A connection ended, or none came about; the first pause is a power of two.
-    pub(crate) const fn wait(&mut self, first_ms: u32, now: Instant) {
+    /// A connection ended, or none came about.
+    pub(crate) const fn begin(&mut self) {
+        self.begins = true;
+        self.at = Instant::ZERO;
+    }
+
+    /// Whether a pause lasts.
+    pub(crate) fn pauses(&mut self, first_ms: u32, now: Instant) -> bool {
+        if self.begins {
+            self.wait(first_ms, now);
+        }
+        now < self.at
+    }
+
+    /// A pause begins; the first is a power of two.
+    const fn wait(&mut self, first_ms: u32, now: Instant) {
         // A linear congruential generator (Knuth, Numerical Recipes): its high bits are the better ones.
         self.random = self
             .random
@@ -38,6 +55,7 @@ impl Backoff {
         let least = first_ms << self.doublings;
         let pause = least + ((self.random >> 8) & (least - 1));
         self.at = Instant::from_millis(now.as_millis() + pause as u64);
+        self.begins = false;
         if self.doublings < MOST_DOUBLINGS {
             self.doublings += 1;
         }

@@ -44,29 +44,29 @@ where
     // A frame of its own on AVR: whatever lies further than 64 bytes in one takes four instructions more at every access.
     #[cfg_attr(target_arch = "avr", inline(never))]
     pub fn poll(&mut self, now: Instant) -> Event {
-        if self.machine.is_closed() {
-            if now < self.backoff.at {
+        let event = if !self.machine.is_closed() {
+            self.turn(now)
+        } else if self.dial.connection().is_none() {
+            if self.backoff.pauses(D::RETRY_MS, now) {
                 return Event::Waiting;
             }
-            if self.dial.dial().is_ok()
-                && self.machine.connect(&self.identity.connect(), now).is_ok()
-            {
+            if self.dial.dial().is_ok() {
+                // CONNECT is for the next call, which knows the time: a dial may take minutes.
                 return Event::Nothing;
             }
-            return self.lost(now);
-        }
-        let event = self.turn(now);
-        if matches!(event, Event::Lost) {
-            return self.lost(now);
+            Event::Lost
+        } else {
+            match self.machine.connect(&self.identity.connect(), now) {
+                Ok(()) => return Event::Nothing,
+                Err(misuse) => Event::Misuse(misuse),
+            }
+        };
+        if matches!(event, Event::Lost | Event::Misuse(_)) {
+            self.dial.hang_up();
+            self.machine.close();
+            self.backoff.begin();
         }
         event
-    }
-
-    fn lost(&mut self, now: Instant) -> Event {
-        self.dial.hang_up();
-        self.machine.close();
-        self.backoff.wait(D::RETRY_MS, now);
-        Event::Lost
     }
 
     fn turn(&mut self, now: Instant) -> Event {

@@ -118,7 +118,7 @@ const fn is_special(byte: u8) -> bool {
 /// Looks at all bytes, which is faster than stopping early: the compiler compares many at once. Most topics are short, so that the
 /// last piece overlaps the one before it instead of being gone through byte by byte.
 pub(crate) fn has_special(bytes: &[u8]) -> bool {
-    if cfg!(target_os = "none") {
+    if cfg!(any(small, target_os = "none")) {
         // On a microcontroller flash counts for more than speed.
         return bytes.iter().copied().any(is_special);
     }

@@ -2,7 +2,7 @@
 
 use crate::encode::{Layout, impl_encode};
 use crate::frame::Context;
-use crate::place;
+use crate::place::{self, Places};
 use crate::property::Spot;
 use crate::sink::Sink;
 use crate::wire::{Broken, Reader};
@@ -38,7 +38,7 @@ macro_rules! acks {
                         return Ok(Self::new(packet_id));
                     }
                     let mut tail = *reader;
-                    let outcome = decode_outcome(&mut tail, cx, &const { Spot::new(place::$place) }, RuleId::$rule);
+                    let outcome = decode_outcome(&mut tail, cx, place::$place, &const { Spot::new(place::$place) }, RuleId::$rule);
                     *reader = tail;
                     let (reason, properties) = outcome?;
                     Ok(Self { packet_id, reason, properties })
@@ -65,7 +65,7 @@ macro_rules! acks {
                     if !version.is_v5() {
                         return if self.reason.is_error() { Err(EncodeError::NotInVersion) } else { Ok(()) };
                     }
-                    check_outcome(self.reason, &self.properties, &const { Spot::new(place::$place) })
+                    check_outcome(self.reason, &self.properties, place::$place, &const { Spot::new(place::$place) })
                 }
 
                 #[inline(always)]
@@ -93,6 +93,14 @@ acks! {
     PubComp flags 0 place PUBCOMP rule PubCompReason;
 }
 
+/// The properties of all four are the same.
+const ACK: &Spot = &Spot::new(place::PUBACK);
+const _: () = assert!(
+    ACK.allows_as(&Spot::new(place::PUBREC))
+        && ACK.allows_as(&Spot::new(place::PUBREL))
+        && ACK.allows_as(&Spot::new(place::PUBCOMP))
+);
+
 /// What an acknowledgement of a type that is known only now answers, and how.
 pub(crate) fn decode_any(
     reader: &mut Reader<'_>,
@@ -103,13 +111,13 @@ pub(crate) fn decode_any(
     if reader.is_empty() {
         return Ok((packet_id, ReasonCode::SUCCESS));
     }
-    let (spot, rule) = match packet_type {
-        PacketType::PubRec => (&const { Spot::new(place::PUBREC) }, RuleId::PubRecReason),
-        PacketType::PubRel => (&const { Spot::new(place::PUBREL) }, RuleId::PubRelReason),
-        PacketType::PubComp => (&const { Spot::new(place::PUBCOMP) }, RuleId::PubCompReason),
-        _ => (&const { Spot::new(place::PUBACK) }, RuleId::PubAckReason),
+    let (place, rule) = match packet_type {
+        PacketType::PubRec => (place::PUBREC, RuleId::PubRecReason),
+        PacketType::PubRel => (place::PUBREL, RuleId::PubRelReason),
+        PacketType::PubComp => (place::PUBCOMP, RuleId::PubCompReason),
+        _ => (place::PUBACK, RuleId::PubAckReason),
     };
-    let reason = decode_reason(reader, cx, spot, rule)?;
+    let reason = decode_reason(reader, cx, place, ACK, rule)?;
     Ok((packet_id, reason))
 }
 
@@ -117,6 +125,7 @@ pub(crate) fn decode_any(
 pub(crate) fn decode_reason(
     reader: &mut Reader<'_>,
     cx: Context<impl AnyVersion>,
+    place: Places,
     spot: &'static Spot,
     rule: RuleId,
 ) -> Result<ReasonCode, Broken> {
@@ -125,7 +134,7 @@ pub(crate) fn decode_reason(
         return Err(reader.broken(RuleId::TrailingBytes, at));
     }
     let reason = ReasonCode(reader.u8()?);
-    if !reason.allowed_in(spot.places) {
+    if !reason.allowed_in(place) {
         return Err(reader.broken(rule, at));
     }
     if !reader.is_empty() {
@@ -140,6 +149,7 @@ pub(crate) fn decode_reason(
 pub(super) fn decode_outcome<'a>(
     reader: &mut Reader<'a>,
     cx: Context<impl AnyVersion>,
+    place: Places,
     spot: &'static Spot,
     rule: RuleId,
 ) -> Result<(ReasonCode, Properties<'a>), Broken> {
@@ -148,7 +158,7 @@ pub(super) fn decode_outcome<'a>(
         return Err(reader.broken(RuleId::TrailingBytes, at));
     }
     let reason = ReasonCode(reader.u8()?);
-    if !reason.allowed_in(spot.places) {
+    if !reason.allowed_in(place) {
         return Err(reader.broken(rule, at));
     }
     if reader.is_empty() {
@@ -161,9 +171,10 @@ pub(super) fn decode_outcome<'a>(
 pub(super) fn check_outcome(
     reason: ReasonCode,
     properties: &Properties<'_>,
+    place: Places,
     spot: &Spot,
 ) -> Result<(), EncodeError> {
-    if !reason.allowed_in(spot.places) {
+    if !reason.allowed_in(place) {
         return Err(EncodeError::InvalidReason);
     }
     properties.check(spot)

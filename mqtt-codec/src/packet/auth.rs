@@ -36,6 +36,7 @@ impl<'a> Auth<'a> {
             let outcome = decode_outcome(
                 reader,
                 cx,
+                place::AUTH,
                 &const { Spot::new(place::AUTH) },
                 RuleId::AuthReason,
             )?;
@@ -82,6 +83,7 @@ impl Layout for Auth<'_> {
         check_outcome(
             self.reason,
             &self.properties,
+            place::AUTH,
             &const { Spot::new(place::AUTH) },
         )
     }

@@ -104,6 +104,7 @@ impl<'a> Connect<'a> {
         encode::encode_to(self, self.version, buffer)
     }
 
+    #[inline(always)]
     fn flags(&self) -> u8 {
         let flag = |set: bool, flag: u8| if set { flag } else { 0 };
         let will = self.will.map_or(0, |will| {
@@ -120,6 +121,7 @@ impl Layout for Connect<'_> {
         (PacketType::Connect as u8) << 4
     }
 
+    #[inline(always)]
     fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if let Some(will) = &self.will {
             will.check(version)?;

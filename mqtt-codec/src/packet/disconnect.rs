@@ -38,8 +38,9 @@ impl<'a> Disconnect<'a> {
         if reader.is_empty() {
             return Ok(Self::new(ReasonCode::NORMAL_DISCONNECTION));
         }
-        let places = cx.sender.disconnect();
-        let (reason, properties) = decode_outcome(reader, cx, places, RuleId::DisconnectReason)?;
+        let (place, spot) = cx.sender.disconnect();
+        let (reason, properties) =
+            decode_outcome(reader, cx, place, spot, RuleId::DisconnectReason)?;
         Ok(Self { reason, properties })
     }
 }
@@ -54,6 +55,7 @@ impl Layout for Disconnect<'_> {
             check_outcome(
                 self.reason,
                 &self.properties,
+                place::DISCONNECT,
                 &const { Spot::new(place::DISCONNECT) },
             )
         } else if self.reason == ReasonCode::NORMAL_DISCONNECTION {

@@ -85,6 +85,16 @@ impl<'a> Publish<'a> {
         flags: u8,
         cx: impl FnOnce() -> Context<V>,
     ) -> Result<Self, Broken> {
+        Self::decode_aliased(reader, flags, cx).map(|(packet, _)| packet)
+    }
+
+    /// The same, and whether a topic alias is there.
+    #[inline(always)]
+    pub(crate) fn decode_aliased<V: AnyVersion>(
+        reader: &mut Reader<'a>,
+        flags: u8,
+        cx: impl FnOnce() -> Context<V>,
+    ) -> Result<(Self, bool), Broken> {
         let start = reader.rest();
         let topic = reader.string()?;
         let delivery = match flags & 0x06 {
@@ -92,16 +102,17 @@ impl<'a> Publish<'a> {
             0x02 => Delivery::AtLeastOnce(reader.packet_id()?),
             _ => Delivery::ExactlyOnce(reader.packet_id()?),
         };
-        let mut properties = Properties::EMPTY;
+        let (mut properties, mut aliased) = (Properties::EMPTY, false);
         let cx = cx();
         if cx.version.is_v5() {
             let seen;
             (properties, seen) = Properties::decode(reader, cx.limits(cx.sender.publish()))?;
-            if topic.is_empty() && !seen.topic_alias() {
+            aliased = seen.topic_alias();
+            if topic.is_empty() && !aliased {
                 return Err(reader.broken_at(RuleId::EmptyTopicWithoutAlias, start));
             }
         }
-        Ok(Self {
+        let packet = Self {
             // MQTT 3.1 tolerates the flag on QoS 0, where it says nothing.
             dup: flags & DUP != 0 && flags & 0x06 != 0,
             retain: flags & 1 != 0,
@@ -109,7 +120,8 @@ impl<'a> Publish<'a> {
             topic,
             properties,
             payload: reader.rest(),
-        })
+        };
+        Ok((packet, aliased))
     }
 }
 

@@ -21,6 +21,7 @@ pub struct Will<'a> {
 }
 
 impl Will<'_> {
+    #[inline(always)]
     pub(super) fn check<V: AnyVersion>(&self, version: V) -> Result<(), EncodeError> {
         if version.is_v5() {
             self.properties.check(&const { Spot::new(place::WILL) })

@@ -62,7 +62,12 @@ impl Seen {
 /// The bit of an identifier that exists, and is thus below 64; that of any other is the bit of one that may.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
 const fn bit(id: u8) -> u64 {
-    1_u64.wrapping_shl(id as u32)
+    if !SMALL {
+        return 1_u64.wrapping_shl(id as u32);
+    }
+    // Shifts of 64 bits are a function of their own there.
+    let bit = 1_u32.wrapping_shl(id as u32) as u64;
+    if id & 32 == 0 { bit } else { bit << 32 }
 }
 
 impl<'a> Properties<'a> {
@@ -149,36 +154,45 @@ fn check_all(reader: &mut Reader<'_>, seen: &mut Seen, limits: Limits) -> Result
                 return Err(reader.broken_at(RuleId::TooManyUserProperties, property));
             }
             user_properties += 1;
-            reader.skip_string()?;
-            reader.skip_string()?;
-            continue;
         }
         check_value(reader, table::kind(id))?;
     }
     Ok(())
 }
 
+/// Reads and checks a value, and gives it if it is a number, else 0.
 #[cfg_attr(target_pointer_width = "64", inline(always))]
-fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<(), Broken> {
+pub(super) fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<u32, Broken> {
     let value = reader.rest();
+    let mut number = 0;
+    match kind {
+        Kind::Bit => number = u32::from(reader.u8()?),
+        Kind::U16 | Kind::ReceiveMaximum | Kind::TopicAlias => number = u32::from(reader.u16()?),
+        Kind::U32 | Kind::MaximumPacketSize => number = reader.u32()?,
+        Kind::SubscriptionId => number = reader.varint()?,
+        _ => {}
+    }
     let broken = match kind {
-        Kind::Bit => (reader.u8()? > 1).then_some(RuleId::PropertyByteRange),
-        Kind::U16 => reader.u16().map(|_| None)?,
-        Kind::U32 => reader.u32().map(|_| None)?,
-        Kind::ReceiveMaximum => (reader.u16()? == 0).then_some(RuleId::ReceiveMaximumZero),
-        Kind::TopicAlias => (reader.u16()? == 0).then_some(RuleId::TopicAliasZero),
-        Kind::MaximumPacketSize => (reader.u32()? == 0).then_some(RuleId::MaximumPacketSizeZero),
-        Kind::SubscriptionId => (reader.varint()? == 0).then_some(RuleId::SubscriptionIdZero),
+        Kind::Bit => (number > 1).then_some(RuleId::PropertyByteRange),
+        Kind::U16 | Kind::U32 => None,
+        Kind::ReceiveMaximum => (number == 0).then_some(RuleId::ReceiveMaximumZero),
+        Kind::TopicAlias => (number == 0).then_some(RuleId::TopicAliasZero),
+        Kind::MaximumPacketSize => (number == 0).then_some(RuleId::MaximumPacketSizeZero),
+        Kind::SubscriptionId => (number == 0).then_some(RuleId::SubscriptionIdZero),
         Kind::Topic => match reader.string()? {
             "" => Some(RuleId::ResponseTopicEmpty),
             topic => table::has_wildcard(topic).then_some(RuleId::ResponseTopicWildcard),
         },
         Kind::Binary => reader.binary().map(|_| None)?,
         Kind::String => reader.skip_string().map(|()| None)?,
-        Kind::Pair | Kind::Unknown => Some(RuleId::PropertyUnknown),
+        Kind::Pair => {
+            reader.skip_string()?;
+            reader.skip_string().map(|()| None)?
+        }
+        Kind::Unknown => Some(RuleId::PropertyUnknown),
     };
     match broken {
-        None => Ok(()),
+        None => Ok(number),
         Some(rule) => Err(reader.broken_at(rule, value)),
     }
 }

@@ -1,5 +1,6 @@
 //! Walks over properties that were checked before.
 
+use super::check::check_value;
 use super::table::{self, Kind, Property};
 use super::{Properties, WireProperties};
 use crate::SubscriptionId;
@@ -72,24 +73,19 @@ impl<'a> Properties<'a> {
     /// The properties whose value is a number, with their identifiers, for a reader that has few bytes of code to spare: all others are
     /// passed over. Of [`Properties::List`] there are none.
     pub fn numbers(&self) -> impl Iterator<Item = (u8, u32)> + use<'a> {
-        let mut rest = match self {
-            Self::Wire(WireProperties { bytes }) => *bytes,
-            Self::List(_) => &[],
+        let mut reader = match self {
+            Self::Wire(WireProperties { bytes }) => Reader::new(bytes, bytes.len()),
+            Self::List(_) => Reader::new(&[], 0),
         };
         core::iter::from_fn(move || {
             loop {
-                let (&id, value) = rest.split_first()?;
-                let len = value_len(id, value)?;
-                let (value, behind) = value.split_at_checked(len)?;
-                rest = behind;
+                let id = reader.u8().ok()?;
                 let kind = table::kind(id);
+                let number = check_value(&mut reader, kind).ok()?;
                 if !matches!(
                     kind,
                     Kind::String | Kind::Topic | Kind::Binary | Kind::Pair | Kind::SubscriptionId
                 ) {
-                    let number = value
-                        .iter()
-                        .fold(0, |number, byte| number << 8 | u32::from(*byte));
                     return Some((id, number));
                 }
             }

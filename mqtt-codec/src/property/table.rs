@@ -7,6 +7,7 @@ use super::value::{PayloadFormat, Value};
 use super::{Properties, WireProperties};
 use crate::place::{self, Places};
 use crate::sink::Sink;
+use crate::text::SMALL;
 use crate::wire::Reader;
 use crate::{QoS, ReceiveMaximum, SubscriptionId, TopicAlias};
 
@@ -46,8 +47,9 @@ struct Row {
 /// Where properties stand, and which of them may: the column of the table that a packet needs.
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Spot {
-    /// Several places where the sender is not known.
-    pub(crate) places: Places,
+    /// Several places where the sender is not known; where few bytes are to spare only CONNACK, which alone a check asks for there: what
+    /// allows the same is one constant then.
+    pub(super) places: Places,
     /// Properties that may stand there, one bit for each identifier.
     pub(super) allowed: u64,
     /// Those that may not be repeated there.
@@ -70,11 +72,24 @@ impl Spot {
             id += 1;
             rows = rest;
         }
+        let places = if SMALL {
+            places & place::CONNACK
+        } else {
+            places
+        };
+        // What may not stand there need not be told from what may not be repeated.
         Self {
             places,
             allowed,
-            once,
+            once: once & allowed,
         }
+    }
+}
+
+impl Spot {
+    /// Whether the same properties may stand here and there, as often.
+    pub(crate) const fn allows_as(&self, other: &Self) -> bool {
+        self.allowed == other.allowed && self.once == other.once
     }
 }
 

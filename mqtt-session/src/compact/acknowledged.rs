@@ -17,11 +17,15 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
     /// PUBREL came: the id is free, and PUBCOMP says so, whether or not it was known.
     pub(super) fn released(&mut self, id: PacketId) -> Result<(), Broken> {
         if D::Profile::MAX_QOS != QoS::ExactlyOnce {
-            return Err(self.broken(Rule::ReleaseTooEarly.into()));
+            return Err(self.broken(Rule::ReleaseTooEarly));
         }
         let known = self.replace_received(id.get(), 0);
         let first = (PacketType::PubComp as u8) << 4;
         self.answer_id(first, id.get(), known);
+        if self.left_out && self.received.iter().all(|id| *id == [0; 2]) {
+            // There are places again, and the next connection brings what was left out.
+            self.end(ReasonCode::NORMAL_DISCONNECTION);
+        }
         Ok(())
     }
 
@@ -33,7 +37,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
     ) -> Result<Event, Broken> {
         let acknowledgement = match packet_type {
             PacketType::PubRec | PacketType::PubComp if D::Profile::MAX_QOS != QoS::ExactlyOnce => {
-                return Err(self.broken(Rule::WrongAcknowledgement.into()));
+                return Err(self.broken(Rule::WrongAcknowledgement));
             }
             PacketType::PubRec => Acknowledgement::PubRec,
             PacketType::PubComp => Acknowledgement::PubComp,
@@ -47,7 +51,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         let awaits = found.map_or(Awaits::Nothing, |record| self.awaits(record));
         let step = match acknowledge(awaits, acknowledgement, reason.is_error()) {
             Ok(step) => step,
-            Err(rule) => return Err(self.broken(rule.into())),
+            Err(rule) => return Err(self.broken(rule)),
         };
         match step {
             Step::Ignore => return Ok(Event::Nothing),
@@ -118,7 +122,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
                 self.finish(record);
                 Ok(())
             }
-            _ => Err(self.broken(Rule::UnknownSubAck.into())),
+            _ => Err(self.broken(Rule::UnknownSubAck)),
         }
     }
 

@@ -31,10 +31,11 @@ pub trait Device: core::fmt::Debug {
     type Profile: Profile;
     /// What the client subscribes to by itself, whenever the session is a new one.
     const SUBSCRIPTIONS: &'static [Subscription] = &[];
-    /// Messages of QoS 1 and 2 in flight at once; the broker's Receive Maximum may lower it (5.0).
+    /// Messages of QoS 1 and 2 in flight at once, at least one; the broker's Receive Maximum may lower it (5.0).
     const WINDOW: u16 = 4;
-    /// QoS 2 messages that may be underway from the broker: two bytes of the receive memory each. It must not be less than what the
-    /// broker sends at once: 20 for Mosquitto before 5.0; in 5.0 announce it as Receive Maximum.
+    /// QoS 2 messages that may be underway from the broker, at least one: two bytes of the receive memory each. In 5.0 it is announced as
+    /// Receive Maximum. A broker that sends more is asked for the rest by a new connection, once those are over: 20 are as many as
+    /// Mosquitto sends before 5.0.
     const RECEIVE_MAXIMUM: u16 = 20;
     /// How long the broker keeps the session after a connection, in seconds (5.0); default a week.
     const SESSION_EXPIRY: u32 = 604_800;

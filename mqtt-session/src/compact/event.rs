@@ -2,6 +2,8 @@
 
 use mqtt_codec::{PacketId, Properties, QoS, ReasonCode};
 
+use crate::violation::Misuse;
+
 /// What a device learns from what has come in. Small and without a borrow: a message is looked at where it lies, by
 /// [`Compact::message`](super::Compact::message).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -24,9 +26,11 @@ pub enum Event {
     Refused(ReasonCode),
     /// A message, or its first part. It counts as taken when the next call comes, and is acknowledged then.
     Message,
-    /// More of the payload of a message that is larger than the buffer.
+    /// More of the payload of a message that is larger than the buffer. When the connection ends before the last part, what had come is to
+    /// be thrown away: the message comes again, from its beginning.
     Part,
-    /// A message, the topic of which does not fit the buffer, was skipped; it is acknowledged.
+    /// A message was skipped: its topic does not fit the buffer, and it is acknowledged; or it is of QoS 2 and the profile is without,
+    /// and it is not.
     Skipped,
     /// The broker has a PUBLISH of QoS 1 or 2, or has refused it with a reason of 0x80 or more (5.0).
     ///
@@ -42,8 +46,11 @@ pub enum Event {
     Disconnected(ReasonCode),
     /// The broker broke a rule, which [`Compact::violation`](super::Compact::violation) names: write what is left, then close.
     Broken,
-    /// The connection is gone: the driver's word for it.
+    /// The connection is gone, or none came about: the driver's word for it.
     Lost,
+    /// No connection can begin: CONNECT asks for a version that the profile does not speak ([`Misuse::NotSupported`]), or does not fit
+    /// the receive memory or its version ([`Misuse::Encode`]). The driver's word, too; it tries again after a pause.
+    Misuse(Misuse),
 }
 
 /// A message from the broker, borrowed from the receive buffer until the next call.
@@ -55,7 +62,7 @@ pub struct Message<'e> {
     pub payload: &'e [u8],
     /// Bytes of the payload that are still to come, as [`Event::Part`]: 0 for a message that fits the buffer.
     pub missing: u32,
-    /// The QoS that it was sent with.
+    /// The QoS that it was sent with; of a part that is not the first, as of [`retain`](Self::retain), nothing is known.
     pub qos: QoS,
     /// The RETAIN flag: for a new subscription, an old message.
     pub retain: bool,

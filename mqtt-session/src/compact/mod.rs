@@ -33,7 +33,8 @@ pub use queue::{Full, Queue, Record, Slot, Stage};
 pub use request::Outgoing;
 
 use mqtt_codec::{
-    AnyVersion, Connect, DecodeError, PacketType, Properties, QoS, ReasonCode, RuleId, Version,
+    AnyVersion, Connect, DecodeError, PacketId, PacketType, Properties, QoS, ReasonCode, RuleId,
+    Version,
 };
 
 use crate::profile::Profile;
@@ -42,6 +43,7 @@ use crate::violation::{Misuse, Rule, Violation};
 
 use five::Place;
 use receive::Fate;
+use send::DUP;
 use timing::Ticks;
 
 type VersionOf<D> = <<D as Device>::Profile as Profile>::Version;
@@ -57,6 +59,18 @@ const ANSWER: usize = 7;
 enum Violated {
     Bytes(RuleId),
     Rule(Rule),
+}
+
+impl From<DecodeError> for Violated {
+    fn from(error: DecodeError) -> Self {
+        Self::Bytes(error.rule)
+    }
+}
+
+impl From<Rule> for Violated {
+    fn from(rule: Rule) -> Self {
+        Self::Rule(rule)
+    }
 }
 
 /// How far the connection has come.
@@ -80,6 +94,23 @@ enum Phase {
 pub struct Compact<'m, D: Device, Q> {
     core: Core<'m, D, Q>,
     inbox: Inbox<'m>,
+}
+
+/// Refuses a device that could not work, while it is compiled.
+const fn valid<D: Device>() {
+    assert!(D::WINDOW > 0, "WINDOW is 0: nothing would be sent");
+    assert!(
+        D::RECEIVE_MAXIMUM > 0,
+        "RECEIVE_MAXIMUM is 0, which 5.0 forbids"
+    );
+    assert!(
+        D::RETRY_MS.is_power_of_two() && D::RETRY_MS <= 1 << 23,
+        "RETRY_MS is no power of two, or more than 2 hours"
+    );
+    assert!(
+        D::ANSWER_TIMEOUT_MS < 1 << 31 && D::HOLD_MS < 1 << 31,
+        "a time of more than 24 days"
+    );
 }
 
 /// Session Expiry Interval and Receive Maximum, as they are written.
@@ -127,6 +158,12 @@ struct Core<'m, D: Device, Q> {
     writes_body: bool,
     /// A broker has accepted a connection before, and so knows the session of this one.
     has_session: bool,
+    /// The session in which messages were released was lost, and the application has not been told of all of them.
+    releases_nothing: bool,
+    /// Messages of QoS 2 for which there was no place were left to the next connection.
+    left_out: bool,
+    /// The flag of what is sent again, [`DUP`] where the broker may know it from an earlier connection.
+    again: u8,
     /// Where in the receive buffer the topic of the last event's message begins, its length in front.
     topic_at: u8,
     /// First byte of the acknowledgement that leaves once the caller has come back, 0 for none, and its packet id.
@@ -180,6 +217,8 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
     /// ([`Device::RECEIVE_MAXIMUM`]), and the rest is the receive buffer, which must hold CONNECT and every packet from the broker
     /// but a PUBLISH, and should hold a topic. Of a receive buffer the first 65,534 bytes are used.
     pub fn new(memory: &'m mut [u8], queue: Q, version: Version) -> Self {
+        const { assert!(D::WINDOW > 0, "nothing would ever be sent") };
+        const { valid::<D>() };
         let due = queue.start();
         let (out, memory) = memory.split_at_mut((OUT + PING_AND_GOODBYE).min(memory.len()));
         let ids = match D::Profile::MAX_QOS {
@@ -206,6 +245,9 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
                 awaits_answer: false,
                 writes_body: false,
                 has_session: false,
+                releases_nothing: false,
+                left_out: false,
+                again: 0,
                 unsubscribed: &[],
                 owed_first: 0,
                 owed_id: 0,
@@ -297,6 +339,9 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
 
     /// Says goodbye, so that the broker does not publish the will [MQTT-3.14.4-3]; nothing else is sent any more.
     pub fn disconnect(&mut self) {
+        if self.is_closed() {
+            return;
+        }
         // What the caller has taken is acknowledged before.
         if !cfg!(mutation = "compact-goodbye-first") {
             self.core.settle(self.core.sent);
@@ -376,6 +421,12 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
         if !cfg!(mutation = "compact-message-stays") {
             self.core.payload_at = u16::MAX;
         }
+        if D::Profile::MAX_QOS == QoS::ExactlyOnce
+            && self.core.releases_nothing
+            && let Some(event) = self.core.released_before()
+        {
+            return event;
+        }
         if let Some(five) = self.core.five.get_mut()
             && let Some(event) = five.refused.take()
         {
@@ -391,7 +442,11 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
         } = &mut self.inbox;
         let full = *filled >= memory.len();
         let bytes = memory.get(..*filled).unwrap_or_default();
-        self.core.take(bytes, full, used).unwrap_or(Event::Broken)
+        let Ok(event) = self.core.take(bytes, full, used) else {
+            self.core.break_off();
+            return Event::Broken;
+        };
+        event
     }
 
     /// The message, or the part of one, that the last event told of; empty after any other event, but for [`Event::Broken`], after which it
@@ -451,6 +506,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         self.violation = None;
         self.phase = Phase::Greeting;
         self.await_answer(now);
+        self.again = DUP;
         if connect.clean_start || ended {
             self.forget_peer();
         }
@@ -463,6 +519,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         }
         self.phase = Phase::Closed;
         self.awaits_answer = false;
+        self.left_out = false;
         self.due = self.queue.start();
         if !cfg!(mutation = "fuzz-window-kept") {
             self.in_flight = 0;
@@ -491,17 +548,27 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 
     /// The broker knows nothing of this client: ids are free, and what was not answered is sent to it as to any other [MQTT-3.2.2-5].
     fn forget_peer(&mut self) {
-        if D::Profile::MAX_QOS != QoS::ExactlyOnce {
-            return;
+        if !cfg!(mutation = "compact-new-with-dup") {
+            self.again = 0;
         }
-        self.received.fill([0; 2]);
+        if D::Profile::MAX_QOS == QoS::ExactlyOnce {
+            self.received.fill([0; 2]);
+            self.releases_nothing = true;
+        }
+    }
+
+    /// A message that a broker had, while this one has nothing to release, is over.
+    fn released_before(&mut self) -> Option<Event> {
         let mut at = self.queue.start();
         while let Some(record) = self.queue.get(at) {
-            at = self.queue.after(record);
             if record.stage.has_reached(Stage::RELEASED) {
-                // A broker had the message, and this one has nothing to release.
                 self.finish(record);
+                return PacketId::new(record.id)
+                    .map(|id| Event::Acknowledged(id, ReasonCode::SUCCESS));
             }
+            at = self.queue.after(record);
         }
+        self.releases_nothing = false;
+        None
     }
 }

@@ -1,14 +1,14 @@
 //! What comes in: frames out of the receive buffer, events and acknowledgements out of frames.
 
 use mqtt_codec::{
-    AnyVersion, Body, ConnAck, DecodeError, Decoded, Decoder, Delivery, FixedHeader, PacketId,
-    PacketType, Properties, Publish, QoS, ReasonCode, RuleId, SubAck, Version,
+    AnyVersion, Body, ConnAck, Decoded, Decoder, Delivery, FixedHeader, PacketId, PacketType,
+    Properties, Publish, QoS, ReasonCode, RuleId, SubAck, Version,
 };
 use mqtt_topic::TopicName;
 
 use crate::profile::Profile;
 use crate::rules::session_claim;
-use crate::violation::{Rule, Violation};
+use crate::violation::Rule;
 
 use super::device::Device;
 use super::event::Event;
@@ -68,24 +68,26 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         place.map(|place| *place = new.to_be_bytes()).is_some()
     }
 
-    /// The broker broke a rule: the connection ends.
+    /// Notes the rule that the broker broke, as far as somebody asks for it.
     #[cold]
-    pub(super) fn broken(&mut self, violation: Violation) -> Broken {
-        if D::DIAGNOSES {
-            self.violation = Some(match violation {
-                Violation::Bytes(error) => Violated::Bytes(error.rule),
-                Violation::Rule(rule) => Violated::Rule(rule),
-            });
+    pub(super) fn broken(&mut self, violated: impl Into<Violated>) -> Broken {
+        if D::DIAGNOSES || self.five.get().is_some() {
+            self.violation = Some(violated.into());
         }
-        if self.version.is_v5() {
-            self.end(violation.reason_code());
-        }
-        self.phase = Phase::Closing;
         Broken
     }
 
-    fn malformed(&mut self, error: DecodeError) -> Broken {
-        self.broken(Violation::Bytes(error))
+    /// The connection ends for the rule that was noted.
+    pub(super) fn break_off(&mut self) {
+        if self.version.is_v5()
+            && let Some(violated) = self.violation
+        {
+            self.end(match violated {
+                Violated::Bytes(rule) => rule.reason_code(),
+                Violated::Rule(rule) => rule.reason_code(),
+            });
+        }
+        self.phase = Phase::Closing;
     }
 
     fn owe(&mut self, packet_type: PacketType, id: PacketId) {
@@ -113,7 +115,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             len,
         } = decoder
             .header_from_server(bytes)
-            .map_err(|error| self.malformed(error))?
+            .map_err(|error| self.broken(error))?
         else {
             return Ok(Event::Waiting);
         };
@@ -127,22 +129,21 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         let body = decoder.body_from_server(header, inside);
         if header.packet_type == PacketType::Publish && self.phase == Phase::Connected {
             return match body.publish() {
-                Ok(packet) => {
+                Ok((packet, aliased)) => {
                     self.missing = header.remaining_length.saturating_sub(inside.len() as u32);
                     self.topic_at = len as u8;
                     self.payload_at = (*used - packet.payload.len()) as u16;
-                    self.publish(&packet)
+                    self.publish(&packet, aliased)
                 }
                 Err(error) if !whole && error.rule == RuleId::Truncated => {
                     *used = len + self.skip(header, inside)?;
                     Ok(Event::Nothing)
                 }
-                Err(error) => Err(self.malformed(error)),
+                Err(error) => Err(self.broken(error)),
             };
         }
         if !whole {
-            let rule = RuleId::PacketTooLarge;
-            return Err(self.malformed(DecodeError { rule, at: 1 }));
+            return Err(self.broken(Violated::Bytes(RuleId::PacketTooLarge)));
         }
         self.packet(header.packet_type, body)
     }
@@ -158,31 +159,27 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             } else {
                 Rule::SecondConnAck
             };
-            return Err(self.broken(rule.into()));
+            return Err(self.broken(rule));
         }
         match packet_type {
             PacketType::ConnAck => {
-                let packet = body.connack().map_err(|error| self.malformed(error))?;
+                let packet = body.connack().map_err(|error| self.broken(error))?;
                 return self.connack(&packet);
             }
             PacketType::PubAck | PacketType::PubRec | PacketType::PubComp => {
-                let (id, reason) = body
-                    .acknowledgement()
-                    .map_err(|error| self.malformed(error))?;
+                let (id, reason) = body.acknowledgement().map_err(|error| self.broken(error))?;
                 return self.acknowledged(packet_type, id, reason);
             }
             PacketType::PubRel => {
-                let (id, _) = body
-                    .acknowledgement()
-                    .map_err(|error| self.malformed(error))?;
+                let (id, _) = body.acknowledgement().map_err(|error| self.broken(error))?;
                 self.released(id)?;
             }
             PacketType::SubAck => {
                 let SubAck {
                     packet_id, codes, ..
-                } = body.suback().map_err(|error| self.malformed(error))?;
+                } = body.suback().map_err(|error| self.broken(error))?;
                 let Some(code) = codes.iter().next().filter(|_| codes.len() == 1) else {
-                    return Err(self.broken(Rule::SubAckCount.into()));
+                    return Err(self.broken(Rule::SubAckCount));
                 };
                 self.answered(PacketType::Subscribe, packet_id)?;
                 return Ok(Event::Subscribed(packet_id, code));
@@ -190,7 +187,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             PacketType::UnsubAck => {
                 let packet_id = body
                     .unsuback()
-                    .map_err(|error| self.malformed(error))?
+                    .map_err(|error| self.broken(error))?
                     .packet_id;
                 self.answered(PacketType::Unsubscribe, packet_id)?;
                 return Ok(Event::Unsubscribed(packet_id));
@@ -198,11 +195,11 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             PacketType::PingResp => self.awaits_answer = false,
             PacketType::Disconnect if self.version.is_v5() => {
                 self.phase = Phase::Closing;
-                let reason = body.disconnect().map_err(|error| self.malformed(error))?;
+                let reason = body.disconnect().map_err(|error| self.broken(error))?;
                 return Ok(Event::Disconnected(reason));
             }
             // No exchange was begun [MQTT-4.12.0-6].
-            PacketType::Auth => return Err(self.broken(Rule::AuthUnexpected.into())),
+            PacketType::Auth => return Err(self.broken(Rule::AuthUnexpected)),
             // The header of what a server does not send was refused.
             PacketType::Publish
             | PacketType::Connect
@@ -221,7 +218,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         }
         let session_present = packet.session_present;
         if let Err(rule) = session_claim(session_present, self.clean_start) {
-            return Err(self.broken(rule.into()));
+            return Err(self.broken(rule));
         }
         if self.version.is_v5() {
             self.obey(&packet.properties);
@@ -261,17 +258,17 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         }
     }
 
-    fn publish(&mut self, packet: &Publish<'_>) -> Result<Event, Broken> {
-        if self.version.is_v5() && packet.properties.numbers().any(|(id, _)| id == TOPIC_ALIAS) {
+    fn publish(&mut self, packet: &Publish<'_>, aliased: bool) -> Result<Event, Broken> {
+        if aliased {
             // None were allowed [MQTT-3.1.2-26].
-            return Err(self.broken(Rule::TopicAliasRange.into()));
+            return Err(self.broken(Rule::TopicAliasRange));
         }
         #[cfg(mutation = "fuzz-acknowledged-broken")]
         if let Delivery::AtLeastOnce(id) = packet.delivery {
             self.owe(PacketType::PubAck, id);
         }
         if TopicName::new(packet.topic).is_err() {
-            return Err(self.broken(Rule::TopicName.into()));
+            return Err(self.broken(Rule::TopicName));
         }
         // What breaks a rule is not acknowledged.
         let mut dropped = false;
@@ -279,14 +276,20 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             Delivery::AtMostOnce => {}
             Delivery::AtLeastOnce(id) => self.owe(PacketType::PubAck, id),
             Delivery::ExactlyOnce(_) if D::Profile::MAX_QOS != QoS::ExactlyOnce => {
-                return Err(self.broken(Rule::QoSNotSupported.into()));
+                // Asked for by an earlier program in the same session: an end of the connection would bring it again and again.
+                self.payload_at = u16::MAX;
+                self.fate = Fate::Dropped;
+                return Ok(Event::Skipped);
             }
             Delivery::ExactlyOnce(id) => {
                 dropped = self.has_received(id.get());
-                if !dropped && !self.has_received(0) {
-                    return Err(self.broken(Rule::ReceiveMaximumExceeded.into()));
+                if dropped || self.has_received(0) {
+                    self.owe(PacketType::PubRec, id);
+                } else {
+                    // Unanswered it comes again, with the next connection: there are brokers that send as many as they like.
+                    self.left_out = !cfg!(mutation = "compact-left-for-good");
+                    dropped = true;
                 }
-                self.owe(PacketType::PubRec, id);
             }
         }
         if dropped {
@@ -312,22 +315,21 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         if before_id.saturating_add(id_len) > remaining
             && !cfg!(mutation = "compact-topic-behind-the-end")
         {
-            let (rule, at) = (RuleId::Truncated, remaining);
-            return Err(self.malformed(DecodeError { rule, at }));
+            return Err(self.broken(Violated::Bytes(RuleId::Truncated)));
         }
         self.id_at = 0;
-        if qos != 0 {
+        let answer = match qos {
+            0x02 => Some(PacketType::PubAck),
+            0x04 if D::Profile::MAX_QOS == QoS::ExactlyOnce
+                || cfg!(mutation = "compact-qos-2-skipped") =>
+            {
+                Some(PacketType::PubRec)
+            }
+            _ => None,
+        };
+        if let Some(answer) = answer {
             self.id_at = id_at;
-            let kind = match qos {
-                0x02 => PacketType::PubAck,
-                _ if D::Profile::MAX_QOS != QoS::ExactlyOnce
-                    && !cfg!(mutation = "compact-qos-2-skipped") =>
-                {
-                    return Err(self.broken(Rule::QoSNotSupported.into()));
-                }
-                _ => PacketType::PubRec,
-            };
-            self.owe(kind, PacketId::MIN);
+            self.owe(answer, PacketId::MIN);
         }
         let used = inside.len().min(to_usize(before_id));
         self.missing = remaining.saturating_sub(used as u32);
@@ -346,8 +348,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
                 return Ok(Event::Waiting);
             };
             let Some(id) = PacketId::new(u16::from_be_bytes(*id)) else {
-                let (rule, at) = (RuleId::PacketIdZero, 0);
-                return Err(self.malformed(DecodeError { rule, at }));
+                return Err(self.broken(Violated::Bytes(RuleId::PacketIdZero)));
             };
             self.owed_id = id.get();
             self.id_at = 0;
@@ -398,7 +399,6 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 // Identifiers of properties, MQTT 5.0, table 2-4.
 const SERVER_KEEP_ALIVE: u8 = 0x13;
 const RECEIVE_MAXIMUM: u8 = 0x21;
-const TOPIC_ALIAS: u8 = 0x23;
 const TOPIC_ALIAS_MAXIMUM: u8 = 0x22;
 const MAXIMUM_QOS: u8 = 0x24;
 const RETAIN_AVAILABLE: u8 = 0x25;

@@ -34,7 +34,7 @@ pub struct Outgoing<'a> {
     /// What else is said of it (5.0): expiry, content type, response topic, correlation data, payload format, user properties; left out
     /// on a connection of an older version. Beside more than 124 bytes of them the alias is ignored.
     ///
-    /// They are kept as they are sent. Known while compiling, they come from [`publish_properties!`](mqtt_codec::publish_properties), else
+    /// They are kept as they are sent; a topic alias is not one of them. Known while compiling, they come from [`publish_properties!`](mqtt_codec::publish_properties), else
     /// from [`Properties::write_publish`](mqtt_codec::Properties::write_publish). An expiry counts from when the broker gets the message:
     /// the time in the queue is not taken off.
     pub properties: WireProperties<'a>,
@@ -64,7 +64,7 @@ impl<D: Device, Q: Queue> Compact<'_, D, Q> {
         self.core.publish_message(message)
     }
 
-    /// Queues a SUBSCRIBE to one filter. Before 5.0 only the QoS of the options is said.
+    /// Queues a SUBSCRIBE to one filter. Before 5.0 only the QoS of the options is said, in a profile without QoS 2 at most 1.
     ///
     /// # Errors
     /// [`Full`].
@@ -133,6 +133,10 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         options: Option<SubscriptionOptions>,
     ) -> Result<PacketId, Full> {
         let id = next_packet_id(self.last_id);
+        let options = options.map(|mut options| {
+            options.qos = options.qos.min(D::Profile::MAX_QOS);
+            options
+        });
         let body = FilterPieces::new(self.version, id, filter, options).map_err(|_| Full)?;
         // Their flags are fixed [MQTT-3.8.1-1], [MQTT-3.10.1-1].
         let first = (packet_type as u8) << 4 | 2;

@@ -14,7 +14,7 @@ use super::timing::Ticks;
 use super::{ANSWER, Core, OUT, Phase};
 
 /// The DUP flag of a PUBLISH.
-const DUP: u8 = 0x08;
+pub(super) const DUP: u8 = 0x08;
 /// PUBREL with the flags that it must have [MQTT-3.6.1-1].
 pub(super) const PUBREL: u8 = (PacketType::PubRel as u8) << 4 | 2;
 
@@ -126,6 +126,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             let counts = record.id != 0 && record.is_publish();
             if D::Profile::MAX_QOS == QoS::ExactlyOnce && record.stage.has_reached(Stage::RELEASED)
             {
+                if self.releases_nothing {
+                    return;
+                }
                 self.answer_id(PUBREL, record.id, true);
                 self.held = Ticks::of(now);
                 self.in_flight += 1;
@@ -161,8 +164,9 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 
     fn begin(&mut self, record: Record) {
         let mut first = record.first.get();
+        // To a broker that knows nothing of it, it is a new message [MQTT-3.3.1-1].
         if record.is_publish() && record.stage.has_reached(Stage::SENT) {
-            first |= DUP;
+            first |= self.again;
         }
         let shortened = self.shorten(record);
         let mut head = [0; 5];

@@ -76,6 +76,12 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         let [len, TOPIC_ALIAS, 0, alias, ..] = *self.queue.bytes(record, properties_at) else {
             return Shortened::NOT;
         };
+        if len < ALIAS_LEN as u8 && !cfg!(mutation = "compact-payload-is-an-alias")
+            || u16::from(alias) > ALIASES
+        {
+            // The payload only looks like properties, or the caller's own hold an alias.
+            return Shortened::NOT;
+        }
         if u16::from(alias) > five.server.alias_maximum {
             Shortened {
                 properties_at,

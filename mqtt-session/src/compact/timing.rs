@@ -7,7 +7,7 @@ use crate::violation::Rule;
 
 use super::device::Device;
 use super::queue::Queue;
-use super::{Core, Phase};
+use super::{Core, OUT, Phase};
 
 /// Milliseconds modulo 2^32: enough for the distances that a connection knows, the longest of which are the 18 hours of a keep-alive.
 #[derive(Clone, Copy, Debug)]
@@ -45,10 +45,11 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         self.answer_due = Ticks::of(now).plus(D::ANSWER_TIMEOUT_MS);
     }
 
-    /// Bytes have come: an answer may stand behind them.
+    /// Bytes have come: whoever sends them lives, and PINGRESP may stand behind them.
     pub(super) fn heard(&mut self, now: Instant) {
         if self.phase == Phase::Connected {
-            self.answer_due = Ticks::of(now).plus(D::ANSWER_TIMEOUT_MS);
+            self.await_answer(now);
+            self.awaits_answer = false;
         }
     }
 
@@ -74,7 +75,8 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
 
     /// Something was sent that the broker has to answer.
     fn is_owed(&self) -> bool {
-        self.queue.start() != self.due
+        let oldest = self.queue.get(self.queue.start());
+        oldest.is_some_and(|record| self.was_sent(record))
     }
 
     /// Bytes were written; the time for an answer begins when none was due.
@@ -106,10 +108,14 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
                 } else {
                     Rule::ConnectTimeout
                 };
-                self.broken(rule.into());
+                self.broken(rule);
+                self.break_off();
             }
         } else if self.phase == Phase::Connected && self.until_ping(ticks) == 0 {
-            self.answer(&PINGREQ);
+            // Several may wait for a transport that takes nothing, but not all room for DISCONNECT.
+            if self.out_len <= OUT {
+                self.answer(&PINGREQ);
+            }
             self.held = ticks;
             self.await_answer(now);
         }

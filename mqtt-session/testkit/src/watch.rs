@@ -25,6 +25,10 @@ struct Flight {
     lost: bool,
     /// A restart may have made it: whether it was sent before is not known.
     restored: bool,
+    /// The peer of this connection knows nothing of it.
+    renewed: bool,
+    /// Its first bytes may have been written before that was known.
+    begun: bool,
 }
 
 /// A PUBLISH that this end has received and not acknowledged.
@@ -104,6 +108,8 @@ impl<G: Gate> Watch<G> {
         for flight in self.flights.values_mut() {
             flight.sent = false;
             flight.released = false;
+            flight.renewed = false;
+            flight.begun = false;
         }
     }
 
@@ -114,11 +120,15 @@ impl<G: Gate> Watch<G> {
     }
 
     /// The peer lost the session, and this end sends what was not answered again under the same ids; what the peer had is over, and
-    /// its ids are given back.
-    pub fn renew(&mut self) -> Vec<u16> {
+    /// its ids are given back. `begun` where a message may have been begun before that was known.
+    pub fn renew(&mut self, begun: bool) -> Vec<u16> {
         let received = self.flights.iter().filter(|(_, flight)| flight.received);
         let over = received.map(|(id, _)| id.get()).collect();
         self.flights.retain(|_, flight| !flight.received);
+        for flight in self.flights.values_mut() {
+            flight.renewed = !flight.sent;
+            flight.begun = begun;
+        }
         self.to_release.clear();
         self.copies.clear();
         over
@@ -164,6 +174,8 @@ impl<G: Gate> Watch<G> {
                     order,
                     lost: false,
                     restored: true,
+                    renewed: false,
+                    begun: false,
                 },
             );
         }
@@ -405,7 +417,11 @@ impl<G: Gate> Watch<G> {
             );
             assert!(!flight.sent, "{name}: {id:?} is sent twice on a connection");
             assert!(!flight.received, "{name}: {id:?} is sent after PUBREC");
-            assert!(dup, "{name}: {id:?} is sent again without DUP");
+            assert!(
+                dup != flight.renewed || flight.begun,
+                "{name}: DUP {dup} of {id:?}, which is sent again"
+            );
+            counters.hit_if(flight.renewed, "sent as new");
             assert!(
                 flight.restored || flight.order > self.last_replayed,
                 "{name}: {id:?} is replayed out of its order"
@@ -430,6 +446,8 @@ impl<G: Gate> Watch<G> {
                     order: self.sent,
                     lost: false,
                     restored: false,
+                    renewed: false,
+                    begun: false,
                 },
             );
             // From one end of the ring to the other: a new session begins at 1 too, and ids are turned back.

@@ -163,3 +163,21 @@ fn what_is_early_has_no_alias() {
         ["PUBLISH 2 q1 a/b x {TopicAlias(TopicAlias(1))}"]
     );
 }
+
+/// A payload may begin like the property Topic Alias: where there are no properties nothing is left out.
+#[test]
+fn a_payload_is_not_taken_for_one() {
+    for aliases in [0, 5] {
+        let mut rig = taking::<Full>(aliases, Habits::default());
+        for _ in 0..2 {
+            let message = Outgoing::new(TopicName::new("a/b").expect("a topic"), b"#\0\x05abc");
+            rig.machine
+                .publish(&Outgoing {
+                    qos: QoS::AtMostOnce,
+                    ..message
+                })
+                .expect("there is room");
+            assert_eq!(rig.sent(), ["PUBLISH a/b #\0\u{5}abc"]);
+        }
+    }
+}

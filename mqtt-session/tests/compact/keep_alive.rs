@@ -89,6 +89,7 @@ fn an_answer_may_stand_behind_a_message() {
         for _ in 0..40 {
             rig.after(5_000);
             assert!(!rig.machine.is_closing());
+            rig.sent();
             if rig.fill() == 0 {
                 break;
             }

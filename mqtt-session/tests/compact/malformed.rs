@@ -80,7 +80,9 @@ fn each_malformed_packet_closes() {
                 assert!(rig.happened().is_empty(), "nothing is read any more");
                 rig.cut();
                 rig.reconnect(true);
-                assert_eq!(rig.sent(), ["PUBLISH 1 q1 dup t kept"]);
+                // In 3.1 a clean session has ended with its connection: to the next the message is new.
+                let dup = if version == Version::V31 { "" } else { "dup " };
+                assert_eq!(rig.sent(), [format!("PUBLISH 1 q1 {dup}t kept")]);
             }
         }
     }

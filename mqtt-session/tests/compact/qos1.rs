@@ -102,7 +102,9 @@ fn the_wrong_acknowledgement_closes() {
             // The message is not lost with the connection.
             rig.cut();
             rig.reconnect(true);
-            assert_eq!(rig.sent(), ["PUBLISH 1 q1 dup t a"]);
+            // In 3.1 a clean session has ended with its connection: to the next the message is new.
+            let dup = if version == Version::V31 { "" } else { "dup " };
+            assert_eq!(rig.sent(), [format!("PUBLISH 1 q1 {dup}t a")]);
         }
     }
 }

@@ -1,10 +1,11 @@
 //! The smallest profile: 3.1.1 with QoS 0 and 1.
 
-use mqtt_codec::{QoS, Version};
+use mqtt_codec::{QoS, SubscriptionOptions, Version};
 use mqtt_session::compact::{Compact, Full};
 use mqtt_session::profile::V3QoS1;
 use mqtt_testkit::compact::{Listed, Rig};
 use mqtt_testkit::packets::{Raw, pubcomp, publish1, publish2, pubrec, pubrel};
+use mqtt_topic::TopicFilter;
 
 /// A message of QoS 2 is not taken, and changes nothing.
 #[test]
@@ -15,18 +16,11 @@ fn qos_2_is_not_taken() {
     assert_eq!(rig.sent(), ["PUBLISH 1 q1 t x"]);
 }
 
-/// Packets of QoS 2 from the broker end the connection, and no answer to them is sent.
+/// Packets of a QoS 2 exchange end the connection, and no answer to them is sent.
 #[test]
-fn qos_2_from_the_broker_closes() {
+fn packets_of_qos_2_close() {
     let v = Version::V311;
-    let long = "x".repeat(100);
-    for bytes in [
-        publish2(1, "a").bytes(v),
-        publish2(1, &long).bytes(v),
-        pubrec(1).bytes(v),
-        pubrel(1).bytes(v),
-        pubcomp(1).bytes(v),
-    ] {
+    for bytes in [pubrec(1).bytes(v), pubrel(1).bytes(v), pubcomp(1).bytes(v)] {
         let mut rig = Rig::<V3QoS1>::connected(v);
         rig.publish(1, "mine");
         rig.sent();
@@ -39,17 +33,36 @@ fn qos_2_from_the_broker_closes() {
     }
 }
 
-/// One with a topic that does not fit does so as well.
+/// A message of QoS 2 that another program has subscribed to in the same session is told and left alone: the end of the connection
+/// would only bring it again.
 #[test]
-fn qos_2_with_a_long_topic_closes() {
-    let topic = "t".repeat(100);
+fn a_message_of_qos_2_is_skipped() {
+    let (long, topic) = ("x".repeat(100), "t".repeat(100));
+    for publish in [
+        publish2(1, "a"),
+        publish2(1, &long),
+        mqtt_codec::Publish {
+            topic: &topic,
+            ..publish2(1, "a")
+        },
+    ] {
+        let mut rig = Rig::<V3QoS1>::connected(Version::V311);
+        rig.send(&publish);
+        rig.send(&publish1(2, "next"));
+        assert_eq!(rig.happened(), ["skipped", "message q1 t next"]);
+        assert_eq!(rig.sent(), ["PUBACK 2"]);
+    }
+}
+
+/// Nobody asks for what the profile cannot take.
+#[test]
+fn qos_1_is_the_most_that_is_asked_for() {
     let mut rig = Rig::<V3QoS1>::connected(Version::V311);
-    rig.send(&mqtt_codec::Publish {
-        topic: &topic,
-        ..publish2(1, "a")
-    });
-    assert_eq!(rig.happened(), ["broken"]);
-    assert_eq!(rig.sent(), ["close"]);
+    let filter = TopicFilter::new("a").expect("a filter");
+    rig.machine
+        .subscribe(filter, SubscriptionOptions::new(QoS::ExactlyOnce))
+        .expect("there is room");
+    assert_eq!(rig.sent(), ["SUBSCRIBE 1 a q1"]);
 }
 
 /// The whole memory but 30 bytes is the receive buffer: there are no ids of QoS 2 to keep.

@@ -206,32 +206,39 @@ fn a_message_that_was_shown_before_the_cut_is_known() {
     }
 }
 
-/// More messages underway than were allowed break a rule [MQTT-3.3.4-9].
+/// More messages underway than there are places for are left to the next connection, which is asked for when those are over: a broker
+/// before 5.0 knows no limit, and to end the connection at the first would bring the same again and again.
 #[test]
-fn more_than_was_allowed_closes() {
+fn more_than_there_are_places_for_come_later() {
     #[derive(Debug)]
     struct Two;
     impl Device for Two {
         type Profile = V3V5;
         const RECEIVE_MAXIMUM: u16 = 2;
     }
+    let long = "x".repeat(100);
     for version in versions::<Two>() {
-        let mut rig = Rig::<Two>::connected(version);
-        for id in [1, 2, 1] {
-            rig.send(&publish2(id, "a"));
+        let mut rig = Rig::<Two>::kept(version);
+        for (id, payload) in [(1, "a"), (2, "b"), (3, "c"), (4, &long), (5, "e"), (1, "a")] {
+            rig.send(&publish2(id, payload));
         }
-        assert_eq!(rig.happened(), ["message q2 t a", "message q2 t a"]);
+        assert_eq!(rig.happened(), ["message q2 t a", "message q2 t b"]);
+        assert_eq!(rig.sent(), ["PUBREC 1", "PUBREC 2", "PUBREC 1"]);
+        rig.send(&publish1(9, "f"));
         rig.send(&pubrel(1));
-        rig.send(&publish2(3, "b"));
-        assert_eq!(rig.happened(), ["message q2 t b"]);
+        assert_eq!(rig.happened(), ["message q1 t f"]);
+        assert_eq!(rig.sent(), ["PUBACK 9", "PUBCOMP 1"]);
+        rig.send(&pubrel(2));
+        assert_eq!(rig.sent(), ["PUBCOMP 2", "DISCONNECT", "close"]);
+        rig.cut();
+        rig.reconnect(true);
+        for (id, payload) in [(3, "c"), (4, "d")] {
+            rig.send(&publish2(id, payload));
+        }
+        assert_eq!(rig.happened()[1..], ["message q2 t c", "message q2 t d"]);
         rig.sent();
-        rig.send(&publish2(4, "c"));
-        assert_eq!(rig.happened(), ["broken Rule(ReceiveMaximumExceeded)"]);
-        let expected: &[&str] = if version.is_v5() {
-            &["DISCONNECT 0x93", "close"]
-        } else {
-            &["close"]
-        };
-        assert_eq!(rig.sent(), expected);
+        rig.send(&pubrel(3));
+        rig.send(&pubrel(4));
+        assert_eq!(rig.sent(), ["PUBCOMP 3", "PUBCOMP 4"]);
     }
 }

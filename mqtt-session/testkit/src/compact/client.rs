@@ -158,6 +158,12 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
             // It was not taken from what came in.
             return self.heard(event);
         }
+        if let Event::Acknowledged(id, _) = event
+            && self.over.remove(&id.get())
+        {
+            self.counters.hit("over with its session");
+            return self.heard(event);
+        }
         let bytes = core::mem::take(&mut self.incoming.bytes);
         let decoder = Decoder::new(self.version);
         let version = self.version;

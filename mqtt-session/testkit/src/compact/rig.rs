@@ -232,7 +232,7 @@ impl<D: Device> Rig<D> {
                     Some(violation) => format!("broken {violation:?}"),
                     None => "broken".to_owned(),
                 },
-                Event::Lost => unreachable!("a driver's word"),
+                Event::Lost | Event::Misuse(_) => unreachable!("a driver's word"),
             };
             return Some(line);
         }

@@ -4,8 +4,8 @@ use mqtt_codec::{
     Connect, Decoded, Decoder, FromClient, Packet, PartialPublish, Properties, QoS, ReasonCode,
     Version,
 };
-use mqtt_session::compact::{Device, Queue, Record, Stage};
-use mqtt_session::{Accept, Expires, Outcome, Profile, Seq, ServerEvent, SessionState, Violation};
+use mqtt_session::compact::{Device, Queue};
+use mqtt_session::{Accept, Expires, Profile, ServerEvent, SessionState, Violation};
 
 use super::sim::Sim;
 use crate::owners::{Memory, TestOwner};
@@ -44,20 +44,11 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
         self.connected = true;
     }
 
-    /// The client's peer has no session of it: what the peer had of it is over, without a word to the application.
+    /// The client's peer has no session of it: what the peer had of it is over, and the application is told.
     fn lost(&mut self) {
-        let over = self.watch.renew();
+        let over = self.watch.renew(D::EARLY);
         self.subscribed = false;
-        for id in over {
-            let number = self.ids.remove(&id).expect("it is there");
-            self.counters.hit("over with its session");
-            let seq = Seq(number as u64);
-            let outcome = Outcome::Received(ReasonCode::SUCCESS);
-            self.up
-                .ended(seq, outcome, self.now, (), &mut self.counters);
-        }
-        let released = |record: Record| record.stage == Stage::RELEASED;
-        assert!(!self.waiting().any(released), "what was over is not");
+        self.over.extend(over);
         for (id, number) in self.watch.numbers() {
             assert_eq!(self.ids.get(&id), Some(&number), "{id} was forgotten");
         }

@@ -1,6 +1,6 @@
 //! A simulation: the client of a device and a server session, joined by a link that delays, fragments, cuts and reconnects, as a seed says.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt_codec::{QoS, SubscriptionOptions, Version};
 use mqtt_session::compact::{Compact, Device, Event, Outgoing, Queue, Record};
@@ -40,6 +40,8 @@ pub struct Sim<D: Device, Q> {
     pub(super) owner: HeapOwner,
     /// Messages that the application has not heard the end of, by their packet ids.
     pub(super) ids: BTreeMap<u16, usize>,
+    /// Those of them that were over with their session.
+    pub(super) over: BTreeSet<u16>,
     pub(super) connected: bool,
     pub(super) want_clean: bool,
     /// The last CONNECT asked for a clean start.
@@ -90,6 +92,7 @@ impl<D: Device, Q: Queue> Sim<D, Q> {
             watch: Watch::new("client"),
             owner: HeapOwner::default(),
             ids: BTreeMap::new(),
+            over: BTreeSet::new(),
             connected: false,
             want_clean: false,
             was_clean: false,

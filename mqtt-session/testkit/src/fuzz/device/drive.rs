@@ -333,7 +333,7 @@ impl<D: Device> Drive<'_, D> {
             Event::Skipped => self.ledger.taken += 1,
             Event::Acknowledged(id, _) => self.ledger.ended(id.get()),
             Event::Subscribed(id, _) | Event::Unsubscribed(id) => self.ledger.answered(id.get()),
-            Event::Lost => unreachable!("a driver's word"),
+            Event::Lost | Event::Misuse(_) => unreachable!("a driver's word"),
         }
         true
     }

@@ -41,6 +41,8 @@ pub(super) struct Ledger {
     greeted: bool,
     pub(super) connected: bool,
     said_goodbye: bool,
+    /// The session of this connection may be a new one.
+    renewed: bool,
 }
 
 impl Ledger {
@@ -63,6 +65,7 @@ impl Ledger {
             greeted: false,
             connected: false,
             said_goodbye: false,
+            renewed: false,
         }
     }
 
@@ -76,6 +79,7 @@ impl Ledger {
         self.greeted = false;
         self.connected = false;
         self.said_goodbye = false;
+        self.renewed = false;
     }
 
     /// The number of the next message.
@@ -94,6 +98,7 @@ impl Ledger {
 
     /// The session is gone: what is not in the queue any more may have ended without a word.
     pub(super) fn forget(&mut self, queued: &BTreeSet<u16>) {
+        self.renewed = true;
         let gone: Vec<u16> = self.published.difference(queued).copied().collect();
         for id in gone {
             self.published.remove(&id);
@@ -192,7 +197,13 @@ impl Ledger {
             return;
         };
         let id = id.get();
-        assert_eq!(publish.dup, !self.sent.insert(id), "DUP of {id}");
+        let again = !self.sent.insert(id);
+        // To a server that does not know it, it is new.
+        assert!(
+            publish.dup == again || (again && self.renewed),
+            "DUP {} of {id}",
+            publish.dup
+        );
         self.flight.insert(id);
         assert!(
             self.flight.len() <= self.window,
