@@ -382,6 +382,7 @@ impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
     }
 
     /// The transport took this many bytes of [`output`](Self::output).
+    #[cfg_attr(target_arch = "avr", inline(never))]
     pub fn written(&mut self, count: usize, now: Instant) {
         self.core.sent = Ticks::of(now);
         if self.core.phase != Phase::Greeting {

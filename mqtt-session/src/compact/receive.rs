@@ -211,6 +211,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         Ok(Event::Nothing)
     }
 
+    #[cfg_attr(target_arch = "avr", inline(never))]
     fn connack(&mut self, packet: &ConnAck<'_>) -> Result<Event, Broken> {
         if packet.reason != ReasonCode::SUCCESS {
             self.phase = Phase::Closing;

@@ -126,6 +126,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
         }
     }
 
+    #[cfg_attr(target_arch = "avr", inline(never))]
     fn request(
         &mut self,
         packet_type: PacketType,
