@@ -208,9 +208,9 @@ where
         if self.machine.is_closing() {
             if !self.ending {
                 self.ending = true;
-                self.backoff.at = now.plus_millis(D::ANSWER_TIMEOUT_MS.into());
+                self.backoff.set(D::ANSWER_TIMEOUT_MS, now);
             }
-            if now >= self.backoff.at {
+            if self.backoff.left(now) == 0 {
                 return Step::HangUp;
             }
         }
@@ -233,8 +233,9 @@ where
         let now = timer.now();
         let step = self.step(now);
         if let Step::Dial = step {
-            if self.backoff.pauses(D::RETRY_MS, now) {
-                timer.until(self.backoff.at).await;
+            let pause = self.backoff.pause(D::RETRY_MS, now);
+            if pause > 0 {
+                timer.until(now.plus_millis(pause.into())).await;
             }
             self.dial.dial().await.map_err(|_| Event::Lost)?;
             self.unflushed = false;
@@ -243,7 +244,7 @@ where
             return begun.map_err(Event::Misuse);
         }
         let deadline = if self.ending {
-            Some(self.backoff.at)
+            Some(now.plus_millis(self.backoff.left(now).into()))
         } else {
             self.machine.deadline(now)
         };

@@ -9,20 +9,23 @@ const MOST_DOUBLINGS: u8 = 8;
 #[derive(Debug)]
 pub(crate) struct Backoff {
     random: u32,
+    /// When the next dial is due, or what is left must have been written: milliseconds modulo 2^32.
+    at: u32,
     doublings: u8,
     /// A pause has to begin, at the time of the next call: a dial may have taken minutes.
     begins: bool,
-    /// When the next dial is due, or the next call.
-    pub(crate) at: Instant,
+    /// A connection was opened, and CONNECT is for the next call.
+    pub(crate) dialled: bool,
 }
 
 impl Backoff {
     pub(crate) const fn new(seed: u32) -> Self {
         Self {
             random: seed,
+            at: 0,
             doublings: 0,
             begins: false,
-            at: Instant::ZERO,
+            dialled: false,
         }
     }
 
@@ -34,18 +37,37 @@ impl Backoff {
     /// A connection ended, or none came about.
     pub(crate) const fn begin(&mut self) {
         self.begins = true;
-        self.at = Instant::ZERO;
     }
 
-    /// Whether a pause lasts.
-    pub(crate) fn pauses(&mut self, first_ms: u32, now: Instant) -> bool {
+    /// How long the pause lasts, if one does; the first is a power of two. None lasts longer than the longest, whenever it is asked for.
+    pub(crate) fn pause(&mut self, first_ms: u32, now: Instant) -> u32 {
         if self.begins {
             self.wait(first_ms, now);
         }
-        now < self.at
+        let left = self.left(now);
+        if left >> (MOST_DOUBLINGS + 1) < first_ms {
+            left
+        } else {
+            0
+        }
     }
 
-    /// A pause begins; the first is a power of two.
+    /// The time that is left begins.
+    pub(crate) const fn set(&mut self, ms: u32, now: Instant) {
+        self.at = (now.as_millis() as u32).wrapping_add(ms);
+        self.begins = false;
+    }
+
+    /// Milliseconds that are left.
+    pub(crate) const fn left(&self, now: Instant) -> u32 {
+        let left = self.at.wrapping_sub(now.as_millis() as u32);
+        if self.begins || left > i32::MAX as u32 {
+            0
+        } else {
+            left
+        }
+    }
+
     const fn wait(&mut self, first_ms: u32, now: Instant) {
         // A linear congruential generator (Knuth, Numerical Recipes): its high bits are the better ones.
         self.random = self
@@ -54,8 +76,7 @@ impl Backoff {
             .wrapping_add(1_013_904_223);
         let least = first_ms << self.doublings;
         let pause = least + ((self.random >> 8) & (least - 1));
-        self.at = Instant::from_millis(now.as_millis() + pause as u64);
-        self.begins = false;
+        self.set(pause, now);
         if self.doublings < MOST_DOUBLINGS {
             self.doublings += 1;
         }
@@ -66,21 +87,46 @@ impl Backoff {
 mod tests {
     use super::*;
 
+    const START: u64 = u32::MAX as u64 - 3_000;
+
+    fn next(backoff: &mut Backoff) -> u32 {
+        backoff.begin();
+        assert_eq!(
+            backoff.left(Instant::from_millis(START)),
+            0,
+            "a call is due"
+        );
+        backoff.pause(1_024, Instant::from_millis(START))
+    }
+
     #[test]
     fn pauses_double_and_differ() {
         let (mut one, mut other) = (Backoff::new(1), Backoff::new(2));
         let (mut alike, mut least) = (0, 1_024);
         for _ in 0..12 {
-            one.wait(1_024, Instant::ZERO);
-            other.wait(1_024, Instant::ZERO);
-            let pause = one.at.as_millis();
+            let (pause, another) = (next(&mut one), next(&mut other));
             assert!((least..2 * least).contains(&pause), "{pause}");
-            alike += u32::from(pause == other.at.as_millis());
+            alike += u32::from(pause == another);
             least = (2 * least).min(1_024 << 8);
         }
         assert_eq!(alike, 0);
         one.reset();
-        one.wait(1_024, Instant::ZERO);
-        assert!(one.at.as_millis() < 2_048);
+        assert!(next(&mut one) < 2_048);
+    }
+
+    /// Over the end of 32 bits, too, and for a caller who comes back after weeks.
+    #[test]
+    fn a_pause_ends() {
+        let mut backoff = Backoff::new(1);
+        assert_eq!(backoff.pause(1_024, Instant::from_millis(START)), 0);
+        let pause = u64::from(next(&mut backoff));
+        for (later, left) in [(1, pause - 1), (pause - 1, 1), (pause, 0), (pause + 1, 0)] {
+            let now = Instant::from_millis(START + later);
+            assert_eq!(u64::from(backoff.pause(1_024, now)), left, "{later}");
+        }
+        for weeks in 1..10 {
+            let now = Instant::from_millis(START + weeks * 604_800_000);
+            assert_eq!(backoff.pause(1_024, now), 0, "{weeks}");
+        }
     }
 }

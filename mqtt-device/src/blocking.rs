@@ -15,8 +15,6 @@ pub struct Client<'m, D: Device, C, I, Q> {
     identity: I,
     dial: C,
     backoff: Backoff,
-    /// A connection was opened, and CONNECT is for the next call.
-    dialled: bool,
 }
 
 impl<'m, D, C, I, Q> Client<'m, D, C, I, Q>
@@ -35,7 +33,6 @@ where
             identity,
             dial,
             backoff: Backoff::new(seed),
-            dialled: false,
         }
     }
 
@@ -49,18 +46,18 @@ where
     pub fn poll(&mut self, now: Instant) -> Event {
         let event = if !self.machine.is_closed() {
             self.turn(now)
-        } else if !self.dialled {
-            if self.backoff.pauses(D::RETRY_MS, now) {
+        } else if !self.backoff.dialled {
+            if self.backoff.pause(D::RETRY_MS, now) > 0 {
                 return Event::Waiting;
             }
             if self.dial.dial().is_ok() {
                 // CONNECT is for the next call, which knows the time: a dial may take minutes.
-                self.dialled = true;
+                self.backoff.dialled = true;
                 return Event::Nothing;
             }
             Event::Lost
         } else {
-            self.dialled = false;
+            self.backoff.dialled = false;
             match self.machine.connect(&self.identity.connect(), now) {
                 Ok(()) => return Event::Nothing,
                 Err(misuse) => Event::Misuse(misuse),

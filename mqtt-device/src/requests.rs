@@ -81,7 +81,7 @@ macro_rules! requests {
             #[must_use]
             pub fn deadline(&self, now: Instant) -> Option<Instant> {
                 if self.machine.is_closed() {
-                    Some(self.backoff.at)
+                    Some(now.plus_millis(self.backoff.left(now).into()))
                 } else {
                     self.machine.deadline(now)
                 }

@@ -104,8 +104,8 @@ const fn valid<D: Device>() {
         "RECEIVE_MAXIMUM is 0, which 5.0 forbids"
     );
     assert!(
-        D::RETRY_MS.is_power_of_two() && D::RETRY_MS <= 1 << 23,
-        "RETRY_MS is no power of two, or more than 2 hours"
+        D::RETRY_MS.is_power_of_two() && D::RETRY_MS <= 1 << 20,
+        "RETRY_MS is no power of two, or more than 17 minutes"
     );
     assert!(
         D::ANSWER_TIMEOUT_MS < 1 << 31 && D::HOLD_MS < 1 << 31,
@@ -170,6 +170,8 @@ struct Core<'m, D: Device, Q> {
     owed_first: u8,
     /// What becomes of a message that is larger than the buffer.
     fate: Fate,
+    /// The rule that the broker broke, without its place.
+    violation: Option<Violated>,
     owed_id: u16,
     /// Where in the receive buffer the payload of that message begins.
     payload_at: u16,
@@ -183,6 +185,7 @@ struct Core<'m, D: Device, Q> {
     body: Record,
     /// Bytes of the body that were written.
     body_from: u16,
+    keep_alive: u16,
     /// QoS 1 and 2 messages that were sent, or whose PUBREL was, and are not over.
     in_flight: usize,
     last_id: u16,
@@ -194,7 +197,6 @@ struct Core<'m, D: Device, Q> {
     missing: u32,
     /// How many will be missing when its packet id comes, where that is not known yet; else 0.
     id_at: u32,
-    keep_alive: u16,
     version: VersionOf<D>,
     queue: Q,
     /// When a packet was last sent.
@@ -206,8 +208,6 @@ struct Core<'m, D: Device, Q> {
     /// Subscriptions of the device that have to be made.
     unsubscribed: &'static [Subscription],
     five: <VersionOf<D> as Spoken>::Five,
-    /// The rule that the broker broke, without its place.
-    violation: Option<Violated>,
 }
 
 impl<'m, D: Device, Q: Queue> Compact<'m, D, Q> {
