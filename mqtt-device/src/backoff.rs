@@ -45,7 +45,8 @@ impl Backoff {
             self.wait(first_ms, now);
         }
         let left = self.left(now);
-        if left >> (MOST_DOUBLINGS + 1) < first_ms {
+        // Before the first there is none.
+        if self.doublings > 0 && left >> (MOST_DOUBLINGS + 1) < first_ms {
             left
         } else {
             0
