@@ -154,6 +154,12 @@ fn check_all(reader: &mut Reader<'_>, seen: &mut Seen, limits: Limits) -> Result
                 return Err(reader.broken_at(RuleId::TooManyUserProperties, property));
             }
             user_properties += 1;
+            if !SMALL {
+                // Most properties are these: past the table of kinds.
+                reader.skip_string()?;
+                reader.skip_string()?;
+                continue;
+            }
         }
         check_value(reader, table::kind(id))?;
     }
@@ -165,20 +171,35 @@ fn check_all(reader: &mut Reader<'_>, seen: &mut Seen, limits: Limits) -> Result
 pub(super) fn check_value(reader: &mut Reader<'_>, kind: Kind) -> Result<u32, Broken> {
     let value = reader.rest();
     let mut number = 0;
-    match kind {
-        Kind::Bit => number = u32::from(reader.u8()?),
-        Kind::U16 | Kind::ReceiveMaximum | Kind::TopicAlias => number = u32::from(reader.u16()?),
-        Kind::U32 | Kind::MaximumPacketSize => number = reader.u32()?,
-        Kind::SubscriptionId => number = reader.varint()?,
-        _ => {}
-    }
     let broken = match kind {
-        Kind::Bit => (number > 1).then_some(RuleId::PropertyByteRange),
-        Kind::U16 | Kind::U32 => None,
-        Kind::ReceiveMaximum => (number == 0).then_some(RuleId::ReceiveMaximumZero),
-        Kind::TopicAlias => (number == 0).then_some(RuleId::TopicAliasZero),
-        Kind::MaximumPacketSize => (number == 0).then_some(RuleId::MaximumPacketSizeZero),
-        Kind::SubscriptionId => (number == 0).then_some(RuleId::SubscriptionIdZero),
+        Kind::Bit => {
+            number = reader.u8()?.into();
+            (number > 1).then_some(RuleId::PropertyByteRange)
+        }
+        Kind::U16 => {
+            number = reader.u16()?.into();
+            None
+        }
+        Kind::U32 => {
+            number = reader.u32()?;
+            None
+        }
+        Kind::ReceiveMaximum => {
+            number = reader.u16()?.into();
+            (number == 0).then_some(RuleId::ReceiveMaximumZero)
+        }
+        Kind::TopicAlias => {
+            number = reader.u16()?.into();
+            (number == 0).then_some(RuleId::TopicAliasZero)
+        }
+        Kind::MaximumPacketSize => {
+            number = reader.u32()?;
+            (number == 0).then_some(RuleId::MaximumPacketSizeZero)
+        }
+        Kind::SubscriptionId => {
+            number = reader.varint()?;
+            (number == 0).then_some(RuleId::SubscriptionIdZero)
+        }
         Kind::Topic => match reader.string()? {
             "" => Some(RuleId::ResponseTopicEmpty),
             topic => table::has_wildcard(topic).then_some(RuleId::ResponseTopicWildcard),
