@@ -82,37 +82,66 @@ pub trait Dial {
     fn hang_up(&mut self);
 }
 
-/// An async function that opens a connection, and the connection, which is dropped to close it.
-pub struct Dialler<F, C> {
-    open: F,
-    connection: Option<C>,
+impl<D: Dial> Dial for &mut D {
+    type Connection = D::Connection;
+    type Error = D::Error;
+
+    fn dial(&mut self) -> impl Future<Output = Result<(), D::Error>> {
+        (**self).dial()
+    }
+
+    fn connection(&mut self) -> Option<&mut D::Connection> {
+        (**self).connection()
+    }
+
+    fn hang_up(&mut self) {
+        (**self).hang_up();
+    }
 }
 
-impl<F, C: fmt::Debug> fmt::Debug for Dialler<F, C> {
+/// An async function that opens a connection, and the connection, which is dropped to close it.
+pub struct Dialler<F, C, E> {
+    open: F,
+    connection: Option<C>,
+    error: Option<E>,
+}
+
+impl<F, C: fmt::Debug, E: fmt::Debug> fmt::Debug for Dialler<F, C, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dialler")
             .field("connection", &self.connection)
+            .field("error", &self.error)
             .finish_non_exhaustive()
     }
 }
 
-impl<C, E, F: AsyncFnMut() -> Result<C, E>> Dialler<F, C> {
+impl<C, E, F: AsyncFnMut() -> Result<C, E>> Dialler<F, C, E> {
     /// Opens connections by this function.
     pub const fn new(open: F) -> Self {
         Self {
             open,
             connection: None,
+            error: None,
         }
+    }
+
+    /// Why the last dial failed, if it did: what [`Event::Lost`](crate::Event::Lost) does not say.
+    pub const fn error(&self) -> Option<&E> {
+        self.error.as_ref()
     }
 }
 
-impl<C, E, F: AsyncFnMut() -> Result<C, E>> Dial for Dialler<F, C> {
+impl<C, E, F: AsyncFnMut() -> Result<C, E>> Dial for Dialler<F, C, E> {
     type Connection = C;
-    type Error = E;
+    /// [`error`](Self::error) has it.
+    type Error = ();
 
-    async fn dial(&mut self) -> Result<(), E> {
+    async fn dial(&mut self) -> Result<(), ()> {
         self.connection = None;
-        self.connection = Some((self.open)().await?);
+        let opened = (self.open)().await;
+        let opened = opened.map_err(|error| self.error = Some(error));
+        self.connection = Some(opened?);
+        self.error = None;
         Ok(())
     }
 
@@ -181,13 +210,10 @@ where
         loop {
             let now = timer.now();
             let event = self.machine.event(now);
+            self.backoff.saw(&event);
             match event {
                 Event::Waiting => {}
                 Event::Nothing => continue,
-                Event::Connected { .. } => {
-                    self.backoff.reset();
-                    return event;
-                }
                 _ => return event,
             }
             if let Err(event) = self.turn(timer).await {
@@ -206,11 +232,11 @@ where
         }
         self.machine.timeout(now);
         if self.machine.is_closing() {
-            if !self.ending {
+            if !self.ending && !cfg!(mutation = "device-stalls-for-good") {
                 self.ending = true;
                 self.backoff.set(D::ANSWER_TIMEOUT_MS, now);
             }
-            if self.backoff.left(now) == 0 {
+            if self.ending && self.backoff.left(now) == 0 {
                 return Step::HangUp;
             }
         }

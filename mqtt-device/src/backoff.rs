@@ -1,6 +1,7 @@
 //! The pause between two dials: longer each time, and never the same for two devices.
 
 use mqtt_session::Instant;
+use mqtt_session::compact::Event;
 
 /// With a first pause of one to two seconds, the longest is four and a half to nine minutes.
 const MOST_DOUBLINGS: u8 = 8;
@@ -29,9 +30,28 @@ impl Backoff {
         }
     }
 
-    /// A broker has answered: the next pause is the first again.
+    /// The connection was worth its dial: the next pause is the first again.
     pub(crate) const fn reset(&mut self) {
         self.doublings = 0;
+    }
+
+    /// This has come on a connection. To accept one is no service, for the broker may close it at once, and a subscription may be made again
+    /// on each: the pauses go on until something has gone through, or a ping come back.
+    #[inline(always)]
+    pub(crate) const fn saw(&mut self, event: &Event) {
+        let served = !matches!(
+            event,
+            Event::Waiting
+                | Event::Connected { .. }
+                | Event::Refused(_)
+                | Event::Subscribed(..)
+                | Event::Unsubscribed(_)
+                | Event::Disconnected(_)
+                | Event::Broken
+        );
+        if served || cfg!(mutation = "device-pause-forgotten") {
+            self.reset();
+        }
     }
 
     /// A connection ended, or none came about.

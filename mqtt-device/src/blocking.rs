@@ -60,6 +60,7 @@ where
             self.backoff.dialled = false;
             match self.machine.connect(&self.identity.connect(), now) {
                 Ok(()) => return Event::Nothing,
+                Err(_) if cfg!(mutation = "device-misuse-untold") => Event::Lost,
                 Err(misuse) => Event::Misuse(misuse),
             }
         };
@@ -67,6 +68,9 @@ where
             self.dial.hang_up();
             self.machine.close();
             self.backoff.begin();
+            if cfg!(mutation = "device-pause-before-dial") {
+                let _ = self.backoff.pause(D::RETRY_MS, now);
+            }
         }
         event
     }
@@ -90,9 +94,7 @@ where
             return Event::Lost;
         }
         let event = self.machine.event(now);
-        if let Event::Connected { .. } = event {
-            self.backoff.reset();
-        }
+        self.backoff.saw(&event);
         if !matches!(event, Event::Waiting) || self.machine.input().is_empty() {
             return event;
         }

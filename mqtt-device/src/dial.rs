@@ -25,36 +25,47 @@ pub trait Dial {
 }
 
 /// A function that opens a connection, and the connection, which is dropped to close it.
-pub struct Dialler<F, C> {
+pub struct Dialler<F, C, E> {
     open: F,
     connection: Option<C>,
+    error: Option<E>,
 }
 
-impl<F, C: fmt::Debug> fmt::Debug for Dialler<F, C> {
+impl<F, C: fmt::Debug, E: fmt::Debug> fmt::Debug for Dialler<F, C, E> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Dialler")
             .field("connection", &self.connection)
+            .field("error", &self.error)
             .finish_non_exhaustive()
     }
 }
 
-impl<C, E, F: FnMut() -> Result<C, E>> Dialler<F, C> {
+impl<C, E, F: FnMut() -> Result<C, E>> Dialler<F, C, E> {
     /// Opens connections by this function.
     pub const fn new(open: F) -> Self {
         Self {
             open,
             connection: None,
+            error: None,
         }
+    }
+
+    /// Why the last dial failed, if it did: what [`Event::Lost`](crate::Event::Lost) does not say.
+    pub const fn error(&self) -> Option<&E> {
+        self.error.as_ref()
     }
 }
 
-impl<C, E, F: FnMut() -> Result<C, E>> Dial for Dialler<F, C> {
+impl<C, E, F: FnMut() -> Result<C, E>> Dial for Dialler<F, C, E> {
     type Connection = C;
-    type Error = E;
+    /// [`error`](Self::error) has it.
+    type Error = ();
 
-    fn dial(&mut self) -> Result<(), E> {
+    fn dial(&mut self) -> Result<(), ()> {
         self.connection = None;
-        self.connection = Some((self.open)()?);
+        let opened = (self.open)().map_err(|error| self.error = Some(error));
+        self.connection = Some(opened?);
+        self.error = None;
         Ok(())
     }
 

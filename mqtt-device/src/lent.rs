@@ -6,6 +6,9 @@ use mqtt_session::compact::{Full, Queue, Record, Slot, Stage};
 
 use crate::Ring;
 
+/// Bytes of a message with topic and properties; with what else a packet has they can be counted in 16 bits.
+pub(crate) const MOST: usize = 65_000;
+
 /// A queue of which only heads are copied: topics, ids, properties. Payloads are sent from the caller's memory.
 ///
 /// For messages that are packed in place and sent as a whole, up to `N` at once; what is queued the ordinary way is copied as in any

@@ -13,6 +13,7 @@ pub struct Nal<'s, S: TcpConnect> {
     /// Where to; a name is resolved by the caller, who may change it between dials.
     pub broker: SocketAddr,
     connection: Option<S::Connection<'s>>,
+    error: Option<S::Error>,
 }
 
 impl<'s, S: TcpConnect> Nal<'s, S> {
@@ -22,17 +23,27 @@ impl<'s, S: TcpConnect> Nal<'s, S> {
             stack,
             broker,
             connection: None,
+            error: None,
         }
+    }
+
+    /// Why the last dial failed, if it did: what [`Event::Lost`](crate::Event::Lost) does not say.
+    pub const fn error(&self) -> Option<&S::Error> {
+        self.error.as_ref()
     }
 }
 
 impl<'s, S: TcpConnect> Dial for Nal<'s, S> {
     type Connection = S::Connection<'s>;
-    type Error = S::Error;
+    /// [`error`](Self::error) has it.
+    type Error = ();
 
-    async fn dial(&mut self) -> Result<(), S::Error> {
+    async fn dial(&mut self) -> Result<(), ()> {
         self.connection = None;
-        self.connection = Some(self.stack.connect(self.broker).await?);
+        let opened = self.stack.connect(self.broker).await;
+        let opened = opened.map_err(|error| self.error = Some(error));
+        self.connection = Some(opened?);
+        self.error = None;
         Ok(())
     }
 

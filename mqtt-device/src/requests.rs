@@ -41,6 +41,10 @@ macro_rules! requests {
             /// Says goodbye: the broker does not publish the will, and the connection ends as soon as that is written. A later call of this
             /// client dials again; to stay away, make none.
             pub fn disconnect(&mut self) {
+                // The caller's own goodbye is no reason for a longer pause.
+                if self.machine.is_connected() {
+                    self.backoff.reset();
+                }
                 self.machine.disconnect();
             }
 
@@ -92,11 +96,18 @@ macro_rules! requests {
             /// Queues a message whose payload is not copied, but sent from where it is.
             ///
             /// # Errors
-            /// [`Full`](crate::Full), also while as many payloads are lent as the queue has places for.
+            /// [`Full`](crate::Full), also while as many payloads are lent as the queue has places for, and always for a message that
+            /// has, with topic and properties, more than 65,000 bytes.
             pub fn publish_lent(
                 &mut self,
                 message: &crate::Outgoing<'p>,
             ) -> Result<Option<mqtt_codec::PacketId>, crate::Full> {
+                let beside = message.topic.as_str().len() + message.properties.as_bytes().len();
+                if beside + message.payload.len() > crate::lent::MOST
+                    && !cfg!(mutation = "device-lent-too-long")
+                {
+                    return Err(crate::Full);
+                }
                 self.machine.queue_mut().lend(message.payload)?;
                 let head = crate::Outgoing {
                     payload: &[],

@@ -253,6 +253,42 @@ fn a_lent_payload_is_sent_from_where_it_is() {
     }
 }
 
+/// A packet's length is counted in 16 bits: one that is longer would be sent without end.
+#[test]
+fn a_lent_payload_that_is_too_long_is_refused() {
+    let payload = vec![7; 70_000];
+    let most = 65_000 - TOPIC.as_str().len();
+    let lengths = [
+        (most, true),
+        (most + 1, false),
+        (65_536, false),
+        (70_000, false),
+    ];
+    for (len, fits) in lengths {
+        let line = &Line::new(usize::MAX, None);
+        let (mut receive, mut queue) = ([0; 200], [0; 64]);
+        let mut client = blocking::Client::<V3, _, _, _>::new(
+            identity(Version::V311),
+            &mut receive,
+            Lent::<'_, '_, 1>::new(&mut queue),
+            Dialler::new(|| Wire::open(line)),
+            7,
+        );
+        let published = client.publish_lent(&Outgoing::new(TOPIC, &payload[..len]));
+        assert_eq!(published.is_ok(), fits, "{len} bytes");
+        let mut broker = Broker::new(Version::V311);
+        for _ in 0..40 {
+            let _ = client.poll(Instant::ZERO);
+            broker.serve(&mut line.borrow_mut());
+        }
+        let received: Vec<usize> = broker.received.iter().map(Vec::len).collect();
+        assert_eq!(received, if fits { vec![len] } else { vec![] });
+        client
+            .publish_lent(&Outgoing::new(TOPIC, b"20.0"))
+            .expect("the place is free");
+    }
+}
+
 /// The async client, whose futures are dropped after every number of polls.
 #[cfg(feature = "async")]
 mod with_futures {

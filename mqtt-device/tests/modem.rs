@@ -4,9 +4,9 @@
 mod world;
 
 use mqtt_at_modem::{Dialect, Options};
-use mqtt_device::modem::{ModemError, Task};
+use mqtt_device::modem::{ModemError, Settings, Task};
 use proptest::prelude::*;
-use world::{End, World};
+use world::{End, SETTINGS, World};
 
 const DIALECTS: [Dialect; 2] = [Dialect::Sim800, Dialect::EspAt];
 
@@ -81,6 +81,35 @@ fn a_wrong_pin_is_an_error_that_names_the_command() {
         world.engine.report().answer(),
         b"+CME ERROR: incorrect password"
     );
+}
+
+/// A card locks itself when it is told a wrong PIN three times: it is told once.
+#[test]
+fn a_wrong_pin_is_given_once() {
+    let mut world = World::new(
+        Options {
+            pin: Some("9999".to_owned()),
+            ..options(Dialect::Sim800)
+        },
+        64,
+        1,
+    );
+    assert_eq!(world.dial(), Err(ModemError::Refused));
+    for _ in 0..5 {
+        assert_eq!(world.dial(), Err(ModemError::PinRefused));
+    }
+    let given = |world: &World| {
+        let pins = world.told.windows(9).filter(|it| it == b"AT+CPIN=\"");
+        pins.count()
+    };
+    assert_eq!(given(&world), 1);
+    let right = Settings {
+        pin: "9999",
+        ..SETTINGS
+    };
+    world.engine.set_settings(Box::leak(Box::new(right)));
+    assert_eq!(world.dial(), Ok(()));
+    assert_eq!(given(&world), 2);
 }
 
 #[test]

@@ -32,6 +32,9 @@ impl Engine<'_> {
             }
             return;
         }
+        if code == code::PIN && self.pin_refused && !cfg!(mutation = "modem-pin-again") {
+            return self.fail(ModemError::PinRefused);
+        }
         self.phase = match code {
             code::PROMPT => Phase::Prompt,
             code::PAYLOAD => Phase::Payload,
@@ -413,6 +416,7 @@ impl Engine<'_> {
             self.available = 0;
             self.phase = Phase::Idle;
         } else {
+            self.pin_refused |= code == code::PIN;
             self.fail(ModemError::Refused);
         }
     }

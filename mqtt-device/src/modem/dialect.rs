@@ -3,6 +3,9 @@
 //! A command is a text with places for values: `$h` host, `$n` the number that the command is about (port, length or seconds),
 //! `$a` APN or network name, `$u` user, `$w` password, `$i` PIN. An answer is a pattern: a line answers if it begins with one of the
 //! alternatives that `|` separates; `#` stands for a digit, `*` for anything up to the character that follows it.
+//!
+//! A step with the PIN is one that fails ([`Otherwise::Fail`]), and comes behind one that sees that the card asks for it: refused once, it
+//! is not given again.
 
 /// What to do with a step that does not end as it should.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -118,10 +121,14 @@ pub const SIM800_DIALECT: Dialect = Dialect {
         Step::new("AT", 30).or(Otherwise::Repeat),
         Step::new("ATE0", 5),
         Step::new("AT+CSCLK=0", 5).or(Otherwise::Ignore),
+        // A card that was just switched on is busy: only what asks for the PIN gets it.
+        Step::new("AT+CPIN?", 30)
+            .wants("+CPIN: READY|+CPIN: SIM PIN")
+            .or(Otherwise::Repeat),
         Step::new("AT+CPIN?", 5)
             .wants("+CPIN: READY")
             .or(Otherwise::Skip(1)),
-        Step::new("AT+CPIN=\"$i\"", 5),
+        Step::new("AT+CPIN=\"$i\"", 10),
         Step::new("AT+CREG?", 90)
             .wants("+CREG: #,1|+CREG: #,5")
             .or(Otherwise::Repeat),

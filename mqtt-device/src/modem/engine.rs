@@ -132,6 +132,8 @@ pub struct Engine<'m> {
     /// The number in the last answer to [`Task::Signal`].
     pub(super) signal: Index,
     pub(super) failure: ModemError,
+    /// The PIN of these settings is wrong.
+    pub(super) pin_refused: bool,
     /// What is left of a number to be sent, and the place of what its next digit counts.
     pub(super) rest: u16,
     pub(super) power: u16,
@@ -178,6 +180,7 @@ impl<'m> Engine<'m> {
             taken: 0,
             signal: NONE,
             failure: ModemError::NotConnected,
+            pin_refused: false,
             rest: 0,
             power: 0,
             cursor: 0,
@@ -185,9 +188,11 @@ impl<'m> Engine<'m> {
         }
     }
 
-    /// Another host, network or password, from the next dial on.
+    /// Another host, network, password or PIN, from the next dial on. After [`ModemError::PinRefused`] the PIN is tried again, also
+    /// that of the same settings, as for another card.
     pub const fn set_settings(&mut self, settings: &'m Settings<'m>) {
         self.settings = settings;
+        self.pin_refused = false;
     }
 
     /// What the last [`Task::Signal`] has found out; `None` if the modem does not know.

@@ -19,6 +19,9 @@ pub enum ModemError {
     /// A write was given up in its middle and never repeated, so that the modem still waits for bytes that nobody has any more: only
     /// its reset line helps. Call `restarted` after pulling it.
     Stuck,
+    /// The SIM card has refused the PIN ([`Refused`](Self::Refused)) and asks for it again. It is not given again, for the third time would
+    /// lock the card, until [`set_settings`](super::Engine::set_settings) says which is right.
+    PinRefused,
     /// The serial line itself failed.
     Uart(embedded_io::ErrorKind),
 }
@@ -31,6 +34,7 @@ impl fmt::Display for ModemError {
             Self::Garbled => "the modem answered with nonsense",
             Self::NotConnected => "no connection",
             Self::Stuck => "the modem waits for the rest of a write that was given up: reset it",
+            Self::PinRefused => "the PIN was refused, and is not given again",
             Self::Uart(_) => "the serial line failed",
         })
     }
@@ -46,6 +50,7 @@ impl embedded_io::Error for ModemError {
             Self::Refused => embedded_io::ErrorKind::ConnectionAborted,
             Self::Garbled => embedded_io::ErrorKind::InvalidData,
             Self::Stuck => embedded_io::ErrorKind::Other,
+            Self::PinRefused => embedded_io::ErrorKind::PermissionDenied,
             Self::Uart(kind) => kind,
         }
     }

@@ -77,8 +77,10 @@ pub struct Settings<'s> {
     pub user: &'s str,
     /// Password of the mobile or the Wi-Fi network.
     pub password: &'s str,
-    /// PIN of the SIM card; sent only if the card asks for one. A wrong one is sent again at the next dial, and a card that was told a
-    /// wrong PIN three times locks itself until it is told its PUK: after [`ModemError::Refused`] look at [`Engine::report`].
+    /// PIN of the SIM card; sent only if the card asks for one. A card that was told a wrong PIN three times locks itself until it is told
+    /// its PUK: one that it refuses is not sent again, and dials fail ([`ModemError::PinRefused`]) until [`Engine::set_settings`] is
+    /// called. That is kept in the engine alone: a device that restarts sends its PIN once more, so do not restart it for want of a
+    /// connection without a look at the error. One that is not answered in time may have been right, and is sent again.
     pub pin: &'s str,
 }
 

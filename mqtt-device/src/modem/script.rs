@@ -58,8 +58,10 @@ pub(super) mod code {
     pub(in super::super) const PAYLOAD: u8 = 4;
     pub(in super::super) const IGNORE: u8 = 5;
     pub(in super::super) const REPEAT: u8 = 6;
+    /// Gives the PIN, which is not given again once it was refused.
+    pub(in super::super) const PIN: u8 = 7;
     /// This and more: so many steps are left out if the wanted line came.
-    pub(in super::super) const SKIP: u8 = 7;
+    pub(in super::super) const SKIP: u8 = 8;
     pub(in super::super) const END: u8 = 0xff;
 }
 
@@ -70,6 +72,8 @@ pub(super) const STEP_HEAD: u16 = 2;
 pub(super) const NAMES: &[u8; 6] = b"nhauwi";
 /// The first of them, the number that the command is about.
 pub(super) const NUMBER: u8 = 1;
+/// The last of them, the PIN.
+const PIN: u8 = b'i';
 /// How many there are.
 pub(super) const VALUES: u8 = NAMES.len() as u8;
 /// Fronts of many commands, which are bytes of the script behind those of the values.
@@ -251,6 +255,12 @@ impl<const SIZE: usize> Writer<SIZE> {
                 _ if task == task::DIAL && rest.is_empty() => {
                     panic!("the last step of a dial opens the connection or fails")
                 }
+                Otherwise::Fail if has_pin(step.command) => code::PIN,
+                _ if has_pin(step.command) => {
+                    panic!(
+                        "what gives the PIN fails when that is refused: three times lock the card"
+                    )
+                }
                 Otherwise::Fail => code::FAIL,
                 Otherwise::Ignore => code::IGNORE,
                 Otherwise::Repeat => code::REPEAT,
@@ -279,6 +289,18 @@ const fn behind<'t>(text: &'t [u8], front: &[u8]) -> Option<&'t [u8]> {
         front = rest;
     }
     Some(text)
+}
+
+/// Whether the command gives the PIN.
+const fn has_pin(command: &str) -> bool {
+    let mut rest = command.as_bytes();
+    while let [byte, tail @ ..] = rest {
+        if *byte == b'$' && matches!(tail, [PIN, ..]) {
+            return true;
+        }
+        rest = tail;
+    }
+    false
 }
 
 /// Number of a place for a value, from its name behind the `$`.

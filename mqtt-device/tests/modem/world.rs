@@ -4,7 +4,7 @@ use mqtt_at_modem::{Dialect, Emulator, Options, Wish};
 use mqtt_device::modem::{ESP_AT, Engine, ModemError, SIM800, Settings, Task};
 use mqtt_session::Instant;
 
-static SETTINGS: Settings<'static> = Settings {
+pub(crate) static SETTINGS: Settings<'static> = Settings {
     host: "broker.example",
     port: 1_883,
     network: "internet",
@@ -33,6 +33,8 @@ pub(crate) struct World {
     random: u64,
     /// From the modem, not yet read by the device.
     wire: Vec<u8>,
+    /// What the modem was told.
+    pub(crate) told: Vec<u8>,
     /// Bytes that the modem has sent to the device.
     pub(crate) spoken: usize,
     /// From this byte on, nothing of what the modem says arrives.
@@ -69,6 +71,7 @@ impl World {
             now: 0,
             random: seed | 1,
             wire: Vec::new(),
+            told: Vec::new(),
             spoken: 0,
             silent_from: None,
             lose: None,
@@ -192,6 +195,7 @@ impl World {
             let count = 1 + self.below(output.len());
             self.modem.serial_in(&output[..count], self.now);
             self.engine.sent(count, now);
+            self.told.extend_from_slice(&output[..count]);
             self.network();
         }
         for byte in self.modem.serial_out(self.now) {

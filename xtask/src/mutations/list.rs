@@ -15,13 +15,16 @@ pub(crate) const PATH: &str = "xtask/mutations.toml";
 const FUZZ_PATH: &str = "xtask/src/fuzz/planted.rs";
 
 /// What can find one.
-pub(crate) const SIMULATIONS: [&str; 4] = ["session", "broker", MODEM, COMPACT];
+pub(crate) const SIMULATIONS: [&str; 5] = ["session", "broker", MODEM, COMPACT, DEVICE];
 
 /// The one that is a test and no part of `mqtt-sim`.
 pub(crate) const MODEM: &str = "modem";
 
 /// Scripts and no simulation: each bug names the one that finds it.
 pub(crate) const COMPACT: &str = "compact";
+
+/// Tests of mqtt-device, which are named with the file in front.
+pub(crate) const DEVICE: &str = "device";
 
 /// A planted bug.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -54,7 +57,8 @@ pub(crate) fn read(text: &str) -> Result<Vec<Mutation>> {
                 by: field(row, "by")?,
                 test: field(row, "test").ok(),
             };
-            if (mutation.by == COMPACT) != mutation.test.is_some() {
+            let is_named = [COMPACT, DEVICE].contains(&mutation.by.as_str());
+            if is_named != mutation.test.is_some() {
                 let name = mutation.name;
                 return Err(format!(
                     "{PATH}: `{name}` names a `test`, or none, though what finds it is the other kind"

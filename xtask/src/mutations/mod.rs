@@ -19,7 +19,7 @@ Usage: cargo xtask mutations [OPTIONS] [NAME]...
 Builds the simulations (those of mqtt-sim, and the test modem_seeds of mqtt-device) once as they are, which must find
 nothing, and once for each entry of xtask/mutations.toml with `--cfg mutation=\"name\"`; runs them until a seed fails,
 and prints which. A bug that no seed finds is a failure: the model of the simulation is too weak. Bugs of the client of
-devices name the script, a test of mqtt-session, that must fail. Everything from outside is built once, below
+devices name the script, a test of mqtt-session, or the test of mqtt-device that must fail. Everything from outside is built once, below
 target/mutations.
 
 Arguments:
@@ -150,6 +150,21 @@ fn run(ws: &Workspace, mutation: Option<&Mutation>, by: &str, seeds: u64) -> Res
         let script = mutation.and_then(|mutation| mutation.test.as_deref());
         let one = script.map(|script| ["--", "--exact", script]);
         cargo(&[&test[..], one.as_ref().map_or(&[], |one| &one[..])].concat())
+    } else if by == list::DEVICE {
+        let test = [
+            "test",
+            "--quiet",
+            "-p",
+            "mqtt-device",
+            "--features",
+            "async",
+        ];
+        let named = mutation.and_then(|mutation| mutation.test.as_deref());
+        // Without a bug, all of the files in which tests are named.
+        match named.and_then(|named| named.split_once("::")) {
+            Some((file, name)) => cargo(&test).args(["--test", file, "--", "--exact", name]),
+            None => cargo(&test).args(["--test", "clients", "--test", "dials", "--test", "modem"]),
+        }
     } else {
         // The broker is not built for what needs none, and a thousand seeds are not worth any optimization.
         let features = if by == "broker" { sim::FEATURES } else { "cli" };
@@ -179,7 +194,7 @@ fn run(ws: &Workspace, mutation: Option<&Mutation>, by: &str, seeds: u64) -> Res
 
 /// The line in which the simulation says what failed, or libtest which script did.
 fn failure(line: &str, by: &str) -> Option<Found> {
-    if by == list::COMPACT {
+    if [list::COMPACT, list::DEVICE].contains(&by) {
         let script = line.strip_prefix("---- ")?.strip_suffix(" stdout ----")?;
         return Some(Found {
             seed: 0,

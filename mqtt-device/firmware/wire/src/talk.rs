@@ -80,7 +80,7 @@ pub(crate) fn talk(case: Case, address: &str) -> bool {
 
 fn each<D: Device, F: FnMut() -> std::io::Result<Tcp>>(
     board: &Host,
-    dial: Dialler<F, Tcp>,
+    dial: Dialler<F, Tcp, std::io::Error>,
     identity: impl Identity,
     readings: &[Vec<u8>],
 ) -> bool {
