@@ -80,6 +80,12 @@ pub trait Dial {
 
     /// Gives the connection up.
     fn hang_up(&mut self);
+
+    /// Whether a write that was dropped has to be repeated with the same bytes before the next [`dial`](Self::dial): then the client gives
+    /// it some seconds more before it hangs up. Not so for a connection that ends when it is dropped.
+    fn is_midway(&self) -> bool {
+        false
+    }
 }
 
 impl<D: Dial> Dial for &mut D {
@@ -96,6 +102,10 @@ impl<D: Dial> Dial for &mut D {
 
     fn hang_up(&mut self) {
         (**self).hang_up();
+    }
+
+    fn is_midway(&self) -> bool {
+        (**self).is_midway()
     }
 }
 
@@ -169,7 +179,12 @@ pub struct Client<'m, D: Device, C, I, Q> {
     unflushed: bool,
     /// The last bytes are on their way, which the connection takes until the time of `backoff`, or not at all.
     ending: bool,
+    /// That time is over, but for a write that has to be ended.
+    overdue: bool,
 }
+
+/// Milliseconds for a write that has to be ended: a modem asks for the bytes within five seconds, or not at all.
+const TO_THE_END_MS: u32 = 8_000;
 
 /// What there is to do next.
 enum Step {
@@ -199,6 +214,7 @@ where
             backoff: Backoff::new(seed),
             unflushed: false,
             ending: false,
+            overdue: false,
         }
     }
 
@@ -220,6 +236,7 @@ where
                 self.dial.hang_up();
                 self.machine.close();
                 self.ending = false;
+                self.overdue = false;
                 self.backoff.begin();
                 return event;
             }
@@ -236,8 +253,16 @@ where
                 self.ending = true;
                 self.backoff.set(D::ANSWER_TIMEOUT_MS, now);
             }
-            if self.ending && self.backoff.left(now) == 0 {
-                return Step::HangUp;
+            let over = self.ending && self.backoff.left(now) == 0;
+            if over || self.overdue {
+                let midway = self.dial.is_midway() && !cfg!(mutation = "device-leaves-midway");
+                if !midway || (over && self.overdue) {
+                    return Step::HangUp;
+                }
+            }
+            if over {
+                self.overdue = true;
+                self.backoff.set(TO_THE_END_MS, now);
             }
         }
         if !self.machine.output(now).is_empty() {

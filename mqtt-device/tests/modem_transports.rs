@@ -23,6 +23,8 @@ struct Desk {
     modem: Emulator,
     now: u64,
     wire: Vec<u8>,
+    /// The peer is a broker that answers CONNECT, and says nothing else.
+    broker: bool,
 }
 
 #[derive(Clone)]
@@ -34,6 +36,7 @@ impl Uart {
             modem: Emulator::new(options),
             now: 0,
             wire: Vec::new(),
+            broker: false,
         })))
     }
 
@@ -69,6 +72,11 @@ impl Uart {
         while let Some(wish) = desk.modem.wish() {
             match wish {
                 Wish::Connect { .. } => desk.modem.connected(true, desk.now),
+                Wish::Send(bytes) if desk.broker => {
+                    if bytes.first() == Some(&0x10) {
+                        desk.modem.received(&[0x20, 2, 0, 0], desk.now);
+                    }
+                }
                 Wish::Send(bytes) => desk.modem.received(&bytes, desk.now),
                 Wish::Close => {}
             }
@@ -296,6 +304,46 @@ mod asynchronous {
                 }
             }
             assert_eq!(back, message, "futures dropped after {patience} polls");
+        }
+    }
+
+    /// A goodbye for which the time is over while the modem waits for bytes: they are given to it, and the next dial is not in its way.
+    #[test]
+    fn a_client_does_not_leave_a_modem_that_waits_for_bytes() {
+        use mqtt_device::{
+            Connect, Event, Outgoing, Ring, TopicName, Version, asynchronous::Client, profile::V3,
+        };
+
+        // At which millisecond of the conversation the time is over.
+        for after in (0..12_000).step_by(300) {
+            let uart = Uart::new(Options {
+                latency: 2_200,
+                ..Options::default()
+            });
+            uart.0.borrow_mut().broker = true;
+            let (mut memory, mut receive, mut queue) = ([0; 64], [0; 256], [0; 64]);
+            let engine = Engine::new(SIM800, &SETTINGS, &mut memory);
+            let modem = AsyncModem::new(AsyncUart(uart.clone()), Watch(uart.clone()), engine);
+            let identity = Connect::new(Version::V311, "sensor4");
+            let mut client =
+                Client::<V3, _, _, _>::new(identity, &mut receive, Ring::new(&mut queue), modem, 7);
+            let mut watch = Watch(uart.clone());
+            let mut next = |client: &mut Client<'_, V3, _, _, _>, ms| {
+                poll_for(client.next(&mut watch), &uart, ms)
+            };
+            let event = next(&mut client, 200_000);
+            assert!(matches!(event, Some(Event::Connected { .. })), "{event:?}");
+            let message = Outgoing::new(TopicName::from_static("a/b"), b"21.5");
+            client.publish(&message).expect("room");
+            assert_eq!(next(&mut client, after), None);
+            client.disconnect();
+            assert_eq!(next(&mut client, 30_000), Some(Event::Lost), "{after} ms");
+            let event = next(&mut client, 200_000);
+            let error = client.dial_mut().engine().report().failure();
+            assert!(
+                matches!(event, Some(Event::Connected { .. })),
+                "{after} ms: {event:?}, {error}"
+            );
         }
     }
 }

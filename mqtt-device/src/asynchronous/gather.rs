@@ -63,6 +63,10 @@ impl<D: Dial<Connection: Write>> Dial for Gather<'_, D> {
     fn hang_up(&mut self) {
         self.dial.hang_up();
     }
+
+    fn is_midway(&self) -> bool {
+        self.dial.is_midway()
+    }
 }
 
 impl<D: Dial<Connection: ErrorType>> ErrorType for Gather<'_, D> {

@@ -13,7 +13,9 @@ use super::{Engine, ModemError, PIECE, Signal, Task};
 ///
 /// Every future may be dropped and the call repeated, provided that those of the UART's `read` and `write` may, as embassy's buffered
 /// UARTs promise: what has arrived stays here. A write that was dropped has to be repeated with the same bytes before the next dial, for
-/// the modem may be waiting for them; it ends by itself, in success or in an error, within the time-outs of its commands.
+/// the modem may be waiting for them; it ends by itself, in success or in an error, within the time-outs of its commands. The async client
+/// does so, and gives a write that must end the time for that; only a goodbye while CONNECT itself is on its way to the modem, or a
+/// [`Device::ANSWER_TIMEOUT_MS`](crate::Device::ANSWER_TIMEOUT_MS) of less than six seconds, leaves one ([`ModemError::Stuck`]).
 #[derive(Debug)]
 pub struct AsyncModem<'m, U, T> {
     uart: U,
@@ -164,4 +166,8 @@ impl<U: Read + Write, T: Timer> crate::asynchronous::Dial for AsyncModem<'_, U, 
 
     /// Nothing: the next dial begins from whatever state, and closes what is open.
     fn hang_up(&mut self) {}
+
+    fn is_midway(&self) -> bool {
+        self.engine.is_midway()
+    }
 }

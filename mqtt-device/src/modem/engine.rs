@@ -310,6 +310,13 @@ impl<'m> Engine<'m> {
         self.fetch()
     }
 
+    /// Whether the modem waits for bytes of a write, or soon will: it would take the next command for them, and so a dial is
+    /// [`ModemError::Stuck`].
+    #[must_use]
+    pub fn is_midway(&self) -> bool {
+        matches!(self.phase, Phase::Prompt | Phase::Payload)
+    }
+
     /// Bytes of the stream: `Some(Ok(0))` is its end, `None` that there are none yet.
     pub fn read(&mut self, buffer: &mut [u8], now: Instant) -> Option<Result<usize, ModemError>> {
         self.set_now(now);

@@ -19,7 +19,7 @@ impl Engine<'_> {
         };
         let phase = self.phase;
         let dial = task == task::DIAL;
-        if phase == Phase::Stuck || (dial && matches!(phase, Phase::Prompt | Phase::Payload)) {
+        if phase == Phase::Stuck || (dial && self.is_midway()) {
             return Some(Err(ModemError::Stuck));
         }
         if task == self.task && phase != Phase::Idle {
