@@ -135,7 +135,7 @@ impl<C, E, F: AsyncFnMut() -> Result<C, E>> Dialler<F, C, E> {
         }
     }
 
-    /// Why the last dial failed, if it did: what [`Event::Lost`](crate::Event::Lost) does not say.
+    /// Why the last dial failed, if it did: what [`Event::Lost`] does not say.
     pub const fn error(&self) -> Option<&E> {
         self.error.as_ref()
     }
