@@ -74,7 +74,7 @@ impl Profile for V3 {
     type Gate = ();
 }
 
-/// MQTT 3.1.1 and 5.0 with every QoS, without aliases and enhanced authentication.
+/// Every version with every QoS, without aliases and enhanced authentication.
 #[derive(Clone, Copy, Debug, Default)]
 pub struct V3V5;
 

@@ -9,7 +9,7 @@ use crate::violation::Misuse;
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 #[must_use]
 pub enum Event {
-    /// Read more first, or write what is due.
+    /// There is nothing more before bytes have come, or what is due was written: a driver sees to that, and whoever uses one may sleep.
     Waiting,
     /// Nothing that the application has to know; there may be more.
     Nothing,
@@ -34,9 +34,8 @@ pub enum Event {
     Skipped,
     /// The broker has a PUBLISH of QoS 1 or 2, or has refused it with a reason of 0x80 or more (5.0).
     ///
-    /// Each message has one, but for this: of QoS 2, when the broker has said that it has it (PUBREC), and the session ends before
-    /// PUBCOMP, lost by the broker or by a clean start. The message arrived, its id is free, and nobody is there to answer for it. Who waits for
-    /// single messages takes [`Connected`](Self::Connected) without `session_present` for the end of such.
+    /// Each message has one. Of QoS 2 also one that the broker has said to have (PUBREC), when the session ends before PUBCOMP, lost by the
+    /// broker or by a clean start: it arrived, its id is free, and nobody is there to answer for it.
     Acknowledged(PacketId, ReasonCode),
     /// The answer to a SUBSCRIBE: the QoS that was granted, or a refusal of 0x80 or more.
     Subscribed(PacketId, ReasonCode),
@@ -44,7 +43,8 @@ pub enum Event {
     Unsubscribed(PacketId),
     /// The broker says why it closes the connection (5.0).
     Disconnected(ReasonCode),
-    /// The broker broke a rule, which [`Compact::violation`](super::Compact::violation) names: write what is left, then close.
+    /// The broker broke a rule, which [`Compact::violation`](super::Compact::violation) names: a driver writes what is left and closes, and [`Lost`](Self::Lost)
+    /// comes next.
     Broken,
     /// The connection is gone, or none came about: the driver's word for it.
     Lost,
