@@ -6,12 +6,12 @@ use crate::profile::Profile;
 use crate::rules::{Acknowledgement, Awaits, Step, acknowledge};
 use crate::violation::Rule;
 
-use super::Core;
 use super::device::Device;
 use super::event::Event;
 use super::queue::{Queue, Record, Stage};
 use super::receive::Broken;
 use super::send::PUBREL;
+use super::state::Core;
 
 impl<D: Device, Q: Queue> Core<'_, D, Q> {
     /// PUBREL came: the id is free, and PUBCOMP says so, whether or not it was known.

@@ -10,13 +10,14 @@ use crate::profile::Profile;
 use crate::rules::session_claim;
 use crate::violation::Rule;
 
+use super::VersionOf;
 use super::device::Device;
 use super::event::Event;
 use super::five::{Five, Place};
 use super::queue::Queue;
 use super::server::Server;
+use super::state::{Core, Phase, Violated};
 use super::timing::Ticks;
-use super::{Core, Phase, VersionOf, Violated};
 
 /// What becomes of a message that is larger than the buffer.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -11,10 +11,11 @@ use mqtt_topic::{TopicFilter, TopicName};
 use crate::profile::Profile;
 use crate::rules::next_packet_id;
 
+use super::Compact;
 use super::device::Device;
 use super::queue::{Full, Queue};
 use super::shorten::{ALIASES, BESIDE_AN_ALIAS};
-use super::{Compact, Core};
+use super::state::Core;
 
 /// A message to publish.
 #[derive(Clone, Copy, Debug)]

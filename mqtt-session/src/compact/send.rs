@@ -10,8 +10,9 @@ use super::event::Event;
 use super::five::Place;
 use super::queue::{Queue, Record, Stage};
 use super::shorten::bit;
+use super::state::{Core, Phase};
 use super::timing::Ticks;
-use super::{ANSWER, Core, OUT, Phase};
+use super::{ANSWER, OUT};
 
 /// The DUP flag of a PUBLISH.
 pub(super) const DUP: u8 = 0x08;

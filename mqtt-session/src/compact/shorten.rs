@@ -8,10 +8,10 @@ use mqtt_codec::AnyVersion;
 
 use crate::profile::Profile;
 
-use super::Core;
 use super::device::Device;
 use super::five::Place;
 use super::queue::{Queue, Record};
+use super::state::Core;
 
 /// Highest alias: one bit each says whether it is known.
 pub(super) const ALIASES: u16 = 32;

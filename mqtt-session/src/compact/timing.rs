@@ -5,9 +5,10 @@ use mqtt_codec::PINGREQ;
 use crate::time::Instant;
 use crate::violation::Rule;
 
+use super::OUT;
 use super::device::Device;
 use super::queue::Queue;
-use super::{Core, OUT, Phase};
+use super::state::{Core, Phase};
 
 /// Milliseconds modulo 2^32: enough for the distances that a connection knows, the longest of which are the 18 hours of a keep-alive.
 #[derive(Clone, Copy, Debug)]
