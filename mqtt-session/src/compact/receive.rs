@@ -295,7 +295,7 @@ impl<D: Device, Q: Queue> Core<'_, D, Q> {
             }
         }
         if dropped {
-            // It came before [MQTT-4.3.3-10].
+            // It came before [MQTT-4.3.3-10], or is left out.
             self.payload_at = u16::MAX;
             self.fate = Fate::Dropped;
             return Ok(Event::Nothing);

@@ -7,7 +7,7 @@ use std::net::TcpStream;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use firmware_harness::{AtModem, Machine, Mosquitto, Qemu, Verdict, pipe};
+use firmware_harness::{AtModem, Machine, Mosquitto, Qemu, Verdict, options, pipe};
 use lexopt::{Arg, Parser, ValueExt};
 
 const HELP: &str = "\
@@ -45,16 +45,9 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let options = match parse(Parser::from_env()) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("error: {error}\n\nTry `run-firmware --help`.");
-            return ExitCode::from(2);
-        }
+    let options = match options("run-firmware", HELP, parse(Parser::from_env())) {
+        Ok(options) => options,
+        Err(code) => return code,
     };
     match run(&options) {
         Ok(verdict) => {

@@ -10,6 +10,7 @@ use std::sync::Mutex;
 use std::time::Instant;
 
 use firmware_harness::matrix::{Broker, BrokerKind, Case, Fault, Programs, Transport, cases, play};
+use firmware_harness::options;
 use indicatif::{ProgressBar, ProgressStyle};
 use lexopt::{Arg, Parser, ValueExt};
 
@@ -41,16 +42,9 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let options = match parse(Parser::from_env()) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("error: {error}\n\nTry `firmware-matrix --help`.");
-            return ExitCode::from(2);
-        }
+    let options = match options("firmware-matrix", HELP, parse(Parser::from_env())) {
+        Ok(options) => options,
+        Err(code) => return code,
     };
     match run(&options) {
         Ok(0) => ExitCode::SUCCESS,

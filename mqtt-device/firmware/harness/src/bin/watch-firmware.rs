@@ -5,7 +5,7 @@ use std::io;
 use std::path::PathBuf;
 use std::process::ExitCode;
 
-use firmware_harness::{AtModem, Machine, Mosquitto, Observer, Qemu, pipe};
+use firmware_harness::{AtModem, Machine, Mosquitto, Observer, Qemu, options, pipe};
 use lexopt::{Arg, Parser, ValueExt};
 
 const HELP: &str = "\
@@ -34,16 +34,9 @@ struct Options {
 }
 
 fn main() -> ExitCode {
-    let options = match parse(Parser::from_env()) {
-        Ok(Some(options)) => options,
-        Ok(None) => {
-            print!("{HELP}");
-            return ExitCode::SUCCESS;
-        }
-        Err(error) => {
-            eprintln!("error: {error}\n\nTry `watch-firmware --help`.");
-            return ExitCode::from(2);
-        }
+    let options = match options("watch-firmware", HELP, parse(Parser::from_env())) {
+        Ok(options) => options,
+        Err(code) => return code,
     };
     match watch(&options) {
         Ok(()) => ExitCode::SUCCESS,
