@@ -1,9 +1,10 @@
 //! A message as its receivers share it.
 
+use core::sync::atomic::{AtomicU64, Ordering};
 use std::sync::Arc;
 
 use mqtt_codec::{Properties, QoS, SubscriptionId};
-use mqtt_session::{Instant, OutgoingMessage};
+use mqtt_session::{Commit, Instant, OutgoingMessage};
 
 use super::ids::Subscriber;
 
@@ -21,6 +22,8 @@ pub struct Message {
     pub expires: Option<Instant>,
     /// Who published it.
     pub publisher: Subscriber,
+    /// The number under which a store keeps it; 0 is none.
+    kept_as: AtomicU64,
 }
 
 impl Message {
@@ -39,15 +42,30 @@ impl Message {
             retain,
             expires: None,
             publisher: Subscriber::BROKER,
+            kept_as: AtomicU64::new(0),
         }
     }
 
-    /// The same once more, in memory of its own.
+    /// The same once more, in memory of its own; to a store it is another one.
     pub(super) fn duplicate(&self) -> Self {
         Self {
             data: self.data.clone(),
+            kept_as: AtomicU64::new(0),
             ..*self
         }
+    }
+
+    /// The number under which a store keeps it, as the store has [noted](Self::note_body) it here. Whether it still does is the store's to
+    /// know.
+    #[must_use]
+    pub fn body(&self) -> Option<Commit> {
+        let number = self.kept_as.load(Ordering::Relaxed);
+        (number != 0).then_some(Commit(number))
+    }
+
+    /// Notes the number under which a store keeps it.
+    pub fn note_body(&self, number: Commit) {
+        self.kept_as.store(number.0, Ordering::Relaxed);
     }
 
     fn split(&self) -> (&[u8], &[u8], &[u8]) {

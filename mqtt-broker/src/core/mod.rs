@@ -60,7 +60,7 @@ pub use policy::{AllowAll, ConnectRequest, Decision, Identity, Peer, Policy};
 pub use restore::{Malformed, Restore};
 pub use settings::Settings;
 pub use shared::Shared;
-pub use store::{Memory, Record, Store};
+pub use store::{Memory, Record, Room, Store, Unreadable};
 
 use backlog::Refill;
 use connection::{Conn, Keeper};

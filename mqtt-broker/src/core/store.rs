@@ -176,6 +176,53 @@ pub trait Store: Send {
     fn commit(&mut self);
     /// How far everything is durable.
     fn committed(&self) -> Commit;
+    /// The number under which the message of the latest record is kept: that record's own when it brought the message, an earlier one when
+    /// the store had it already.
+    fn body(&self) -> Commit {
+        Commit::default()
+    }
+    /// How far what was recorded can be [fetched](Self::fetch), at most [`committed`](Self::committed): copies up to here need not be
+    /// in memory. 0, when nothing can be fetched.
+    fn kept(&self) -> Commit {
+        Commit::default()
+    }
+    /// Reads the message back that is kept under this number. It must have a copy that is not [done](Record::Done), and
+    /// [`kept`](Self::kept) must have reached that. Blocks for as long as the disk takes.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when the disk does not give back what was written; nothing of it is delivered then.
+    fn fetch(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
+        Err(Unreadable {
+            body,
+            why: "nothing is kept".into(),
+        })
+    }
+    /// Whether it takes more.
+    fn room(&self) -> Room {
+        Room::Enough
+    }
+}
+
+/// Whether a store takes more.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Room {
+    /// It does.
+    #[default]
+    Enough,
+    /// The disk is full: what is needed to get rid of messages is taken, new messages, sessions and subscriptions are not. It passes.
+    Full,
+    /// It failed, and nothing will become durable any more until the operator has acted.
+    Failed,
+}
+
+/// A message that was kept and cannot be read.
+#[derive(Clone, Debug, thiserror::Error)]
+#[error("the message that record {body} brought cannot be read: {why}", body = body.0)]
+pub struct Unreadable {
+    /// The number under which it was kept.
+    pub body: Commit,
+    /// File, offset and what is wrong there.
+    pub why: Box<str>,
 }
 
 /// Keeps nothing across a restart: a record is as durable as it gets at once, and nothing is ever withheld.
