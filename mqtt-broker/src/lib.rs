@@ -62,6 +62,7 @@
 //! | `cli` | on | the program `mqtt-broker`; switch it off when you embed the library, and four dependencies go |
 
 pub mod core;
+pub mod store;
 
 mod auth;
 mod broker;
