@@ -5,6 +5,7 @@
 //! * [`sim`]: two sessions joined by a link that delays, fragments, cuts and reconnects, under the eyes of [`watch`].
 //! * [`compact`]: the client of devices: a queue to test it with, scripts against it, and its own simulation against a server session.
 //! * `broker` (feature `broker`): the whole broker core with several clients and workers, in the same style.
+//! * `disk` (feature `broker`): a disk that loses power, runs full, fails and lies, for the store of the broker.
 //! * [`fuzz`]: the bodies of the fuzz targets.
 //! * [`runner`]: a simulation over many seeds on all cores.
 //! * [`rng`]: seeds; a failing one is printed and repeated with `MQTT_SEED=…`.
@@ -12,6 +13,8 @@
 #[cfg(feature = "broker")]
 pub mod broker;
 pub mod compact;
+#[cfg(feature = "broker")]
+pub mod disk;
 pub mod fuzz;
 pub mod owners;
 pub mod packets;
