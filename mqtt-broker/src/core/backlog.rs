@@ -114,6 +114,7 @@ impl Core {
                         let mut queued = Queued {
                             message: Arc::clone(message),
                             copy: Commit::default(),
+                            body: Commit::default(),
                             ids: ids.clone(),
                             qos: qos.min(message.qos),
                             // RETAIN is set on what a new subscription gets [3.1.1:MQTT-3.3.1-8].
@@ -141,9 +142,11 @@ impl Core {
             backlog.0.drain(..ended);
             session.backlog = Some(backlog);
         }
+        let searching = session.backlog.is_some() && !full;
         if added > 0 {
+            self.put_away_soon(key, self.store.latest());
             Refill::Added
-        } else if session.backlog.is_some() && !full {
+        } else if searching {
             Refill::Searching
         } else {
             Refill::Nothing

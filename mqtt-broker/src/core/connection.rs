@@ -16,7 +16,7 @@ use super::policy::{ConnectRequest, Peer};
 use super::queue::Queue;
 use super::sessions::Will;
 use super::settings::Settings;
-use super::store::{Record, Store};
+use super::store::{Record, Store, Unreadable};
 
 /// The state machine of one connection.
 pub(super) type Machine = ServerSession<Durable, Heap>;
@@ -193,16 +193,29 @@ impl Keeper<'_> {
     }
 
     fn forget(&mut self, seq: Seq) {
-        if let Some(queued) = self.queue.as_mut().and_then(|queue| queue.take(seq)) {
+        if let Some(taken) = self.queue.as_mut().and_then(|queue| queue.take(seq)) {
             self.tally.queued -= 1;
-            if queued.qos != QoS::AtMostOnce {
+            if taken.qos() != QoS::AtMostOnce {
                 self.store.record(&Record::Done {
                     receiver: self.who,
-                    copy: queued.copy,
+                    copy: taken.copy(),
                 });
-                if let Some(group) = queued.group {
+                if let Some(group) = taken.group() {
                     self.ended.push((group, self.who));
                 }
+            }
+        }
+    }
+
+    /// A message cannot be read: it goes out of the queue, and the store is not told, which keeps it for whoever repairs it.
+    #[cold]
+    fn give_up(&mut self, seq: Seq, error: &Unreadable) {
+        self.tally.unreadable += 1;
+        tracing::error!(client_id = self.client_id, "message not delivered: {error}");
+        if let Some(taken) = self.queue.as_mut().and_then(|queue| queue.take(seq)) {
+            self.tally.queued -= 1;
+            if let Some(group) = taken.group() {
+                self.ended.push((group, self.who));
             }
         }
     }
@@ -214,6 +227,11 @@ impl Outbox for Keeper<'_> {
     }
 
     fn message(&mut self, seq: Seq) -> Option<OutgoingMessage<'_>> {
+        let loaded = self.queue.as_mut()?.load(seq, self.store).map(drop);
+        if let Err(error) = loaded {
+            self.give_up(seq, &error);
+            return None;
+        }
         let queued = self.queue.as_ref()?.get(seq)?;
         Some(
             queued
@@ -238,11 +256,9 @@ impl Owner for Keeper<'_> {
 
     fn record(&mut self, change: Change) -> Commit {
         let copy = match change {
-            Change::Sent(seq, _) | Change::PeerReceived(seq, _) => self
-                .queue
-                .as_ref()
-                .and_then(|queue| queue.get(seq))
-                .map(|queued| queued.copy),
+            Change::Sent(seq, _) | Change::PeerReceived(seq, _) => {
+                self.queue.as_ref().and_then(|queue| queue.copy(seq))
+            }
             _ => None,
         };
         self.store.record(&Record::Handshake {

@@ -57,6 +57,8 @@ counters! {
     dropped,
     /// Messages that expired before they were delivered.
     expired,
+    /// Copies of messages that were not delivered because the store could not read them back.
+    unreadable,
     /// Messages larger than their receiver takes.
     too_large,
     /// Messages that clients refused.

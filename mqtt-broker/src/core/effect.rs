@@ -126,6 +126,7 @@ mod tests {
         let queued = || Queued {
             message: Arc::clone(&message),
             copy: Commit::default(),
+            body: Commit::default(),
             ids: Ids::None,
             qos: QoS::AtLeastOnce,
             retain: false,

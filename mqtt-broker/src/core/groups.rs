@@ -1,13 +1,12 @@
 //! Shared subscriptions: each message goes to one member of the group.
 
-use std::collections::{HashMap, VecDeque};
-use std::sync::Arc;
+use std::collections::HashMap;
 
 use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
-use mqtt_session::{Commit, Instant};
+use mqtt_session::{Commit, Instant, Seq};
 
 use super::ids::{GROUP_GENERATIONS, GroupId, Subscriber};
-use super::message::Message;
+use super::queue::{Needed, Queue, Queued, Taken};
 use super::slab::Slab;
 
 /// A session in a group.
@@ -21,14 +20,6 @@ pub(super) struct Member {
     outstanding: u32,
 }
 
-/// A message that waits for any member.
-#[derive(Debug)]
-pub(super) struct Waiting {
-    pub(super) message: Arc<Message>,
-    /// The number of its record in the store.
-    pub(super) copy: Commit,
-}
-
 /// The members of one share name and filter.
 #[derive(Debug, Default)]
 struct Group {
@@ -38,8 +29,7 @@ struct Group {
     /// How many of them are connected.
     connected: usize,
     /// QoS 1 and 2 messages that came while nobody was connected.
-    waiting: VecDeque<Waiting>,
-    waiting_bytes: u64,
+    waiting: Queue,
     /// Where the search for a member begins: round robin among equals.
     turn: usize,
 }
@@ -90,7 +80,7 @@ pub(super) struct Joined {
 pub(super) struct Left {
     pub(super) group: GroupId,
     /// The last member has left: what waited ends with the group.
-    pub(super) ended: Option<VecDeque<Waiting>>,
+    pub(super) ended: Option<Queue>,
 }
 
 impl Group {
@@ -218,35 +208,51 @@ impl Groups {
         size: u64,
         most: Most,
         now: Instant,
-        mut expired: impl FnMut(Waiting),
+        mut expired: impl FnMut(Taken),
     ) -> bool {
         let Some(group) = self.group(id) else {
             return false;
         };
         // In the order of their coming, so that a full queue is not searched for every message that it cannot take.
-        while group.waiting.len() >= most.messages || group.waiting_bytes + size > most.bytes {
-            if !group
-                .waiting
-                .front()
-                .is_some_and(|first| first.message.expired(now))
-            {
-                return false;
-            }
-            let Some(first) = group.waiting.pop_front() else {
+        let waiting = &mut group.waiting;
+        while waiting.len() >= most.messages || waiting.bytes() + size > most.bytes {
+            let Some(first) = waiting.next(Seq::default()) else {
                 return false;
             };
-            group.waiting_bytes -= first.message.size() as u64;
+            if !waiting.view(first).is_some_and(|view| view.expired(now)) {
+                return false;
+            }
+            let Some(first) = waiting.take(first) else {
+                return false;
+            };
             expired(first);
         }
         true
     }
 
     /// Lets a message wait for the first member that comes back.
-    pub(super) fn wait(&mut self, id: GroupId, waiting: Waiting) {
+    pub(super) fn wait(&mut self, id: GroupId, queued: Queued) {
         if let Some(group) = self.group(id) {
-            group.waiting_bytes += waiting.message.size() as u64;
-            group.waiting.push_back(waiting);
+            group.waiting.push(queued);
         }
+    }
+
+    /// Whether [`put_away`](Self::put_away) is worth its while.
+    pub(super) fn wants_putting_away(&mut self, id: GroupId) -> bool {
+        self.group(id)
+            .is_some_and(|group| group.waiting.wants_putting_away(Needed::Nothing))
+    }
+
+    /// Takes out of memory what waits and is kept by the store; gives the number that it has to reach for the rest.
+    pub(super) fn put_away(&mut self, id: GroupId, kept: Commit) -> Option<Commit> {
+        let group = self.group(id)?;
+        group.waiting.put_away(Needed::Nothing, kept)
+    }
+
+    /// Puts back what [`take_waiting`](Self::take_waiting) took.
+    #[cfg(test)]
+    pub(super) fn put_back(&mut self, id: GroupId, waiting: Queue) {
+        self.group(id).unwrap().waiting = waiting;
     }
 
     /// A member has one message more, which it was given before a restart.
@@ -264,19 +270,19 @@ impl Groups {
     }
 
     /// The messages that waited, for the first member that is back.
-    pub(super) fn take_waiting(&mut self, id: GroupId) -> VecDeque<Waiting> {
+    pub(super) fn take_waiting(&mut self, id: GroupId) -> Queue {
         self.group(id)
-            .map(|group| {
-                group.waiting_bytes = 0;
-                core::mem::take(&mut group.waiting)
-            })
+            .map(|group| core::mem::take(&mut group.waiting))
             .unwrap_or_default()
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::sync::Arc;
+
     use super::super::ids::SessionKey;
+    use super::super::message::{Ids, Message};
     use super::*;
 
     const NOW: Instant = Instant::from_millis(5);
@@ -299,12 +305,17 @@ mod tests {
         groups.join(filter, who(slot), options, None)
     }
 
-    fn waiting(expires: Option<u64>) -> Waiting {
+    fn waiting(expires: Option<u64>) -> Queued {
         let mut message = Message::new("t", &[], b"", QoS::AtLeastOnce, false);
         message.expires = expires.map(Instant::from_millis);
-        Waiting {
+        Queued {
             message: Arc::new(message),
             copy: Commit(0),
+            body: Commit(0),
+            ids: Ids::None,
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            group: None,
         }
     }
 

@@ -14,6 +14,7 @@
 //! [asked](Effect::Ask), moves a connection that has its [home elsewhere](Received::HandOver), and calls [`closed`](Core::closed) when
 //! it has closed one.
 
+mod aside;
 mod backlog;
 mod connect;
 mod connection;
@@ -62,6 +63,7 @@ pub use settings::Settings;
 pub use shared::Shared;
 pub use store::{Memory, Record, Room, Store, Unreadable};
 
+use aside::Aside;
 use backlog::Refill;
 use connection::{Conn, Keeper};
 use counters::Tally;
@@ -143,6 +145,8 @@ pub struct Core {
     withheld: VecDeque<(Commit, ConnId)>,
     /// The latest record when the store was last told to commit.
     flushed: Commit,
+    /// Whose messages are put away when the store has come further.
+    aside: Aside,
     /// Members of groups whose message has ended, until the groups are told.
     ended: Vec<(GroupId, Subscriber)>,
     /// End-to-end properties of the message that is being routed.
@@ -196,6 +200,7 @@ impl Core {
             expiring: BinaryHeap::new(),
             withheld: VecDeque::new(),
             flushed: Commit::default(),
+            aside: Aside::default(),
             ended: Vec::new(),
             scratch: Vec::new(),
             questions: 0,
@@ -276,6 +281,7 @@ impl Core {
                 self.touch(id);
             }
         }
+        self.put_away();
         self.tell_groups();
         for (worker, batch) in self.batches.iter_mut().enumerate() {
             if !batch.is_empty() {

@@ -1,4 +1,11 @@
-//! The messages of one session that wait or are in flight.
+//! The messages of one session that wait or are in flight, or those that wait for a shared group.
+//!
+//! Each has a [`Slot`](slot::Slot) of 24 bytes in one sequence. The message itself is in memory beside it, or only in the store: what waits
+//! for long is [put away](Queue::put_away), and [loaded](Queue::load) when its turn comes.
+
+mod slot;
+#[cfg(test)]
+mod tests;
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -8,6 +15,8 @@ use mqtt_session::{Commit, Instant, Seq};
 
 use super::ids::GroupId;
 use super::message::{Ids, Message};
+use super::store::{Store, Unreadable};
+use slot::{Kind, SPAN, Slot, Terms};
 
 /// A message for one session.
 #[derive(Clone, Debug)]
@@ -15,6 +24,8 @@ pub(super) struct Queued {
     pub(super) message: Arc<Message>,
     /// The number of its record in the store; 0 when it has none.
     pub(super) copy: Commit,
+    /// The number under which the store keeps the message; 0 when it cannot be fetched from there.
+    pub(super) body: Commit,
     pub(super) ids: Ids,
     pub(super) qos: QoS,
     pub(super) retain: bool,
@@ -22,31 +33,189 @@ pub(super) struct Queued {
     pub(super) group: Option<GroupId>,
 }
 
+/// A message for one session that is only in the store: what [`Queue::push_stored`] takes.
+///
+/// A restart fills its queues with these and reads no message for it: each is fetched when its turn comes.
+#[derive(Clone, Debug)]
+pub(super) struct Stored {
+    /// The number of the record that queued it.
+    pub(super) copy: Commit,
+    /// The number under which the store keeps the message, as [`Store::body`] gave it; not above `copy`.
+    pub(super) body: Commit,
+    /// 1 or 2.
+    pub(super) qos: QoS,
+    /// The RETAIN flag of this copy.
+    pub(super) retain: bool,
+    /// The subscription identifiers of this copy.
+    pub(super) ids: Ids,
+    /// The shared group that chose this session for it.
+    pub(super) group: Option<GroupId>,
+    /// What the message takes in memory, as [`Message::size`] says it.
+    pub(super) size: u64,
+    /// When the message expires, on the clock that the message has when it is fetched.
+    pub(super) expires: Option<Instant>,
+}
+
+/// A message that was taken out of a queue, wherever it is.
+#[derive(Clone, Debug)]
+pub(super) enum Taken {
+    /// In memory.
+    Loaded(Queued),
+    /// In the store only.
+    Stored(Stored),
+}
+
+/// What is asked of a message before it is taken out.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct View {
+    pub(super) qos: QoS,
+    pub(super) group: Option<GroupId>,
+    expires: Option<Instant>,
+}
+
+/// A message in memory.
 #[derive(Debug)]
-struct Entry {
-    seq: u64,
-    queued: Option<Queued>,
+struct Loaded {
+    place: u64,
+    queued: Queued,
 }
 
 /// One ordered sequence: a place is given once, and found by subtraction as long as nothing was taken from the middle.
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// Places ascend. The first is not empty; at most half of the others are, a few aside.
-    entries: VecDeque<Entry>,
+    slots: VecDeque<Slot>,
+    /// Those in memory, in any order; each slot knows its index, and is found by its place.
+    loaded: Vec<Loaded>,
+    /// On what terms the others came.
+    terms: Option<Box<Terms>>,
     /// The place of the next message.
     next: u64,
     /// Messages in it.
     live: usize,
     /// Those of QoS 0 among them.
     at_most_once: usize,
+    /// Bytes of the messages in it, and of those in memory.
     bytes: u64,
+    loaded_bytes: u64,
+    /// What the latest putting away has left in memory, as far as it is still there: messages and bytes.
+    residue: (usize, u64),
     /// No message in it expires before.
     expires: Option<Instant>,
+    /// It has had a message that can be fetched from the store.
+    fetches: bool,
+}
+
+impl Queued {
+    fn size(&self) -> u64 {
+        self.message.size() as u64
+    }
+
+    /// What is left of it without its message.
+    fn stored(&self) -> Stored {
+        Stored {
+            copy: self.copy,
+            body: self.body,
+            qos: self.qos,
+            retain: self.retain,
+            ids: self.ids.clone(),
+            group: self.group,
+            size: self.size(),
+            expires: self.message.expires,
+        }
+    }
+
+    fn view(&self) -> View {
+        View {
+            qos: self.qos,
+            group: self.group,
+            expires: self.message.expires,
+        }
+    }
+}
+
+impl Stored {
+    /// Fetches the message.
+    fn load(self, store: &mut dyn Store) -> Result<Queued, Unreadable> {
+        let message = store.fetch(self.body)?;
+        Ok(self.load_from(message))
+    }
+
+    pub(super) fn load_from(self, message: Arc<Message>) -> Queued {
+        Queued {
+            message,
+            copy: self.copy,
+            body: self.body,
+            ids: self.ids,
+            qos: self.qos,
+            retain: self.retain,
+            group: self.group,
+        }
+    }
+}
+
+impl Taken {
+    pub(super) const fn copy(&self) -> Commit {
+        match self {
+            Self::Loaded(queued) => queued.copy,
+            Self::Stored(stored) => stored.copy,
+        }
+    }
+
+    pub(super) const fn qos(&self) -> QoS {
+        match self {
+            Self::Loaded(queued) => queued.qos,
+            Self::Stored(stored) => stored.qos,
+        }
+    }
+
+    pub(super) const fn group(&self) -> Option<GroupId> {
+        match self {
+            Self::Loaded(queued) => queued.group,
+            Self::Stored(stored) => stored.group,
+        }
+    }
+
+    /// Whether it has expired at `now`; of one in the store that is known to a second.
+    pub(super) fn expired(&self, now: Instant) -> bool {
+        match self {
+            Self::Loaded(queued) => queued.message.expired(now),
+            Self::Stored(stored) => stored.expires.is_some_and(|expires| expires <= now),
+        }
+    }
+
+    /// Fetches the message if need be.
+    pub(super) fn load(self, store: &mut dyn Store) -> Result<Queued, Unreadable> {
+        match self {
+            Self::Loaded(queued) => Ok(queued),
+            Self::Stored(stored) => stored.load(store),
+        }
+    }
+}
+
+impl View {
+    /// Whether it has expired at `now`; of one in the store that is known to a second.
+    pub(super) fn expired(&self, now: Instant) -> bool {
+        self.expires.is_some_and(|expires| expires <= now)
+    }
+}
+
+/// What of a queue stays in memory although the store has it.
+#[derive(Clone, Copy, Debug)]
+pub(super) enum Needed {
+    /// Nothing: there is no connection.
+    Nothing,
+    /// What is in flight, and the next few messages behind that: from this place on delivery has not begun.
+    From(Seq),
 }
 
 impl Queue {
     /// Empty places that are not worth closing up for.
     const GAPS: usize = 64;
+    /// Messages and bytes behind what is in flight that stay in memory: about a window's worth.
+    const WINDOW: (usize, u64) = (64, 64 * 1024);
+    /// A sequence of so many places grows by an eighth; shorter ones double.
+    const LONG: usize = 1024;
 
     /// An empty queue that goes on where an earlier one ended.
     pub(super) fn starting_at(next: Seq) -> Self {
@@ -65,71 +234,266 @@ impl Queue {
         self.live
     }
 
+    /// How many of its messages are in memory.
+    #[cfg(test)]
+    pub(super) const fn in_memory(&self) -> usize {
+        self.loaded.len()
+    }
+
+    /// What stands at a place.
+    #[cfg(test)]
+    pub(super) fn peek(&self, seq: Seq) -> Option<Taken> {
+        let slot = self.slot(seq)?;
+        match slot.kind() {
+            Kind::Loaded(index) => Some(Taken::Loaded(self.loaded[index].queued.clone())),
+            Kind::Stored => Some(Taken::Stored(slot.unpack(self.terms.as_deref()))),
+            Kind::Empty => None,
+        }
+    }
+
     /// Whether a message of QoS 0 waits, which later ones must not overtake.
     pub(super) const fn holds_at_most_once(&self) -> bool {
         self.at_most_once > 0
     }
 
-    /// Bytes of the messages in it; a message that several sessions share counts in each.
+    /// Bytes of the messages in it, wherever they are; a message that several sessions share counts in each.
     pub(super) const fn bytes(&self) -> u64 {
         self.bytes
     }
 
+    /// Whether a place is left: a client that acknowledges all but one message for 2^36 messages has used them up.
+    pub(super) fn has_place(&self) -> bool {
+        self.next - self.first() < SPAN
+    }
+
+    fn first(&self) -> u64 {
+        let first = self.slots.front();
+        first.map_or(self.next, |slot| slot.place(self.next))
+    }
+
     pub(super) fn push(&mut self, queued: Queued) -> Seq {
-        self.bytes += queued.message.size() as u64;
-        self.live += 1;
         self.at_most_once += usize::from(queued.qos == QoS::AtMostOnce);
-        if let Some(expires) = queued.message.expires {
+        self.fetches |= queued.body != Commit::default();
+        let (size, expires) = (queued.size(), queued.message.expires);
+        let place = self.next;
+        let index = self.loaded.len();
+        if index >= Self::LONG && index == self.loaded.capacity() {
+            self.loaded.reserve_exact(index / 8);
+        }
+        self.loaded.push(Loaded { place, queued });
+        self.loaded_bytes += size;
+        self.append(Slot::loaded(place, index), size, expires)
+    }
+
+    /// Appends a message that is only in the store. Gives it back when its numbers are too far apart for a slot: load it then, and
+    /// [`push`](Self::push) it.
+    #[cfg_attr(
+        not(test),
+        expect(dead_code, reason = "a restart that reads no messages begins with it")
+    )]
+    pub(super) fn push_stored(&mut self, stored: Stored) -> Result<Seq, Stored> {
+        let Some(slot) = Slot::stored(self.next, &stored, &mut self.terms) else {
+            return Err(stored);
+        };
+        self.fetches = true;
+        Ok(self.append(slot, slot.size(), slot.expires()))
+    }
+
+    fn append(&mut self, slot: Slot, size: u64, expires: Option<Instant>) -> Seq {
+        self.bytes += size;
+        self.live += 1;
+        if let Some(expires) = expires {
             self.expires = Some(self.expires.map_or(expires, |known| known.min(expires)));
         }
-        let seq = self.next;
+        let len = self.slots.len();
+        if len >= Self::LONG && len == self.slots.capacity() {
+            self.slots.reserve_exact(len / 8);
+        }
+        self.slots.push_back(slot);
+        let seq = Seq(self.next);
         self.next += 1;
-        self.entries.push_back(Entry {
-            seq,
-            queued: Some(queued),
-        });
-        Seq(seq)
+        seq
     }
 
     /// Where `seq` is, or would be.
     fn find(&self, seq: Seq) -> Result<usize, usize> {
-        let first = self.entries.front().map_or(self.next, |entry| entry.seq);
-        let Some(distance) = seq.0.checked_sub(first) else {
+        let Some(distance) = seq.0.checked_sub(self.first()) else {
             return Err(0);
         };
         if let Ok(at) = usize::try_from(distance)
-            && self.entries.get(at).is_some_and(|entry| entry.seq == seq.0)
+            && self.slots.get(at).is_some_and(|slot| slot.is_at(seq.0))
         {
             return Ok(at);
         }
-        self.entries.binary_search_by_key(&seq.0, |entry| entry.seq)
+        if seq.0 >= self.next {
+            return Err(self.slots.len());
+        }
+        self.slots
+            .binary_search_by_key(&seq.0, |slot| slot.place(self.next))
     }
 
+    fn slot(&self, seq: Seq) -> Option<Slot> {
+        self.slots.get(self.find(seq).ok()?).copied()
+    }
+
+    /// The message of a place, if it is in memory.
     pub(super) fn get(&self, seq: Seq) -> Option<&Queued> {
-        self.entries.get(self.find(seq).ok()?)?.queued.as_ref()
+        match self.slot(seq)?.kind() {
+            Kind::Loaded(index) => Some(&self.loaded.get(index)?.queued),
+            Kind::Stored | Kind::Empty => None,
+        }
     }
 
-    pub(super) fn get_mut(&mut self, seq: Seq) -> Option<&mut Queued> {
-        let at = self.find(seq).ok()?;
-        self.entries.get_mut(at)?.queued.as_mut()
+    /// The message of a place, fetched if need be; `None` when there is none.
+    pub(super) fn load(
+        &mut self,
+        seq: Seq,
+        store: &mut dyn Store,
+    ) -> Result<Option<&Queued>, Unreadable> {
+        let Ok(at) = self.find(seq) else {
+            return Ok(None);
+        };
+        let Some(slot) = self.slots.get(at) else {
+            return Ok(None);
+        };
+        let index = match slot.kind() {
+            Kind::Loaded(index) => index,
+            Kind::Stored => self.load_at(at, *slot, store)?,
+            Kind::Empty => return Ok(None),
+        };
+        Ok(self.loaded.get(index).map(|loaded| &loaded.queued))
+    }
+
+    #[cold]
+    fn load_at(
+        &mut self,
+        at: usize,
+        slot: Slot,
+        store: &mut dyn Store,
+    ) -> Result<usize, Unreadable> {
+        let queued = slot.unpack(self.terms.as_deref()).load(store)?;
+        let (place, index, size) = (slot.place(self.next), self.loaded.len(), queued.size());
+        self.loaded.push(Loaded { place, queued });
+        self.loaded_bytes += size;
+        // The same, unless a restart was told another size.
+        self.bytes = self.bytes - slot.size() + size;
+        if let Some(slot) = self.slots.get_mut(at) {
+            *slot = Slot::loaded(place, index);
+        }
+        self.forget_terms();
+        Ok(index)
+    }
+
+    /// The number of the record that queued the message of a place.
+    pub(super) fn copy(&self, seq: Seq) -> Option<Commit> {
+        let slot = self.slot(seq)?;
+        match slot.kind() {
+            Kind::Loaded(index) => Some(self.loaded.get(index)?.queued.copy),
+            Kind::Stored => Some(slot.copy()),
+            Kind::Empty => None,
+        }
+    }
+
+    /// Notes which group chose this session for the message of a place. Says whether it could: a slot has room for some thousands of
+    /// different groups and sets of identifiers. Where it has not, [load](Self::load) the message first.
+    pub(super) fn set_group(&mut self, seq: Seq, group: GroupId) -> bool {
+        let Ok(at) = self.find(seq) else { return false };
+        let Some(slot) = self.slots.get_mut(at) else {
+            return false;
+        };
+        match slot.kind() {
+            Kind::Loaded(index) => {
+                if let Some(loaded) = self.loaded.get_mut(index) {
+                    loaded.queued.group = Some(group);
+                }
+                true
+            }
+            Kind::Stored => {
+                let stored = Stored {
+                    group: Some(group),
+                    ..slot.unpack(self.terms.as_deref())
+                };
+                let changed = Slot::stored(slot.place(self.next), &stored, &mut self.terms);
+                if let Some(changed) = changed {
+                    *slot = changed;
+                }
+                changed.is_some()
+            }
+            Kind::Empty => false,
+        }
     }
 
     /// The first message at or after `from`.
     pub(super) fn next(&self, from: Seq) -> Option<Seq> {
         let (Ok(at) | Err(at)) = self.find(from);
-        self.entries
+        self.slots
             .iter()
             .skip(at)
-            .find(|entry| entry.queued.is_some())
-            .map(|entry| Seq(entry.seq))
+            .find(|slot| !slot.is_empty())
+            .map(|slot| Seq(slot.place(self.next)))
+    }
+
+    /// What is to be known of the message of a place.
+    pub(super) fn view(&self, seq: Seq) -> Option<View> {
+        self.view_of(self.slot(seq)?)
+    }
+
+    fn view_of(&self, slot: Slot) -> Option<View> {
+        match slot.kind() {
+            Kind::Loaded(index) => Some(self.loaded.get(index)?.queued.view()),
+            Kind::Stored => Some(View {
+                qos: slot.qos(),
+                group: slot.group(self.terms.as_deref()),
+                expires: slot.expires(),
+            }),
+            Kind::Empty => None,
+        }
     }
 
     /// Takes a message out.
-    pub(super) fn take(&mut self, seq: Seq) -> Option<Queued> {
+    pub(super) fn take(&mut self, seq: Seq) -> Option<Taken> {
         let at = self.find(seq).ok()?;
-        let queued = self.entries.get_mut(at)?.queued.take()?;
-        self.forget(&queued);
+        let taken = self.take_at(at)?;
         self.close_up();
+        Some(taken)
+    }
+
+    fn take_at(&mut self, at: usize) -> Option<Taken> {
+        let slot = self.slots.get_mut(at)?;
+        let was = *slot;
+        let (taken, size) = match was.kind() {
+            Kind::Empty => return None,
+            Kind::Loaded(index) => {
+                slot.clear();
+                let queued = self.unload(index)?;
+                let size = queued.size();
+                (Taken::Loaded(queued), size)
+            }
+            Kind::Stored => {
+                slot.clear();
+                let stored = was.unpack(self.terms.as_deref());
+                (Taken::Stored(stored), was.size())
+            }
+        };
+        self.live -= 1;
+        self.at_most_once -= usize::from(taken.qos() == QoS::AtMostOnce);
+        self.bytes -= size;
+        Some(taken)
+    }
+
+    /// Takes a message out of memory; the last one there gets its index.
+    fn unload(&mut self, index: usize) -> Option<Queued> {
+        if index >= self.loaded.len() {
+            return None;
+        }
+        let Loaded { queued, .. } = self.loaded.swap_remove(index);
+        self.loaded_bytes -= queued.size();
+        if let Some(moved) = self.loaded.get(index)
+            && let Ok(at) = self.find(Seq(moved.place))
+            && let Some(slot) = self.slots.get_mut(at)
+        {
+            slot.moved_to(index);
+        }
         Some(queued)
     }
 
@@ -137,184 +501,155 @@ impl Queue {
     pub(super) fn take_if(
         &mut self,
         from: Seq,
-        test: impl Fn(&Queued) -> bool,
-        mut taken: impl FnMut(Queued),
+        test: impl Fn(&View) -> bool,
+        mut taken: impl FnMut(Taken),
     ) {
         let (Ok(at) | Err(at)) = self.find(from);
-        for index in at..self.entries.len() {
-            let found = self
-                .entries
-                .get_mut(index)
-                .and_then(|entry| entry.queued.take_if(|queued| test(queued)));
-            if let Some(queued) = found {
-                self.forget(&queued);
-                taken(queued);
+        for index in at..self.slots.len() {
+            let view = self
+                .slots
+                .get(index)
+                .and_then(|slot| self.view_of(*slot))
+                .filter(&test);
+            if view.is_some()
+                && let Some(found) = self.take_at(index)
+            {
+                taken(found);
             }
         }
         self.close_up();
     }
 
     /// Takes out what has expired, from `from` on: delivery of what stands before has begun.
-    pub(super) fn take_expired(&mut self, from: Seq, now: Instant, taken: impl FnMut(Queued)) {
+    pub(super) fn take_expired(&mut self, from: Seq, now: Instant, taken: impl FnMut(Taken)) {
         if self.expires.is_none_or(|expires| expires > now) {
             return;
         }
-        self.take_if(from, |queued| queued.message.expired(now), taken);
+        self.take_if(from, |view| view.expired(now), taken);
         // What has begun does not expire any more, so it must not bring us here again and again.
         let (Ok(at) | Err(at)) = self.find(from);
         self.expires = self
-            .entries
+            .slots
             .iter()
             .skip(at)
-            .filter_map(|entry| entry.queued.as_ref()?.message.expires)
+            .filter_map(|slot| self.view_of(*slot)?.expires)
             .min();
     }
 
-    fn forget(&mut self, queued: &Queued) {
-        self.live -= 1;
-        self.at_most_once -= usize::from(queued.qos == QoS::AtMostOnce);
-        self.bytes -= queued.message.size() as u64;
+    /// Whether so much is in memory that [putting away](Self::put_away) is worth its while. It goes through what is in memory, so that must
+    /// have doubled since it was last there.
+    pub(super) fn wants_putting_away(&mut self, needed: Needed) -> bool {
+        if !self.fetches {
+            return false;
+        }
+        self.residue.0 = self.residue.0.min(self.loaded.len());
+        self.residue.1 = self.residue.1.min(self.loaded_bytes);
+        let (messages, bytes) = (2 * self.residue.0, 2 * self.residue.1);
+        match needed {
+            Needed::Nothing => self.loaded.len() > messages,
+            Needed::From(cursor) => {
+                let behind = self.next.saturating_sub(cursor.0);
+                (behind > Self::WINDOW.0 as u64 && self.loaded.len() > messages + Self::WINDOW.0)
+                    || (behind > 1 && self.loaded_bytes > bytes + Self::WINDOW.1)
+            }
+        }
+    }
+
+    /// Takes out of memory what the store has up to `kept`, but for what is needed. Gives the number that the store has to reach for the
+    /// rest, if any waits for that.
+    pub(super) fn put_away(&mut self, needed: Needed, kept: Commit) -> Option<Commit> {
+        let from = match needed {
+            Needed::Nothing => 0,
+            Needed::From(cursor) => self.behind_window(cursor),
+        };
+        let (mut waits, mut stays, mut bytes) = (None, 0, 0);
+        let mut index = 0;
+        while let Some(Loaded { place, queued }) = self.loaded.get(index) {
+            let (place, size) = (*place, queued.size());
+            if place >= from && queued.body != Commit::default() {
+                if queued.copy > kept {
+                    waits = waits.max(Some(queued.copy));
+                    index += 1;
+                    continue;
+                }
+                if let Some(slot) = Slot::stored(place, &queued.stored(), &mut self.terms) {
+                    self.store_at(place, index, slot);
+                    continue;
+                }
+            }
+            stays += 1;
+            bytes += size;
+            index += 1;
+        }
+        self.residue = (stays, bytes);
+        self.shrink_loaded();
+        waits
+    }
+
+    fn store_at(&mut self, place: u64, index: usize, slot: Slot) {
+        let Ok(at) = self.find(Seq(place)) else {
+            return;
+        };
+        let Some(queued) = self.unload(index) else {
+            return;
+        };
+        debug_assert_eq!(
+            queued.size(),
+            slot.size(),
+            "it counts the same wherever it is"
+        );
+        if let Some(known) = self.slots.get_mut(at) {
+            *known = slot;
+        }
+    }
+
+    /// The first place after the messages that are sent next.
+    fn behind_window(&self, cursor: Seq) -> u64 {
+        let (Ok(at) | Err(at)) = self.find(cursor);
+        let (mut messages, mut bytes) = (0, 0);
+        for slot in self.slots.iter().skip(at) {
+            let size = match slot.kind() {
+                Kind::Empty => continue,
+                Kind::Loaded(index) => self
+                    .loaded
+                    .get(index)
+                    .map_or(0, |loaded| loaded.queued.size()),
+                Kind::Stored => slot.size(),
+            };
+            messages += 1;
+            bytes += size;
+            // The very next one stays, however large it is.
+            if messages > Self::WINDOW.0 || (messages > 1 && bytes > Self::WINDOW.1) {
+                return slot.place(self.next);
+            }
+        }
+        self.next
     }
 
     /// Closes gaps, so that neither the first message, if it is never acknowledged, nor an earlier flood keeps memory for long.
     fn close_up(&mut self) {
-        while let Some(Entry { queued: None, .. }) = self.entries.front() {
-            self.entries.pop_front();
+        while self.slots.front().is_some_and(|slot| slot.is_empty()) {
+            self.slots.pop_front();
         }
-        if self.entries.len() > 2 * self.live + Self::GAPS {
-            self.entries.retain(|entry| entry.queued.is_some());
+        if self.slots.len() > 2 * self.live + Self::GAPS {
+            self.slots.retain(|slot| !slot.is_empty());
         }
-        if self.entries.capacity() > Self::GAPS && self.entries.len() < self.entries.capacity() / 8
-        {
-            self.entries.shrink_to(self.entries.len() * 2);
+        if self.slots.capacity() > Self::GAPS && self.slots.len() < self.slots.capacity() / 8 {
+            self.slots.shrink_to(self.slots.len() * 2);
         }
+        self.shrink_loaded();
+        self.forget_terms();
     }
-}
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    fn queued(payload: &str) -> Queued {
-        let message = Arc::new(Message::new(
-            "t",
-            &[],
-            payload.as_bytes(),
-            QoS::AtLeastOnce,
-            false,
-        ));
-        Queued {
-            message,
-            copy: Commit(0),
-            ids: Ids::None,
-            qos: QoS::AtLeastOnce,
-            retain: false,
-            group: None,
+    fn shrink_loaded(&mut self) {
+        if self.loaded.capacity() > Self::GAPS && self.loaded.len() < self.loaded.capacity() / 8 {
+            self.loaded.shrink_to(self.loaded.len() * 2);
         }
     }
 
-    fn expiring(payload: &str, at: u64) -> Queued {
-        let mut queued = queued(payload);
-        let mut message = Message::new("t", &[], payload.as_bytes(), QoS::AtLeastOnce, false);
-        message.expires = Some(Instant::from_millis(at));
-        queued.message = Arc::new(message);
-        queued
-    }
-
-    #[test]
-    fn places_grow_and_never_come_back() {
-        let mut queue = Queue::default();
-        let [a, b, c] = ["a", "b", "c"].map(|payload| queue.push(queued(payload)));
-        assert_eq!((a, b, c), (Seq(0), Seq(1), Seq(2)));
-        assert!(queue.take(b).is_some());
-        assert!(queue.take(b).is_none(), "done once");
-        assert_eq!(queue.next(Seq(1)), Some(c));
-        assert!(queue.take(a).is_some());
-        assert_eq!(queue.next(Seq(0)), Some(c));
-        assert!(queue.get(a).is_none());
-        queue.take(c);
-        assert_eq!(
-            (queue.len(), queue.bytes(), queue.next(Seq(0))),
-            (0, 0, None)
-        );
-        assert_eq!(queue.push(queued("d")), Seq(3));
-        let mut later = Queue::starting_at(queue.end());
-        assert_eq!(later.push(queued("e")), Seq(4));
-    }
-
-    /// A client that never acknowledges its first message, but all others, made the queue grow by a place for each of them.
-    #[test]
-    fn one_message_that_stays_keeps_no_memory_of_those_that_went() {
-        let mut queue = Queue::default();
-        let first = queue.push(queued("first"));
-        for _ in 0..100_000 {
-            let seq = queue.push(queued("x"));
-            assert!(queue.take(seq).is_some());
+    fn forget_terms(&mut self) {
+        if self.terms.is_some() && self.live == self.loaded.len() {
+            self.terms = None;
         }
-        assert!(
-            queue.entries.capacity() <= 256,
-            "{}",
-            queue.entries.capacity()
-        );
-        let last = queue.push(queued("last"));
-        assert_eq!(last, Seq(100_001));
-        assert_eq!(queue.next(Seq(1)), Some(last));
-        assert_eq!(queue.get(last).unwrap().message.payload(), b"last");
-        assert_eq!(queue.get(first).unwrap().message.payload(), b"first");
-        assert!(queue.get(Seq(77)).is_none());
-        assert_eq!(queue.len(), 2);
-    }
-
-    /// Where much was taken from the middle, the others are still found by their places.
-    #[test]
-    fn what_stays_between_gaps_is_found() {
-        let mut queue = Queue::default();
-        let all: Vec<Seq> = (0..600)
-            .map(|number| queue.push(queued(&number.to_string())))
-            .collect();
-        let stays = |seq: &Seq| seq.0.is_multiple_of(5);
-        for &seq in all.iter().filter(|seq| !stays(seq)) {
-            assert!(queue.take(seq).is_some());
-        }
-        assert!(queue.entries.len() < 400, "{}", queue.entries.len());
-        for &seq in &all {
-            let found = queue.get(seq).map(|queued| queued.message.payload());
-            let expected = stays(&seq).then(|| seq.0.to_string());
-            assert_eq!(found, expected.as_deref().map(str::as_bytes));
-        }
-    }
-
-    /// What is taken is counted no more: neither its bytes nor its QoS 0.
-    #[test]
-    fn what_went_is_not_counted() {
-        let mut queue = Queue::default();
-        let size = queued("x").message.size() as u64;
-        let places = [QoS::AtMostOnce, QoS::AtLeastOnce, QoS::ExactlyOnce]
-            .map(|qos| queue.push(Queued { qos, ..queued("x") }));
-        assert_eq!((queue.bytes(), queue.len()), (3 * size, 3));
-        assert!(queue.holds_at_most_once());
-        queue.take(places[0]);
-        assert_eq!((queue.bytes(), queue.len()), (2 * size, 2));
-        assert!(!queue.holds_at_most_once());
-        queue.take(places[2]);
-        assert_eq!((queue.bytes(), queue.len()), (size, 1));
-    }
-
-    #[test]
-    fn what_has_begun_does_not_expire() {
-        let mut queue = Queue::default();
-        let begun = queue.push(expiring("begun", 10));
-        queue.push(expiring("late", 10));
-        let stays = queue.push(expiring("stays", 99));
-        let mut gone = Vec::new();
-        queue.take_expired(begun.next(), Instant::from_millis(9), |_| unreachable!());
-        queue.take_expired(begun.next(), Instant::from_millis(10), |queued| {
-            gone.push(queued.message.payload().to_vec());
-        });
-        assert_eq!(gone, [b"late"]);
-        assert_eq!((queue.len(), queue.next(Seq(1))), (2, Some(stays)));
-        assert_eq!(queue.expires, Some(Instant::from_millis(99)));
-        queue.take_expired(begun.next(), Instant::from_millis(200), |_| {});
-        assert_eq!(queue.len(), 1, "long after its end it goes as well");
     }
 }

@@ -3,17 +3,17 @@
 use std::sync::Arc;
 
 use mqtt_codec::QoS;
-use mqtt_session::{Commit, Instant, Misuse};
+use mqtt_session::{Commit, Instant, Misuse, Seq};
 use mqtt_topic::TopicName;
 
 use super::Core;
 use super::effect::Effect;
 use super::fanout::{FanOut, gather, weight};
-use super::groups::{Choice, Groups, Most, Waiting};
+use super::groups::{Choice, Groups, Most};
 use super::ids::{GroupId, Receiver, SessionKey, Subscriber};
 use super::message::{Ids, Incoming};
 use super::output::SHARE_FROM;
-use super::queue::Queued;
+use super::queue::{Queue, Queued, Taken};
 use super::store::{Record, Store};
 
 /// How one receiver gets a message.
@@ -35,6 +35,7 @@ impl Queued {
         Self {
             message: Arc::clone(incoming.shared()),
             copy: Commit::default(),
+            body: Commit::default(),
             ids: copy.ids,
             qos: copy.qos,
             retain: copy.retain,
@@ -53,6 +54,7 @@ impl Queued {
                 ids: self.ids.as_slice(),
                 group: self.group,
             });
+            self.body = store.body();
         }
     }
 }
@@ -230,16 +232,17 @@ impl Core {
         let settings = shared.settings();
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             // It has ended meanwhile.
-            return self.give_back(who, queued, now);
+            return self.give_back(who, Taken::Loaded(queued), now);
         };
         if session.conn.is_none() && queued.group.is_some() {
             // It has lost its connection since the group chose it.
-            return self.give_back(who, queued, now);
+            return self.give_back(who, Taken::Loaded(queued), now);
         }
         let size = queued.message.size() as u64;
-        let is_full = |queue: &super::queue::Queue| {
+        let is_full = |queue: &Queue| {
             queue.len() >= settings.queue_messages as usize
                 || queue.bytes() + size > settings.queue_bytes
+                || !queue.has_place()
         };
         if is_full(session.queue()) {
             self.drop_expired(key, now);
@@ -259,9 +262,10 @@ impl Core {
                     "queue is full: messages are dropped"
                 );
             }
-            self.forget_copy(who, &queued);
+            self.forget_copy(who, &Taken::Loaded(queued));
             return;
         }
+        let copy = (queued.body != Commit::default()).then_some(queued.copy);
         let queue = session.queue();
         queue.push(queued);
         // A queue at its limit would otherwise be reported for every message that comes and goes.
@@ -273,6 +277,9 @@ impl Core {
         self.tally.queued += 1;
         if let Some(id) = session.conn {
             self.touch(id);
+        }
+        if let Some(copy) = copy {
+            self.put_away_soon(key, copy);
         }
     }
 
@@ -295,25 +302,30 @@ impl Core {
     }
 
     /// A copy is needed no longer.
-    pub(super) fn forget_copy(&mut self, who: Subscriber, queued: &Queued) {
-        if queued.qos != QoS::AtMostOnce {
+    pub(super) fn forget_copy(&mut self, who: Subscriber, taken: &Taken) {
+        if taken.qos() != QoS::AtMostOnce {
             self.store.record(&Record::Done {
                 receiver: who,
-                copy: queued.copy,
+                copy: taken.copy(),
             });
-            if let Some(group) = queued.group {
+            if let Some(group) = taken.group() {
                 self.ended.push((group, who));
             }
         }
     }
 
     /// The session that was to get this has no connection, or has ended: what its group had given it goes to another member.
-    pub(super) fn give_back(&mut self, who: Subscriber, queued: Queued, now: Instant) {
+    pub(super) fn give_back(&mut self, who: Subscriber, taken: Taken, now: Instant) {
+        let Some(group) = taken.group() else {
+            return self.forget_copy(who, &taken);
+        };
+        let Some(queued) = self.load_taken(taken) else {
+            self.ended.push((group, who));
+            return;
+        };
         // First to somebody else, so that there is no moment at which nobody has it.
-        if let Some(group) = queued.group {
-            self.deliver_to_group(group, &mut Incoming::of(&queued.message), now);
-        }
-        self.forget_copy(who, &queued);
+        self.deliver_to_group(group, &mut Incoming::of(&queued.message), now);
+        self.forget_copy(who, &Taken::Loaded(queued));
     }
 
     /// To one member of a shared group.
@@ -371,34 +383,51 @@ impl Core {
             tally.queued -= 1;
             store.record(&Record::Done {
                 receiver,
-                copy: expired.copy,
+                copy: expired.copy(),
             });
         });
         if !room {
             self.tally.dropped += 1;
             return;
         }
-        let copy = self.store.record(&Record::Queued {
-            receiver,
-            message: &message,
+        let mut queued = Queued {
+            message,
+            copy: Commit::default(),
+            body: Commit::default(),
+            ids: Ids::None,
             qos: incoming.qos,
             retain: incoming.retain,
-            ids: &[],
             group: None,
-        });
+        };
+        queued.record(&mut *self.store, receiver);
         self.tally.queued += 1;
-        groups.wait(id, Waiting { message, copy });
+        let copy = (queued.body != Commit::default()).then_some(queued.copy);
+        groups.wait(id, queued);
+        if let Some(copy) = copy
+            && groups.wants_putting_away(id)
+        {
+            self.aside.group(id, copy);
+        }
     }
 
     /// A member is back: it gets what waited for any of them.
     pub(super) fn deliver_waiting(&mut self, id: GroupId, now: Instant) {
-        let waiting = self.shared.groups().take_waiting(id);
-        for Waiting { message, copy } in waiting {
+        let mut waiting = self.shared.groups().take_waiting(id);
+        let mut at = Seq::default();
+        while let Some(seq) = waiting.next(at) {
+            at = seq.next();
+            let Some(taken) = waiting.take(seq) else {
+                continue;
+            };
             self.tally.queued -= 1;
-            if message.expired(now) {
+            let copy = taken.copy();
+            if taken.expired(now) {
                 self.tally.expired += 1;
             } else {
-                self.deliver_to_group(id, &mut Incoming::of(&message), now);
+                let Some(queued) = self.load_taken(taken) else {
+                    continue;
+                };
+                self.deliver_to_group(id, &mut Incoming::of(&queued.message), now);
             }
             self.store.record(&Record::Done {
                 receiver: Subscriber::group(id),

@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use mqtt_codec::QoS;
-use mqtt_session::{Closed, Expires, Instant, Seq};
+use mqtt_session::{Closed, Commit, Expires, Instant, Seq};
 
 use super::backlog::Backlog;
 use super::connection::State;
 use super::ids::{ConnId, GroupId, SessionKey, Subscriber};
 use super::message::{Incoming, Message};
 use super::policy::Identity;
-use super::queue::{Queue, Queued};
+use super::queue::{Queue, Taken};
 use super::store::Record;
 use super::{Core, Timer};
 
@@ -37,6 +37,8 @@ pub(super) struct Session {
     pub(super) bridge: bool,
     /// Its queue was full when the latest message came.
     pub(super) overflowed: bool,
+    /// It stands in the list of those whose queue is put away when the store has come further.
+    pub(super) aside: bool,
 }
 
 impl Session {
@@ -119,6 +121,7 @@ impl Core {
             offline: None,
             bridge: false,
             overflowed: false,
+            aside: false,
         };
         let (slot, generation) = self.sessions.insert(session);
         let (sessions, shared) = (&self.sessions, &self.shared);
@@ -185,6 +188,7 @@ impl Core {
             return;
         };
         session.trim();
+        let has_queue = session.queue.is_some();
         if let (Some(will), Some(_)) = (&session.will, will_due) {
             self.store.record(&Record::Will {
                 session: who,
@@ -197,6 +201,9 @@ impl Core {
             session: who,
             expires,
         });
+        if has_queue {
+            self.put_away_soon(key, Commit::default());
+        }
         self.arm_session(key);
     }
 
@@ -210,7 +217,7 @@ impl Core {
             let tally = &mut self.tally;
             queue.take_if(
                 Seq::default(),
-                |queued| queued.qos == QoS::AtMostOnce,
+                |view| view.qos == QoS::AtMostOnce,
                 |_| tally.queued -= 1,
             );
         }
@@ -328,20 +335,21 @@ impl Core {
             let mut at = Seq::default();
             while let Some(seq) = queue.next(at) {
                 at = seq.next();
-                let Some(queued) = queue.take(seq) else {
+                let Some(taken) = queue.take(seq) else {
                     continue;
                 };
+                if taken.group().is_none() {
+                    continue;
+                }
                 // A QoS 2 delivery that has begun goes to nobody else [MQTT-4.8.2-5].
                 let begun = seq < cursor;
-                if let Some(group) = queued.group
-                    && !(begun && queued.qos == QoS::ExactlyOnce)
-                    && !cfg!(mutation = "group-message-lost")
-                {
-                    self.deliver_to_group(group, &mut Incoming::of(&queued.message), now);
-                }
                 // A restart tells it so from a copy that another worker has sent, and that is given back when it comes.
-                if queued.group.is_some() {
-                    self.forget_copy(who, &queued);
+                if (begun && taken.qos() == QoS::ExactlyOnce)
+                    || cfg!(mutation = "group-message-lost")
+                {
+                    self.forget_copy(who, &taken);
+                } else {
+                    self.give_back(who, taken, now);
                 }
             }
         }
@@ -384,20 +392,20 @@ impl Core {
         groups.sort_unstable();
         let of_these = |group| groups.binary_search(&group).is_ok();
         let who = self.subscriber(key);
-        let mut back: Vec<Queued> = Vec::new();
+        let mut back: Vec<Taken> = Vec::new();
         let cursor = self.cursor(key);
         if let Some(session) = self.sessions.get_mut(key.slot, key.generation)
             && let Some(queue) = &mut session.queue
         {
             queue.take_if(
                 cursor,
-                |queued| queued.group.is_some_and(of_these),
-                |queued| back.push(queued),
+                |view| view.group.is_some_and(of_these),
+                |taken| back.push(taken),
             );
         }
-        for queued in back {
+        for taken in back {
             self.tally.queued -= 1;
-            self.give_back(who, queued, now);
+            self.give_back(who, taken, now);
         }
     }
 

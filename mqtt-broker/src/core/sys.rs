@@ -37,7 +37,7 @@ impl Core {
         let sessions = counters.sessions.get();
         self.sys.maximum = self.sys.maximum.max(connected);
         let disconnected = sessions.saturating_sub(connected);
-        let values: [(&str, u64); 27] = [
+        let values: [(&str, u64); 28] = [
             ("clients/total", sessions),
             ("clients/connected", connected),
             ("clients/active", connected),
@@ -69,6 +69,7 @@ impl Core {
                 counters.retained.get() + counters.queued.get(),
             ),
             ("messages/expired", counters.expired.get()),
+            ("messages/unreadable", counters.unreadable.get()),
             ("clients/refused", counters.refused_connections.get()),
             ("clients/violations", counters.violations.get()),
             ("passwords/checked", counters.passwords_checked.get()),

@@ -6,6 +6,7 @@ mod net;
 mod talk;
 
 mod agree;
+mod aside;
 mod batches;
 mod commits;
 mod delivery;

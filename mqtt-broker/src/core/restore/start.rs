@@ -10,9 +10,8 @@ use mqtt_topic::{ParsedFilter, TopicName};
 use super::super::backlog;
 use super::super::connection::State;
 use super::super::fanout::Grant;
-use super::super::groups::Waiting;
 use super::super::ids::{GroupId, SessionKey, Subscriber};
-use super::super::message::{Incoming, Message};
+use super::super::message::{Ids, Incoming, Message};
 use super::super::queue::Queued;
 use super::super::sessions::{Offline, Will};
 use super::super::store::Record;
@@ -223,8 +222,10 @@ impl Core {
         session.bridge = kept.bridge;
         let mut queue = kept.queue;
         let mut push = |number: u64, copy: Copy, begun: bool| {
+            let message = clock.message(copy.message);
             let seq = session.queue().push(Queued {
-                message: clock.message(copy.message),
+                body: message.body().unwrap_or_default(),
+                message,
                 copy: Commit(number),
                 ids: copy.ids,
                 qos: copy.qos,
@@ -325,9 +326,8 @@ impl Core {
         let who = self.subscriber(key);
         if let Some(group) = group
             && let Some(session) = self.sessions.get_mut(key.slot, key.generation)
-            && let Some(queued) = session.queue().get_mut(seq)
+            && session.queue().set_group(seq, group)
         {
-            queued.group = Some(group);
             self.shared.groups().chosen(group, who);
         }
     }
@@ -353,11 +353,17 @@ impl Core {
         };
         self.tally.queued += waiting.len() as i64;
         for (number, copy) in waiting {
+            let message = clock.message(copy.message);
             groups.wait(
                 id,
-                Waiting {
-                    message: clock.message(copy.message),
+                Queued {
+                    body: message.body().unwrap_or_default(),
+                    message,
                     copy: Commit(number),
+                    ids: Ids::None,
+                    qos: copy.qos,
+                    retain: copy.retain,
+                    group: None,
                 },
             );
         }

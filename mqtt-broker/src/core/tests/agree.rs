@@ -3,14 +3,14 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use mqtt_codec::QoS;
-use mqtt_session::{Change, Seq};
+use mqtt_session::{Change, Instant, Seq};
 use mqtt_topic::TopicFilter;
 
-use super::ledger::{Copy, Handshakes};
+use super::ledger::{Copy, Handshakes, Ledger};
 use super::net::Net;
 use crate::core::connection::State;
 use crate::core::fanout::Grant;
-use crate::core::queue::Queue;
+use crate::core::queue::{Queue, Taken};
 use crate::core::{Core, SessionKey, Subscriber};
 
 impl Net {
@@ -56,6 +56,7 @@ impl Net {
                 }
                 let backlog = session.backlog.as_ref().map_or(0, |backlog| backlog.len());
                 assert_eq!(kept.unserved.len(), backlog);
+                let held = |queue| held(queue, &ledger);
                 let held = session.queue.as_deref().map(held).unwrap_or_default();
                 queued += session.queue.as_ref().map_or(0, |queue| queue.len()) as u64;
                 let copies: Vec<Copy> = held.into_values().collect();
@@ -98,12 +99,22 @@ impl Net {
 }
 
 /// The copies in a queue, by number.
-fn held(queue: &Queue) -> BTreeMap<u64, Copy> {
+fn held(queue: &Queue, ledger: &Ledger) -> BTreeMap<u64, Copy> {
     let mut held = BTreeMap::new();
     let mut at = Seq::default();
     while let Some(seq) = queue.next(at) {
         at = seq.next();
-        let entry = queue.get(seq).unwrap();
+        let entry = match queue.peek(seq).unwrap() {
+            Taken::Loaded(queued) => queued,
+            Taken::Stored(stored) => {
+                let message = ledger.message(stored.body.0).unwrap();
+                assert_eq!(stored.size, message.size() as u64);
+                let late = |expires: Instant| expires.as_millis().div_ceil(1_000) * 1_000;
+                let expires = message.expires.map(late).map(Instant::from_millis);
+                assert_eq!(stored.expires, expires);
+                stored.load_from(message)
+            }
+        };
         if entry.qos != QoS::AtMostOnce {
             let copy = Copy {
                 topic: entry.message.topic().to_owned(),
@@ -138,8 +149,8 @@ fn handshakes(state: &State, queue: Option<&Queue>) -> Handshakes {
                 found.received.insert(id.get());
             }
             Change::Sent(seq, id) => {
-                let entry = queue.and_then(|queue| queue.get(seq));
-                found.sent.insert(id.get(), entry.unwrap().copy.0);
+                let copy = queue.and_then(|queue| queue.copy(seq));
+                found.sent.insert(id.get(), copy.unwrap().0);
             }
             Change::PeerReceived(_, id) => found.releasing.push(id.get()),
             _ => unreachable!(),

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
 use mqtt_session::{Change, Commit};
 
-use crate::core::{OwnedRecord, Record, Restore, Store, Subscriber};
+use crate::core::{Message, OwnedRecord, Record, Restore, Store, Subscriber, Unreadable};
 
 /// A copy of a message as it waits for somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -69,9 +69,80 @@ pub(super) struct Ledger {
     unnamed: BTreeMap<String, (Kept, Queue)>,
     unnamed_groups: BTreeMap<String, Queue>,
     strays: Queue,
+    /// Under which number the message of each copy is kept.
+    bodies: BTreeMap<u64, u64>,
+    /// Numbers whose message cannot be read.
+    pub(super) unreadable: BTreeSet<u64>,
+    /// How many messages were read back.
+    pub(super) fetched: usize,
 }
 
 impl Ledger {
+    /// The message that a record brought.
+    pub(super) fn message(&self, number: u64) -> Option<Arc<Message>> {
+        let at = self.log.binary_search_by_key(&number, |(known, _)| *known);
+        match &self.log[at.ok()?].1 {
+            OwnedRecord::Queued { message, .. } | OwnedRecord::Retained(message) => {
+                Some(Arc::clone(message))
+            }
+            _ => None,
+        }
+    }
+
+    /// Under which number the message of this latest record is kept.
+    fn keep_body(&mut self, record: &Record<'_>) {
+        let (Record::Queued { message, .. } | Record::Retained(message)) = *record else {
+            return;
+        };
+        let number = self.recorded;
+        // Numbers are given again after a crash, so that one that was noted may mean something else by now.
+        let is_same = |known: &Arc<Message>| {
+            (known.topic(), known.payload()) == (message.topic(), message.payload())
+                && (known.expires, known.properties()) == (message.expires, message.properties())
+        };
+        let known = message.body().map_or(number, |body| body.0);
+        let body = if self.message(known).as_ref().is_some_and(is_same) {
+            known
+        } else {
+            number
+        };
+        message.note_body(Commit(body));
+        self.bodies.insert(number, body);
+    }
+
+    /// How far messages can be read back.
+    const fn kept(&self) -> u64 {
+        if self.late {
+            self.committed
+        } else {
+            self.recorded
+        }
+    }
+
+    fn fetch(&mut self, body: u64) -> Result<Arc<Message>, Unreadable> {
+        let kept = self.kept();
+        let unnamed = self.unnamed.values().map(|(_, queue)| queue);
+        let all = (self.queues.values())
+            .chain(unnamed)
+            .chain(self.unnamed_groups.values())
+            .chain([&self.strays]);
+        let mut copies = all.flat_map(BTreeMap::keys);
+        assert!(
+            copies.any(|copy| *copy <= kept && self.bodies[copy] == body),
+            "nobody has a durable copy of message {body}, up to {kept}"
+        );
+        if self.unreadable.contains(&body) {
+            return Err(Unreadable {
+                body: Commit(body),
+                why: "it is said to be damaged".into(),
+            });
+        }
+        self.fetched += 1;
+        let message = self.message(body).expect("a record brought it").duplicate();
+        message.note_body(Commit(body));
+        Ok(Arc::new(message))
+    }
+
     fn take(&mut self, record: &Record<'_>, number: u64) {
         match *record {
             Record::Session {
@@ -295,7 +366,13 @@ impl Ledgers {
         let mut log = core::mem::take(&mut ledger.log);
         log.retain(|(number, _)| *number <= durable);
         let (batches, commits) = (core::mem::take(&mut ledger.batches), ledger.commits);
-        *ledger = Ledger::default();
+        let (mut bodies, fetched) = (core::mem::take(&mut ledger.bodies), ledger.fetched);
+        bodies.retain(|copy, _| *copy <= durable);
+        *ledger = Ledger {
+            bodies,
+            fetched,
+            ..Ledger::default()
+        };
         for (number, record) in &log {
             ledger.take(&record.record(), *number);
         }
@@ -314,6 +391,15 @@ impl Ledgers {
         ledger.log = log;
         assert!(restore.latest().0 <= durable);
         restore
+    }
+
+    /// From now on the message with this payload cannot be read back.
+    pub(super) fn damage(&self, payload: &str) {
+        let mut ledger = self.lock();
+        let is_it = |record: &OwnedRecord| matches!(record, OwnedRecord::Queued { message, .. } if message.payload() == payload.as_bytes());
+        let it = ledger.log.iter().find(|(_, record)| is_it(record));
+        let body = ledger.bodies[&it.expect("it was queued").0];
+        ledger.unreadable.insert(body);
     }
 
     /// Every record since the beginning.
@@ -345,6 +431,7 @@ impl Store for Handle {
         let number = ledger.recorded;
         ledger.take(record, number);
         ledger.log.push((number, OwnedRecord::from(record)));
+        ledger.keep_body(record);
         self.batch.push(number);
         self.latest = Commit(number);
         self.latest
@@ -371,5 +458,18 @@ impl Store for Handle {
         } else {
             self.latest
         }
+    }
+
+    fn body(&self) -> Commit {
+        let ledger = self.ledgers.lock();
+        Commit(ledger.bodies[&self.latest.0])
+    }
+
+    fn kept(&self) -> Commit {
+        Commit(self.ledgers.lock().kept())
+    }
+
+    fn fetch(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
+        self.ledgers.lock().fetch(body.0)
     }
 }

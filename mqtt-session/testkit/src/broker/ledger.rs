@@ -1,11 +1,11 @@
 //! A store for all workers: one sequence of batches, made durable late and in order, of which a crash leaves the front.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mqtt_broker::core::{OwnedRecord, Record, Restore, Store, Subscriber};
+use mqtt_broker::core::{Message, OwnedRecord, Record, Restore, Store, Subscriber, Unreadable};
 use mqtt_codec::QoS;
-use mqtt_session::{Change, Commit};
+use mqtt_session::{Change, Commit, Instant};
 
 use super::model::NO_NUMBER;
 use super::tables;
@@ -28,6 +28,47 @@ pub(super) struct Ledger {
     committed: u64,
     late: bool,
     known: Known,
+    /// The messages that records brought, as bytes of their own, by number.
+    kept: BTreeMap<u64, Kept>,
+    /// Under which number the message of each copy is kept.
+    bodies: BTreeMap<u64, u64>,
+    /// How many messages were read back.
+    fetched: u64,
+}
+
+/// A message outside the broker's memory.
+#[derive(Debug, PartialEq, Eq)]
+struct Kept {
+    topic: String,
+    properties: Vec<u8>,
+    payload: Vec<u8>,
+    qos: QoS,
+    retain: bool,
+    expires: Option<Instant>,
+    publisher: Subscriber,
+}
+
+impl Kept {
+    fn of(message: &Message) -> Self {
+        Self {
+            topic: message.topic().to_owned(),
+            properties: message.properties().to_vec(),
+            payload: message.payload().to_vec(),
+            qos: message.qos,
+            retain: message.retain,
+            expires: message.expires,
+            publisher: message.publisher,
+        }
+    }
+
+    fn message(&self, number: u64) -> Arc<Message> {
+        let (topic, properties) = (&self.topic, &self.properties);
+        let mut message = Message::new(topic, properties, &self.payload, self.qos, self.retain);
+        message.expires = self.expires;
+        message.publisher = self.publisher;
+        message.note_body(Commit(number));
+        Arc::new(message)
+    }
 }
 
 /// What the simulation needs to know of the records.
@@ -119,7 +160,27 @@ impl Ledger {
         self.known.take(self.latest, record);
         self.of[worker] = self.latest;
         self.open[worker].push((self.latest, OwnedRecord::from(record)));
+        self.keep(record);
         self.latest
+    }
+
+    /// Keeps the message of the latest record, once.
+    fn keep(&mut self, record: &Record<'_>) {
+        let (Record::Queued { message, .. } | Record::Retained(message)) = *record else {
+            return;
+        };
+        let kept = Kept::of(message);
+        let known = message.body().map(|body| body.0);
+        let known = known.filter(|body| self.kept.get(body) == Some(&kept));
+        let body = known.unwrap_or(self.latest);
+        self.bodies.insert(self.latest, body);
+        self.kept.entry(body).or_insert(kept);
+        message.note_body(Commit(body));
+    }
+
+    /// How many messages were read back.
+    pub(super) const fn fetched(&self) -> u64 {
+        self.fetched
     }
 
     fn seal(&mut self, worker: usize) {
@@ -251,5 +312,24 @@ impl Store for Handle {
 
     fn committed(&self) -> Commit {
         Commit(self.ledger.lock().committed)
+    }
+
+    fn body(&self) -> Commit {
+        let ledger = self.ledger.lock();
+        Commit(ledger.bodies.get(&self.latest).copied().unwrap_or(0))
+    }
+
+    fn kept(&self) -> Commit {
+        self.committed()
+    }
+
+    fn fetch(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
+        let mut ledger = self.ledger.lock();
+        ledger.fetched += 1;
+        let kept = ledger.kept.get(&body.0).ok_or_else(|| Unreadable {
+            body,
+            why: "no record brought it".into(),
+        })?;
+        Ok(kept.message(body.0))
     }
 }

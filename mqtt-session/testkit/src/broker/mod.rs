@@ -57,6 +57,7 @@ pub const INTERESTING: &[&str] = &[
     "handed over to the home worker",
     "keep-alive or CONNECT timed out",
     "message expired at its publisher",
+    "message read back from the store",
     "no local suppressed",
     "output stalled",
     "packet too large",
@@ -273,6 +274,9 @@ impl Sim {
 
     /// Everybody connects, and stays; then nothing is left.
     fn finish(&mut self) {
+        let fetched = self.net.ledgers.lock().fetched();
+        let counters = &mut self.net.model.counters;
+        counters.hit_if(fetched > 0, "message read back from the store");
         self.net.calm = true;
         for c in 0..self.clients.len() {
             self.clients[c].stalled = false;
