@@ -5,5 +5,7 @@
 
 mod files;
 mod os;
+#[cfg(feature = "cli")]
+pub mod portable;
 
 pub use files::{File, Files};
