@@ -146,7 +146,7 @@ pub fn run(
 }
 
 /// The text of a panic.
-fn message(cause: &(dyn Any + Send)) -> String {
+pub(crate) fn message(cause: &(dyn Any + Send)) -> String {
     let text = cause.downcast_ref::<String>().map(String::as_str);
     let text = text.or_else(|| cause.downcast_ref::<&str>().copied());
     text.unwrap_or("a panic without a text").to_owned()

@@ -3,7 +3,9 @@
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mqtt_broker::core::{Message, OwnedRecord, Record, Restore, Store, Subscriber, Unreadable};
+use mqtt_broker::core::{
+    Message, OwnedRecord, Record, Restore, Room, Store, Subscriber, Unreadable,
+};
 use mqtt_codec::QoS;
 use mqtt_session::{Change, Commit, Instant};
 
@@ -155,13 +157,19 @@ impl Known {
 }
 
 impl Ledger {
-    fn take(&mut self, worker: usize, record: &Record<'_>) -> u64 {
-        self.latest += 1;
-        self.known.take(self.latest, record);
-        self.of[worker] = self.latest;
-        self.open[worker].push((self.latest, OwnedRecord::from(record)));
-        self.keep(record);
-        self.latest
+    /// Takes a record; a store that lasts has given it this number.
+    fn take(&mut self, worker: usize, record: &Record<'_>, number: Option<u64>) -> u64 {
+        let lasting = number.is_some();
+        let number = number.unwrap_or(self.latest + 1);
+        assert!(number > self.latest, "{number} after {}", self.latest);
+        self.latest = number;
+        self.known.take(number, record);
+        self.of[worker] = number;
+        self.open[worker].push((number, OwnedRecord::from(record)));
+        if !lasting {
+            self.keep(record);
+        }
+        number
     }
 
     /// Keeps the message of the latest record, once.
@@ -230,36 +238,93 @@ impl Ledger {
         to.append(&mut self.known.lost);
     }
 
-    /// Makes the first batches durable that are not.
-    pub(super) fn release(&mut self, batches: usize) {
+    /// Makes the first batches durable that are not; says whether there were any.
+    pub(super) fn release(&mut self, batches: usize) -> bool {
         let n = batches.min(self.sealed.len());
         for batch in self.sealed.drain(..n) {
             self.durable.extend(batch);
         }
+        self.committed = self.complete();
+        n > 0
+    }
+
+    /// No record up to here is missing among those that are durable.
+    fn complete(&self) -> u64 {
         let open = self.open.iter().filter_map(|open| open.first());
         let sealed = self.sealed.iter().filter_map(|batch| batch.first());
         let missing = open.chain(sealed).map(|(number, _)| *number).min();
-        self.committed = missing.map_or(self.latest, |number| number - 1);
+        missing.map_or(self.latest, |number| number - 1)
     }
 
-    /// The crash: only what is durable is left. Says of each record whether it is, and gives what a restart begins with.
-    pub(super) fn crash(&mut self) -> (Vec<bool>, Restore) {
+    /// A store that lasts says that everything up to here is durable.
+    pub(super) fn reached(&mut self, committed: u64) {
+        assert!(committed >= self.committed, "what is durable stays so");
+        let first = |batch: &Vec<Numbered>| batch.first().is_some_and(|(at, _)| *at <= committed);
+        let durable = self.sealed.iter().rposition(first);
+        self.release(durable.map_or(0, |at| at + 1));
+        assert!(
+            committed <= self.committed,
+            "{committed} is said to be durable, and {} is missing",
+            self.committed + 1
+        );
+        self.committed = committed;
+    }
+
+    /// How many of the batches that are not durable may be there when the latest record there is this.
+    pub(super) fn fronts(&self, latest: u64) -> Vec<usize> {
+        let ends = self.ends().into_iter().enumerate();
+        ends.filter_map(|(batches, end)| (end == latest).then_some(batches))
+            .collect()
+    }
+
+    /// The largest number among what is durable and so many further batches.
+    pub(super) fn ends(&self) -> Vec<u64> {
+        let last = |batch: &[Numbered]| batch.last().map_or(0, |(number, _)| *number);
+        // Within a batch numbers grow, from batch to batch they may not.
+        let durable = self.durable.iter().map(|(number, _)| *number).max();
+        let mut end = durable.unwrap_or(0);
+        let mut ends = vec![end];
+        for batch in &self.sealed {
+            end = end.max(last(batch));
+            ends.push(end);
+        }
+        ends
+    }
+
+    /// What a restart begins with when so many of the batches are durable that are not.
+    pub(super) fn front(&self, batches: usize) -> Restore {
+        let mut restore = Restore::new();
+        let sealed = self.sealed.iter().take(batches).flatten();
+        for (number, record) in self.durable.iter().chain(sealed) {
+            let record = record.record();
+            let taken = restore.take(&record, Commit(*number));
+            taken.unwrap_or_else(|malformed| panic!("{malformed}: {record:?}"));
+        }
+        restore
+    }
+
+    /// The crash: what is durable is left, and so many batches of what is not. Says of each record whether it is there, and gives what a
+    /// restart begins with.
+    pub(super) fn crash(&mut self, batches: usize) -> (Vec<bool>, Restore) {
+        self.release(batches);
         self.open = Default::default();
         self.sealed.clear();
         self.committed = self.latest;
         self.known = Known::default();
         let mut is_durable = vec![false; self.latest as usize + 1];
-        let mut restore = Restore::new();
         // What has no record happened whatever the store has kept.
         is_durable[0] = true;
         for (number, record) in &self.durable {
             is_durable[*number as usize] = true;
-            let record = record.record();
-            self.known.take(*number, &record);
-            let taken = restore.take(&record, Commit(*number));
-            taken.unwrap_or_else(|malformed| panic!("{malformed}: {record:?}"));
+            self.known.take(*number, &record.record());
         }
-        (is_durable, restore)
+        (is_durable, self.front(0))
+    }
+
+    /// Numbers go on behind what a store that lasts has found.
+    pub(super) const fn go_on(&mut self, latest: u64, committed: u64) {
+        self.latest = latest;
+        self.committed = committed;
     }
 }
 
@@ -279,57 +344,80 @@ impl Ledgers {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The store of one worker.
-    pub(super) fn store(&self, worker: u16) -> Box<dyn Store> {
+    /// The store of one worker; with one that lasts behind it.
+    pub(super) fn store(&self, worker: u16, lasting: Option<Box<dyn Store>>) -> Box<dyn Store> {
         Box::new(Handle {
             ledger: self.clone(),
             worker: usize::from(worker),
             latest: 0,
+            lasting,
         })
     }
 }
 
-#[derive(Debug)]
 struct Handle {
     ledger: Ledgers,
     worker: usize,
     latest: u64,
+    lasting: Option<Box<dyn Store>>,
 }
 
 impl Store for Handle {
     fn record(&mut self, record: &Record<'_>) -> Commit {
-        self.latest = self.ledger.lock().take(self.worker, record);
+        let lasting = self.lasting.as_mut();
+        let number = lasting.map(|store| store.record(record).0);
+        self.latest = self.ledger.lock().take(self.worker, record, number);
         Commit(self.latest)
     }
 
     fn latest(&self) -> Commit {
-        Commit(self.latest)
+        let lasting = self.lasting.as_ref();
+        lasting.map_or(Commit(self.latest), |store| store.latest())
     }
 
     fn commit(&mut self) {
+        if let Some(store) = &mut self.lasting {
+            store.commit();
+        }
         self.ledger.lock().seal(self.worker);
     }
 
     fn committed(&self) -> Commit {
-        Commit(self.ledger.lock().committed)
+        let lasting = self.lasting.as_ref();
+        lasting.map_or_else(
+            || Commit(self.ledger.lock().committed),
+            |store| store.committed(),
+        )
     }
 
     fn body(&self) -> Commit {
+        if let Some(store) = &self.lasting {
+            return store.body();
+        }
         let ledger = self.ledger.lock();
         Commit(ledger.bodies.get(&self.latest).copied().unwrap_or(0))
     }
 
     fn kept(&self) -> Commit {
-        self.committed()
+        let lasting = self.lasting.as_ref();
+        lasting.map_or_else(|| self.committed(), |store| store.kept())
     }
 
     fn fetch(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
         let mut ledger = self.ledger.lock();
         ledger.fetched += 1;
+        if let Some(store) = &mut self.lasting {
+            return store.fetch(body);
+        }
         let kept = ledger.kept.get(&body.0).ok_or_else(|| Unreadable {
             body,
             why: "no record brought it".into(),
         })?;
         Ok(kept.message(body.0))
+    }
+
+    fn room(&self) -> Room {
+        let lasting = self.lasting.as_ref();
+        lasting.map_or(Room::Enough, |store| store.room())
     }
 }

@@ -8,6 +8,7 @@
 
 mod client;
 mod doing;
+mod durable;
 mod event;
 mod identify;
 mod judge;
@@ -15,9 +16,13 @@ mod kept;
 mod ledger;
 mod link;
 mod model;
+#[cfg(test)]
+mod naive;
 mod net;
+mod probe;
 mod routing;
 mod state;
+mod stores;
 mod tables;
 mod wire;
 
@@ -28,6 +33,7 @@ use mqtt_session::Instant;
 use crate::rng::Rng;
 use crate::sim::Counters;
 use client::Client;
+use durable::Open;
 use model::{Model, number};
 use net::Net;
 use tables::{Kind, NAMES, Setup};
@@ -96,7 +102,11 @@ struct Sim {
 /// When a promise of the specification is broken.
 #[must_use]
 pub fn run(seed: u64, steps: u32) -> Counters {
-    let mut sim = Sim::new(seed);
+    run_on(seed, steps, None)
+}
+
+fn run_on(seed: u64, steps: u32, open: Option<Open>) -> Counters {
+    let mut sim = Sim::new(seed, open);
     for _ in 0..steps {
         sim.step();
     }
@@ -105,7 +115,7 @@ pub fn run(seed: u64, steps: u32) -> Counters {
 }
 
 impl Sim {
-    fn new(seed: u64) -> Self {
+    fn new(seed: u64, open: Option<Open>) -> Self {
         let mut rng = Rng::new(seed);
         let workers = 1 + rng.below(3) as u16;
         let clients = 2 + rng.below(7);
@@ -123,7 +133,7 @@ impl Sim {
         limits.topic_alias_maximum = 3;
         limits.topic_alias_send_maximum = 3;
         let send_maximum = limits.send_maximum;
-        let late = !rng.one_in(4);
+        let late = !rng.one_in(4) || open.is_some();
         let mut versions = Vec::new();
         for _ in 0..clients {
             let version = match rng.below(6) {
@@ -134,7 +144,7 @@ impl Sim {
             versions.push((version, version.is_v5() && rng.one_in(4)));
         }
         let now = Instant::from_millis(1_000);
-        let net = Net::new(settings, workers, seed, now, |shared| {
+        let net = Net::new(settings, workers, seed, now, open, |shared| {
             let kinds = versions.iter().zip(NAMES);
             let kinds = kinds.map(|(&(version, limited), name)| Kind {
                 version,
@@ -156,7 +166,7 @@ impl Sim {
             wills: 0,
             crashes: false,
         };
-        sim.crashes = sim.rng.one_in(2);
+        sim.crashes = sim.rng.one_in(2) || open.is_some();
         let kinds = sim.net.model.setup.kinds.iter().enumerate();
         sim.clients = kinds
             .map(|(index, &kind)| Client::new(index, kind))
@@ -170,6 +180,9 @@ impl Sim {
 
     fn step(&mut self) {
         self.net.model.counters.hit("steps");
+        if self.net.has_failed() && self.rng.one_in(4) {
+            self.crash();
+        }
         let c = self.rng.below(self.clients.len());
         match self.rng.below(100) {
             0..8 => self.connect(c),
@@ -188,7 +201,7 @@ impl Sim {
             36..38 => self.clients[c].stalled = false,
             38..50 => {
                 let most = 1 + self.rng.below(4);
-                self.net.ledgers.lock().release(most);
+                self.net.sync(most, &mut self.rng);
             }
             50..56 => {
                 let ms = 1 + self.rng.below(2_000) as u64;
@@ -198,10 +211,7 @@ impl Sim {
                 let ms = 5_000 + self.rng.below(30_000) as u64;
                 self.pass(ms);
             }
-            57 if self.crashes => {
-                let workers = 1 + self.rng.below(3) as u16;
-                self.net.crash(workers, self.rng.next());
-            }
+            57 if self.crashes => self.crash(),
             _ => self.publish(c),
         }
         for c in 0..self.clients.len() {
@@ -214,6 +224,11 @@ impl Sim {
                 self.net.round(worker, &mut self.rng);
             }
         }
+    }
+
+    fn crash(&mut self) {
+        let workers = 1 + self.rng.below(3) as u16;
+        self.net.crash(workers, self.rng.next());
     }
 
     fn publish(&mut self, c: usize) {
@@ -262,9 +277,7 @@ impl Sim {
             for worker in 0..self.net.cores.len() {
                 busy |= self.net.round(worker, &mut self.rng);
             }
-            let mut ledger = self.net.ledgers.lock();
-            busy |= ledger.waiting() > 0;
-            ledger.release(usize::MAX);
+            busy |= self.net.sync(usize::MAX, &mut self.rng);
             if !busy {
                 return;
             }
@@ -278,6 +291,12 @@ impl Sim {
         let counters = &mut self.net.model.counters;
         counters.hit_if(fetched > 0, "message read back from the store");
         self.net.calm = true;
+        if let Some(durable) = &mut self.net.durable {
+            durable.fails = false;
+        }
+        if self.net.has_failed() {
+            self.crash();
+        }
         for c in 0..self.clients.len() {
             self.clients[c].stalled = false;
             self.clients[c].prompt = true;
@@ -306,6 +325,7 @@ impl Sim {
         }
         self.net.model.check_end(self.net.now);
         self.check_gauges();
+        self.net.check_store();
     }
 
     /// A group with a member that reads has nothing left, whoever was to get it before; what somebody else has begun to get stays his,

@@ -7,6 +7,7 @@ use mqtt_broker::core::{AllowAll, Batch, ConnId, Core, Effect, Peer, Received, S
 use mqtt_codec::{Decoded, FromClient};
 use mqtt_session::Instant;
 
+use super::durable::{Durable, Open};
 use super::event::Event;
 use super::ledger::Ledgers;
 use super::link::{Link, copy, describe};
@@ -25,6 +26,8 @@ pub(super) struct Net {
     pub(super) cores: Vec<Core>,
     inboxes: Vec<VecDeque<Batch>>,
     pub(super) ledgers: Ledgers,
+    /// A store on a simulated disk, which the ledger only watches.
+    pub(super) durable: Option<Durable>,
     pub(super) links: Vec<Link>,
     /// Links of which the broker has an end.
     pub(super) live: Vec<usize>,
@@ -41,17 +44,20 @@ impl Net {
         workers: u16,
         seed: u64,
         now: Instant,
+        open: Option<Open>,
         model: impl FnOnce(&Shared) -> Model,
     ) -> Self {
         let shared = Shared::new(settings.clone(), workers, seed);
         let model = model(&shared);
         let ledgers = Ledgers::new(model.setup.late);
+        let durable = open.map(|open| Durable::new(open, workers, now, seed));
         let mut net = Self {
             shared,
             settings,
             cores: vec![],
             inboxes: (0..workers).map(|_| VecDeque::new()).collect(),
             ledgers,
+            durable,
             links: vec![],
             live: vec![],
             now,
@@ -63,11 +69,13 @@ impl Net {
         net
     }
 
-    fn core(&self, worker: u16, seed: u64) -> Core {
+    fn core(&mut self, worker: u16, seed: u64) -> Core {
+        let lasting = self.durable.as_mut();
+        let lasting = lasting.map(|durable| durable.engine.store(worker));
         Core::new(
             Arc::clone(&self.shared),
             worker,
-            self.ledgers.store(worker),
+            self.ledgers.store(worker, lasting),
             Arc::new(AllowAll),
             seed ^ u64::from(worker),
             self.now,
@@ -158,6 +166,44 @@ impl Net {
         self.ledgers.lock().take_lost(&mut self.model.lost);
     }
 
+    /// Makes batches durable: up to so many, or whatever a store that lasts does in one turn. Says whether that was anything.
+    pub(super) fn sync(&mut self, batches: usize, rng: &mut Rng) -> bool {
+        let Some(durable) = &mut self.durable else {
+            return self.ledgers.lock().release(batches);
+        };
+        let watched = !self.calm && rng.one_in(6);
+        durable.turn(self.now, watched);
+        self.model
+            .counters
+            .hit_if(durable.engine.failed(), "turn of a store that has failed");
+        while rng.one_in(3) && durable.engine.aside(self.now) {
+            self.model.counters.hit("work of the store aside");
+        }
+        let mut ledger = self.ledgers.lock();
+        if watched {
+            let cuts = durable.check_cuts(&ledger, self.now);
+            self.model
+                .counters
+                .hit_if(cuts > 0, "cut at every sync of a turn");
+        }
+        let before = ledger.committed();
+        ledger.reached(durable.engine.committed());
+        ledger.committed() > before
+    }
+
+    /// Looks once more at what a crash leaves, now that everything has come to rest.
+    pub(super) fn check_store(&mut self) {
+        if let Some(durable) = &mut self.durable {
+            durable.check_now(&self.ledgers.lock(), self.now);
+        }
+    }
+
+    /// Whether the store has failed: nothing is acknowledged any more, until somebody starts the broker anew.
+    pub(super) fn has_failed(&self) -> bool {
+        let durable = self.durable.as_ref();
+        durable.is_some_and(|durable| durable.engine.failed())
+    }
+
     /// The broker's process dies, and starts again from its store, perhaps with another number of workers. Its clients will notice.
     pub(super) fn crash(&mut self, workers: u16, seed: u64) {
         self.model.counters.hit("broker restarted");
@@ -168,7 +214,18 @@ impl Net {
         self.model
             .counters
             .hit_if(ledger.waiting() > 0, "crash before a commit");
-        let (is_durable, restore) = ledger.crash();
+        let left = self.durable.as_mut().map(|it| it.crash(self.now));
+        let batches = match (&mut self.durable, left) {
+            (Some(durable), Some(left)) => durable.reopen(left, &ledger, workers, self.now),
+            _ => 0,
+        };
+        self.model
+            .counters
+            .hit_if(batches > 0, "crash kept what was not acknowledged");
+        let (is_durable, restore) = ledger.crash(batches);
+        if let Some(durable) = &self.durable {
+            ledger.go_on(durable.engine.latest(), durable.engine.committed());
+        }
         self.model.lost.clear();
         ledger.take_lost(&mut self.model.lost);
         drop(ledger);
@@ -180,7 +237,10 @@ impl Net {
         }
         self.inboxes = (0..workers).map(|_| VecDeque::new()).collect();
         self.cores = (0..workers).map(|worker| self.core(worker, seed)).collect();
-        restore.start(&mut self.cores, self.now, self.now);
+        match &mut self.durable {
+            Some(durable) => durable.engine.start(&mut self.cores, self.now),
+            None => restore.start(&mut self.cores, self.now, self.now),
+        }
         self.note_lost();
         for client in self.model.state.by_birth() {
             let home = self.model.setup.kinds[client].home;
