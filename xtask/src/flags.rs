@@ -8,6 +8,7 @@ use lexopt::{Arg, Parser, ValueExt};
 use crate::bench::{self, BenchOptions};
 use crate::ci::{self, CiOptions};
 use crate::conformance::ConformanceOptions;
+use crate::crash::{self, CrashOptions};
 use crate::firmware::FirmwareOptions;
 use crate::footprint::FootprintOptions;
 use crate::fuzz::{self, FuzzOptions};
@@ -33,6 +34,8 @@ pub(crate) enum Command {
     Fuzz(FuzzOptions),
     /// The simulations, with these arguments.
     Sim(Vec<String>),
+    /// Brokers that are killed.
+    Crash(CrashOptions),
     /// Planted bugs.
     Mutations(MutationsOptions),
     /// Programs for microcontrollers.
@@ -60,6 +63,7 @@ Commands:
   conformance  Every statement of MQTT 3.1.1 and 5.0, and the tests that prove it; a suite for any broker
   fuzz         Fuzzes codec, sessions, the broker's core and topics; keeps their corpora small
   sim          The simulations over many seeds
+  crash        Kills our broker under load, again and again, and sees that nothing acknowledged is lost
   mutations    Plants one bug after the other, and sees that the simulations find each
   firmware     Builds programs for microcontrollers, runs them in QEMU, and says what they take beside other clients
   footprint    Memory of an idle connection and system calls of a message, our broker beside Mosquitto
@@ -214,6 +218,7 @@ pub(crate) fn parse(args: impl IntoIterator<Item = OsString>) -> Result<Command,
             "conformance" => conformance(parser),
             "fuzz" => fuzz(parser),
             "sim" => simulations(parser),
+            "crash" => crashes(parser),
             "mutations" => mutated(parser),
             "firmware" => firmware(parser),
             "footprint" => footprint(parser),
@@ -375,6 +380,20 @@ fn simulations(mut parser: Parser) -> Result<Command, lexopt::Error> {
     Ok(Command::Sim(arguments))
 }
 
+/// The program that is started reads the rest, but for what decides on what is built.
+fn crashes(mut parser: Parser) -> Result<Command, lexopt::Error> {
+    let mut options = CrashOptions::default();
+    for argument in parser.raw_args()? {
+        match argument.string()?.as_str() {
+            "-h" | "--help" => return Ok(Command::Help(crash::HELP.to_owned())),
+            "--quick" => options.quick = true,
+            "--no-peer" => options.peer = false,
+            argument => options.arguments.push(argument.to_owned()),
+        }
+    }
+    Ok(Command::Crash(options))
+}
+
 /// The program that is started reads what follows the name.
 fn benches(mut parser: Parser) -> Result<Command, lexopt::Error> {
     let name = match parser.next()? {
@@ -441,6 +460,7 @@ mod tests {
             "firmware",
             "footprint",
             "sim",
+            "crash",
             "mutations",
         ] {
             for flag in ["-h", "--help"] {
@@ -472,6 +492,21 @@ mod tests {
         assert_eq!(
             parsed("sim --seeds 7 --only=session"),
             Ok(Command::Sim(arguments.to_vec()))
+        );
+    }
+
+    #[test]
+    fn what_decides_on_the_build_of_a_crash_run_is_not_passed_on() {
+        let expected = CrashOptions {
+            quick: true,
+            peer: false,
+            arguments: ["--rounds", "7", "--no-controls"]
+                .map(str::to_owned)
+                .to_vec(),
+        };
+        assert_eq!(
+            parsed("crash --rounds 7 --quick --no-peer --no-controls"),
+            Ok(Command::Crash(expected))
         );
     }
 

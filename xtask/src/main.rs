@@ -8,6 +8,7 @@ mod bare_metal;
 mod bench;
 mod ci;
 mod conformance;
+mod crash;
 mod firmware;
 mod flags;
 mod footprint;
@@ -48,6 +49,7 @@ fn main() -> ExitCode {
         }
         Command::Fuzz(options) => Workspace::find().and_then(|ws| fuzz::main(&ws, &options)),
         Command::Sim(arguments) => Workspace::find().and_then(|ws| sim::main(&ws, &arguments)),
+        Command::Crash(options) => Workspace::find().and_then(|ws| crash::main(&ws, &options)),
         Command::Mutations(options) => {
             Workspace::find().and_then(|ws| mutations::main(&ws, &options))
         }

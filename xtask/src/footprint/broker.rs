@@ -137,7 +137,7 @@ fn pinned(program: &Path) -> Command {
 }
 
 /// Whether a tool is there.
-pub(super) fn need(tool: &str, package: &str) -> Result<()> {
+pub(crate) fn need(tool: &str, package: &str) -> Result<()> {
     let script = format!("command -v {tool} || test -x /usr/sbin/{tool}");
     if Program::new("sh", Path::new("."))
         .args(["-c", &script])

@@ -1,6 +1,6 @@
 //! `cargo xtask footprint`: what an idle connection and a small message cost a broker that is pinned to one core.
 
-mod broker;
+pub(crate) mod broker;
 mod calls;
 mod load;
 

@@ -211,7 +211,7 @@ fn failure(line: &str, by: &str) -> Option<Found> {
 
 /// A compiler that adds the cfg, for the crates of this workspace alone: what comes from outside is built once for all mutations,
 /// because cargo takes the path of such a compiler into account for members only.
-fn wrapper(target: &Path, name: &str) -> Result<PathBuf> {
+pub(crate) fn wrapper(target: &Path, name: &str) -> Result<PathBuf> {
     let folder = target.join("compilers");
     let path = folder.join(name);
     let script = format!("#!/bin/sh\nexec \"$@\" --cfg 'mutation=\"{name}\"'\n");
