@@ -10,9 +10,9 @@ use super::message::Ids;
 
 /// One subscription, as the index holds it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) struct Grant {
-    pub(super) options: SubscriptionOptions,
-    pub(super) id: Option<SubscriptionId>,
+pub(crate) struct Grant {
+    pub(crate) options: SubscriptionOptions,
+    pub(crate) id: Option<SubscriptionId>,
 }
 
 /// The terms on which a receiver gets the one copy that all its matching subscriptions share [MQTT-3.3.4-2], [MQTT-3.3.4-4].

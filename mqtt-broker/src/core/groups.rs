@@ -237,6 +237,13 @@ impl Groups {
         }
     }
 
+    /// Puts into the queue of a group what waited before a restart.
+    pub(super) fn restore_waiting(&mut self, id: GroupId, put: impl FnOnce(&mut Queue)) {
+        if let Some(group) = self.group(id) {
+            put(&mut group.waiting);
+        }
+    }
+
     /// Whether [`put_away`](Self::put_away) is worth its while.
     pub(super) fn wants_putting_away(&mut self, id: GroupId) -> bool {
         self.group(id)

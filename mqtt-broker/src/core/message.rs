@@ -208,7 +208,7 @@ impl<'a> Incoming<'a> {
 
 /// The identifiers of the subscriptions that a message matched: seldom any, mostly one.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub(super) enum Ids {
+pub(crate) enum Ids {
     #[default]
     None,
     One([SubscriptionId; 1]),

@@ -58,10 +58,10 @@ pub use message::Message;
 pub use output::Output;
 pub use owned::OwnedRecord;
 pub use policy::{AllowAll, ConnectRequest, Decision, Identity, Peer, Policy};
-pub use restore::{Malformed, Restore};
+pub use restore::{Image, Malformed, Restore};
 pub use settings::Settings;
 pub use shared::Shared;
-pub use store::{Memory, Record, Room, Store, Unreadable};
+pub use store::{Bodies, Kept, Memory, Record, Room, Store, Terms, Unreadable};
 
 use aside::Aside;
 use backlog::Refill;

@@ -287,10 +287,6 @@ impl Queue {
 
     /// Appends a message that is only in the store. Gives it back when its numbers are too far apart for a slot: load it then, and
     /// [`push`](Self::push) it.
-    #[cfg_attr(
-        not(test),
-        expect(dead_code, reason = "a restart that reads no messages begins with it")
-    )]
     pub(super) fn push_stored(&mut self, stored: Stored) -> Result<Seq, Stored> {
         let Some(slot) = Slot::stored(self.next, &stored, &mut self.terms) else {
             return Err(stored);

@@ -40,9 +40,11 @@ use super::message::Message;
 ///
 /// Instants are those of the broker's clock, which does not outlive the process: a store that keeps them notes the time of day beside, and
 /// gives them back as readings of one clock, such as milliseconds of the Unix epoch.
-#[derive(Debug)]
+///
+/// `M` is how it has its messages: whole, as the core records them, or [by number](Kept), as a [`Restore`](super::Restore) takes them.
+#[derive(Clone, Copy, Debug)]
 #[non_exhaustive]
-pub enum Record<'a> {
+pub enum Record<'a, M = &'a Arc<Message>> {
     /// A session began, or goes on under this connection's terms. A will that it had is withdrawn.
     Session {
         /// Which.
@@ -109,7 +111,7 @@ pub enum Record<'a> {
         /// For whom; of any worker.
         receiver: Subscriber,
         /// What.
-        message: &'a Arc<Message>,
+        message: M,
         /// 1 or 2.
         qos: QoS,
         /// The RETAIN flag of this copy.
@@ -136,7 +138,7 @@ pub enum Record<'a> {
         copy: Commit,
     },
     /// The retained message of its topic was set.
-    Retained(&'a Arc<Message>),
+    Retained(M),
     /// The retained message of a topic was removed.
     Unretained(&'a str),
     /// A session has a will. Its `expires` counts from its publication, as if that were at the clock's origin.
@@ -144,7 +146,7 @@ pub enum Record<'a> {
         /// Whose.
         session: Subscriber,
         /// What.
-        message: &'a Arc<Message>,
+        message: M,
         /// The Will Delay Interval in seconds.
         delay: u32,
         /// When it is published; `None` while the session is connected.
@@ -162,6 +164,128 @@ pub enum Record<'a> {
         /// Whose.
         client_id: &'a str,
     },
+}
+
+/// A message that a store keeps.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Kept<'a> {
+    /// The number of the record that brought it.
+    pub body: Commit,
+    /// Its topic. A store may leave it out where it does not have it at hand, and nobody needs it: of a [`Queued`](Record::Queued) without the
+    /// RETAIN flag, and of a [`Will`](Record::Will).
+    pub topic: Option<&'a str>,
+}
+
+impl<'a, M> Record<'a, M> {
+    /// The same, with its message as `change` has it.
+    pub fn map<N>(self, change: impl FnOnce(M) -> N) -> Record<'a, N> {
+        match self {
+            Self::Session {
+                session,
+                client_id,
+                user_name,
+                expiry,
+                bridge,
+            } => Record::Session {
+                session,
+                client_id,
+                user_name,
+                expiry,
+                bridge,
+            },
+            Self::Used(session) => Record::Used(session),
+            Self::Disconnected { session, expires } => Record::Disconnected { session, expires },
+            Self::Ended(who) => Record::Ended(who),
+            Self::Subscribed {
+                session,
+                filter,
+                options,
+                id,
+                retained,
+            } => Record::Subscribed {
+                session,
+                filter,
+                options,
+                id,
+                retained,
+            },
+            Self::RetainedSent { session, filter } => Record::RetainedSent { session, filter },
+            Self::Unsubscribed { session, filter } => Record::Unsubscribed { session, filter },
+            Self::Group { group, filter } => Record::Group { group, filter },
+            Self::Queued {
+                receiver,
+                message,
+                qos,
+                retain,
+                ids,
+                group,
+            } => Record::Queued {
+                receiver,
+                message: change(message),
+                qos,
+                retain,
+                ids,
+                group,
+            },
+            Self::Done { receiver, copy } => Record::Done { receiver, copy },
+            Self::Handshake {
+                session,
+                change,
+                copy,
+            } => Record::Handshake {
+                session,
+                change,
+                copy,
+            },
+            Self::Retained(message) => Record::Retained(change(message)),
+            Self::Unretained(topic) => Record::Unretained(topic),
+            Self::Will {
+                session,
+                message,
+                delay,
+                due,
+            } => Record::Will {
+                session,
+                message: change(message),
+                delay,
+                due,
+            },
+            Self::WillGone(session) => Record::WillGone(session),
+            Self::Restarted => Record::Restarted,
+            Self::Renamed { session, client_id } => Record::Renamed { session, client_id },
+        }
+    }
+}
+
+impl<'a> Record<'a> {
+    /// As a store has it that keeps each message under the number of its record.
+    #[must_use]
+    pub fn kept(self, number: Commit) -> Record<'a, Kept<'a>> {
+        self.map(|message| Kept {
+            body: number,
+            topic: Some(message.topic()),
+        })
+    }
+}
+
+/// Gives the messages that a store keeps to a broker that starts again.
+pub trait Bodies {
+    /// What is known of a message that stays where it is until it is fetched; `None` when it is in memory already, or not there at all.
+    fn terms(&self, body: Commit) -> Option<Terms>;
+    /// The message itself.
+    ///
+    /// # Errors
+    /// [`Unreadable`] when it is not there, or damaged.
+    fn message(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable>;
+}
+
+/// What is known of a message without reading it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Terms {
+    /// Its [size](Message::size).
+    pub size: u32,
+    /// When it expires.
+    pub expires: Option<Instant>,
 }
 
 /// Keeps records in the order in which they come.

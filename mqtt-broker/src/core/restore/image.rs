@@ -1,126 +1,125 @@
 //! What is live, by what the records taken so far say.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
-use std::sync::Arc;
 
 use mqtt_codec::{PacketId, QoS, SubscriptionId, SubscriptionOptions};
 use mqtt_session::{Commit, Instant};
 
 use super::super::fanout::Grant;
 use super::super::ids::Subscriber;
-use super::super::message::{Ids, Message};
+pub(crate) use super::copies::{Copies, Copy};
 
 /// What a broker starts again with: made by [taking](Self::take) the records of its store in their order. See the [module](super).
 ///
-/// Instants stay as the records have them: let all be of one clock, and tell [`start`](Self::start) how that one stands.
+/// Messages are not in it, only the numbers under which the store keeps them. Instants stay as the records have them: let all be of one
+/// clock, and tell [`start`](Self::start) how that one stands.
 #[derive(Debug, Default)]
-pub struct Restore {
+pub struct Image {
     /// By the number of the record with which each began: the order in which they are put back.
-    pub(super) sessions: BTreeMap<u64, Session>,
-    pub(super) groups: BTreeMap<u64, Group>,
+    pub(crate) sessions: BTreeMap<u64, Session>,
+    pub(crate) groups: BTreeMap<u64, Group>,
     /// What a name means since the last restart.
-    pub(super) names: HashMap<Subscriber, u64>,
-    pub(super) by_client: HashMap<Box<str>, u64>,
-    pub(super) by_filter: HashMap<Box<str>, u64>,
+    pub(crate) names: HashMap<Subscriber, u64>,
+    pub(crate) by_client: HashMap<Box<str>, u64>,
+    pub(crate) by_filter: HashMap<Box<str>, u64>,
     /// Groups that ended in a batch that stands before that of their beginning.
-    pub(super) over: HashSet<Subscriber>,
-    /// By topic; with the number of the latest record about it, which may be that it was removed.
-    pub(super) retained: BTreeMap<Box<str>, (u64, Option<Arc<Message>>)>,
+    pub(crate) over: HashSet<Subscriber>,
+    /// By topic: the number of the latest record about it, and that of the message, if it was not removed.
+    pub(crate) retained: BTreeMap<Box<str>, (u64, Option<u64>)>,
     /// Copies that a group gave to a session that has ended, and that nobody has taken back yet.
-    pub(super) strays: BTreeMap<u64, Copy>,
+    pub(crate) strays: BTreeMap<u64, Copy>,
     /// Copies that were done with in a batch that stands before their own.
-    pub(super) early: HashSet<u64>,
-    pub(super) latest: u64,
+    pub(crate) early: HashSet<u64>,
+    pub(crate) latest: u64,
+    /// Messages that got a further use, and messages that lost one, since that was last asked.
+    pub(crate) uses: Uses,
+}
+
+/// Messages by the numbers under which they are kept, once for each copy, retained message and will.
+#[derive(Debug, Default)]
+pub struct Uses {
+    /// These got a further use.
+    pub begun: Vec<u64>,
+    /// These lost one.
+    pub ended: Vec<u64>,
 }
 
 /// A session.
 #[derive(Debug)]
-pub(super) struct Session {
-    pub(super) client_id: Box<str>,
-    pub(super) user_name: Option<Box<str>>,
+pub(crate) struct Session {
+    pub(crate) client_id: Box<str>,
+    pub(crate) user_name: Option<Box<str>>,
     /// In seconds.
-    pub(super) expiry: u32,
-    pub(super) bridge: bool,
-    pub(super) used: bool,
-    pub(super) presence: Presence,
-    pub(super) subscriptions: BTreeMap<Box<str>, Grant>,
-    pub(super) walks: Vec<Walk>,
-    pub(super) will: Option<Will>,
-    /// By number.
-    pub(super) queue: BTreeMap<u64, Copy>,
+    pub(crate) expiry: u32,
+    pub(crate) bridge: bool,
+    pub(crate) used: bool,
+    pub(crate) presence: Presence,
+    pub(crate) subscriptions: BTreeMap<Box<str>, Grant>,
+    pub(crate) walks: Vec<Walk>,
+    pub(crate) will: Option<Will>,
+    pub(crate) queue: Copies,
     /// Copies of QoS 2 that have their packet id, in the order in which they got it.
-    pub(super) sent: Vec<(u64, PacketId)>,
+    pub(crate) sent: Vec<(u64, PacketId)>,
     /// Ids for which PUBREL is due, in the order of PUBREC.
-    pub(super) releasing: Vec<PacketId>,
+    pub(crate) releasing: Vec<PacketId>,
     /// Ids of received QoS 2 messages.
-    pub(super) received: Vec<PacketId>,
+    pub(crate) received: Vec<PacketId>,
 }
 
 /// Whether a session has a connection.
 #[derive(Clone, Copy, Debug)]
-pub(super) enum Presence {
+pub(crate) enum Presence {
     Connected,
     Gone { expires: Option<Instant> },
 }
 
 /// Retained messages on their way to a new subscription.
 #[derive(Debug)]
-pub(super) struct Walk {
-    pub(super) filter: Box<str>,
-    pub(super) qos: QoS,
-    pub(super) id: Option<SubscriptionId>,
+pub(crate) struct Walk {
+    pub(crate) filter: Box<str>,
+    pub(crate) qos: QoS,
+    pub(crate) id: Option<SubscriptionId>,
     /// Topics whose message it has got.
-    pub(super) served: BTreeSet<Box<str>>,
+    pub(crate) served: BTreeSet<Box<str>>,
 }
 
 #[derive(Debug)]
-pub(super) struct Will {
-    pub(super) message: Arc<Message>,
+pub(crate) struct Will {
+    /// The number under which its message is kept.
+    pub(crate) body: u64,
     /// In seconds.
-    pub(super) delay: u32,
-    pub(super) due: Option<Instant>,
-}
-
-/// A copy of a message that waits.
-#[derive(Debug)]
-pub(super) struct Copy {
-    pub(super) message: Arc<Message>,
-    pub(super) qos: QoS,
-    pub(super) retain: bool,
-    pub(super) ids: Ids,
-    /// The group that chose the session, by the number with which it began.
-    pub(super) group: Option<u64>,
+    pub(crate) delay: u32,
+    pub(crate) due: Option<Instant>,
 }
 
 /// A shared group.
 #[derive(Debug)]
-pub(super) struct Group {
+pub(crate) struct Group {
     /// `$share/group/filter`; empty as long as only messages for it came, and its beginning stands in a later batch.
-    pub(super) filter: Box<str>,
+    pub(crate) filter: Box<str>,
     /// It has its name of this run.
-    pub(super) named: bool,
-    /// By number.
-    pub(super) waiting: BTreeMap<u64, Copy>,
+    pub(crate) named: bool,
+    pub(crate) waiting: Copies,
 }
 
 impl Group {
     /// A group by its name of this run.
-    pub(super) fn named(filter: &str) -> Self {
+    pub(crate) fn named(filter: &str) -> Self {
         Self {
             filter: filter.into(),
             named: true,
-            waiting: BTreeMap::new(),
+            waiting: Copies::default(),
         }
     }
 
     /// Whether its beginning is known.
-    pub(super) const fn has_begun(&self) -> bool {
+    pub(crate) const fn has_begun(&self) -> bool {
         !self.filter.is_empty()
     }
 }
 
 impl Session {
-    pub(super) fn new(client_id: &str) -> Self {
+    pub(crate) fn new(client_id: &str) -> Self {
         Self {
             client_id: client_id.into(),
             user_name: None,
@@ -131,7 +130,7 @@ impl Session {
             subscriptions: BTreeMap::new(),
             walks: Vec::new(),
             will: None,
-            queue: BTreeMap::new(),
+            queue: Copies::default(),
             sent: Vec::new(),
             releasing: Vec::new(),
             received: Vec::new(),
@@ -140,7 +139,7 @@ impl Session {
 }
 
 impl Walk {
-    pub(super) fn new(
+    pub(crate) fn new(
         filter: &str,
         options: SubscriptionOptions,
         id: Option<SubscriptionId>,
@@ -154,7 +153,7 @@ impl Walk {
     }
 }
 
-impl Restore {
+impl Image {
     /// Nothing yet: a broker that starts for the first time.
     #[must_use]
     pub fn new() -> Self {

@@ -4,7 +4,10 @@
 //!  the store's records, in their order ─▶ Restore::take* ─▶ Restore::start ─▶ cores that go on
 //! ```
 //!
-//! A [`Restore`] holds what is live: taking a record that ends something frees it. Of a retained message that was removed the topic
+//! Two types do that: an [`Image`] knows messages by the numbers under which the store keeps them, and reads them from it at the start; a
+//! [`Restore`] has them in memory, for stores that do.
+//!
+//! Both hold what is live: taking a record that ends something frees it. Of a retained message that was removed the topic
 //! stays until the next [`Restarted`](super::Record::Restarted), and of a copy that was done before it came the number: batches of
 //! several workers may bring what belongs together in either order, so a group is there from the first record that names it. What it
 //! needs of the order is that a batch (what one worker records from one [commit](super::Store::commit) to the next) is taken as a whole
@@ -29,12 +32,17 @@
 //! copies stay what they were: the store that the new cores record to must give larger ones than [`Restore::latest`]. A broker that
 //! crashes while it starts is started again from the same log.
 
+mod copies;
 mod image;
 mod start;
 mod take;
+mod whole;
 
 #[cfg(doc)]
 use super::Subscriber;
 
-pub use image::Restore;
+pub use image::{Image, Uses};
 pub use take::Malformed;
+pub use whole::Restore;
+
+pub(crate) use image::{Copies, Copy, Group, Presence, Session, Walk, Will};

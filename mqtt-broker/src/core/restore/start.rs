@@ -1,6 +1,6 @@
 //! From what was kept to cores that go on.
 
-use std::collections::HashMap;
+use std::collections::{HashMap, HashSet};
 use std::sync::Arc;
 
 use mqtt_codec::QoS;
@@ -11,42 +11,69 @@ use super::super::backlog;
 use super::super::connection::State;
 use super::super::fanout::Grant;
 use super::super::ids::{GroupId, SessionKey, Subscriber};
-use super::super::message::{Ids, Incoming, Message};
-use super::super::queue::Queued;
+use super::super::message::{Incoming, Message};
+use super::super::queue::{Queue, Queued, Stored};
 use super::super::sessions::{Offline, Will};
-use super::super::store::Record;
+use super::super::store::{Bodies, Record, Unreadable};
 use super::super::{Core, Shared};
-use super::image::{Copy, Group, Presence, Restore, Session};
+use super::image::{Copies, Copy, Image, Presence, Session};
 
 /// The clock of the records and that of the new broker.
+#[derive(Clone, Copy)]
 struct Clock {
     then: Instant,
     now: Instant,
-    /// Messages that were translated: copies go on sharing them.
-    messages: HashMap<*const Message, (Arc<Message>, Arc<Message>)>,
 }
 
 impl Clock {
     /// What time is left stays the same; what is over is over now.
-    fn instant(&self, at: Instant) -> Instant {
+    fn instant(self, at: Instant) -> Instant {
         self.now.plus_millis(at.millis_since(self.then))
     }
+}
 
-    fn message(&mut self, message: Arc<Message>) -> Arc<Message> {
-        let Some(expires) = message.expires.filter(|_| self.then != self.now) else {
-            return message;
-        };
-        let expires = self.instant(expires);
-        let (_, translated) = self
-            .messages
-            .entry(Arc::as_ptr(&message))
-            .or_insert_with(|| {
-                let mut translated = message.duplicate();
-                translated.expires = Some(expires);
-                // The old one stays alive, so that its address names no other.
-                (message, Arc::new(translated))
-            });
-        Arc::clone(translated)
+/// Where the messages come from.
+struct Source<'a> {
+    clock: Clock,
+    bodies: &'a mut dyn Bodies,
+    /// Those that could not be read.
+    lost: &'a mut Vec<Unreadable>,
+}
+
+impl Source<'_> {
+    fn message(&mut self, body: u64) -> Option<Arc<Message>> {
+        let read = self.bodies.message(Commit(body));
+        read.map_err(|error| self.lost.push(error)).ok()
+    }
+
+    /// Puts a copy into a queue, its message left where it is if the store can fetch it later.
+    fn push(&mut self, queue: &mut Queue, number: u64, copy: Copy) -> Option<Seq> {
+        let (copy_number, body) = (Commit(number), Commit(copy.body));
+        if let Some(terms) = self.bodies.terms(body) {
+            let stored = Stored {
+                copy: copy_number,
+                body,
+                qos: copy.qos,
+                retain: copy.retain,
+                ids: copy.ids.clone(),
+                group: None,
+                size: terms.size.into(),
+                expires: terms.expires,
+            };
+            if let Ok(seq) = queue.push_stored(stored) {
+                return Some(seq);
+            }
+        }
+        let message = self.message(copy.body)?;
+        Some(queue.push(Queued {
+            body: message.body().unwrap_or_default(),
+            message,
+            copy: copy_number,
+            ids: copy.ids,
+            qos: copy.qos,
+            retain: copy.retain,
+            group: None,
+        }))
     }
 }
 
@@ -60,18 +87,26 @@ struct Placed {
     give_back: Vec<Seq>,
 }
 
-impl Restore {
+impl Image {
     /// Puts everything back. `cores` are those of all workers, in the order of their numbers, new and of one new [`Shared`]; each records
     /// the new names of what it has, and commits, then what the start changes, and commits again. Then drive them as usual, beginning with
     /// a [`tick`](Core::tick).
     ///
-    /// The clock of the records stands at `then`, that of the new broker at `now`.
+    /// The clock of the records stands at `then`, that of the new broker at `now`; instants in `bodies` are of the new one. Gives back
+    /// which messages are lost because they could not be read.
     ///
     /// # Panics
     /// When there are not as many cores as workers.
-    pub fn start(self, cores: &mut [Core], then: Instant, now: Instant) {
+    pub fn start(
+        &self,
+        cores: &mut [Core],
+        bodies: &mut dyn Bodies,
+        then: Instant,
+        now: Instant,
+    ) -> Vec<Unreadable> {
+        let mut lost = Vec::new();
         let Some(first) = cores.first_mut() else {
-            return;
+            return lost;
         };
         let shared = Arc::clone(&first.shared);
         assert_eq!(
@@ -79,19 +114,20 @@ impl Restore {
             usize::from(shared.workers()),
             "all cores start together"
         );
-        let mut clock = Clock {
-            then,
-            now,
-            messages: HashMap::new(),
+        let mut source = Source {
+            clock: Clock { then, now },
+            bodies,
+            lost: &mut lost,
         };
         if let Some(first) = cores.first_mut() {
             first.store.record(&Record::Restarted);
         }
-        for (number, (topic, (_, message))) in self.retained.into_iter().enumerate() {
-            if let (Some(message), Ok(name)) = (message, TopicName::new(&topic)) {
-                let message = clock.message(message);
+        for (number, (topic, (_, body))) in self.retained.iter().enumerate() {
+            if let (Some(body), Ok(name)) = (*body, TopicName::new(topic)) {
                 let at = number % cores.len();
-                if let Some(core) = cores.get_mut(at) {
+                if let Some(message) = source.message(body)
+                    && let Some(core) = cores.get_mut(at)
+                {
                     core.restore_retained(&name, message);
                 }
             }
@@ -108,10 +144,10 @@ impl Restore {
                 .and_then(|filter| shared.groups().find(filter))
         };
         let mut placed = Vec::with_capacity(self.sessions.len());
-        for session in self.sessions.into_values() {
+        for session in self.sessions.values() {
             let home = usize::from(shared.home(&session.client_id));
             if let Some(core) = cores.get_mut(home) {
-                let (key, lost, copies) = core.restore_session(session, &mut clock);
+                let (key, lost, copies) = core.restore_session(session, &mut source);
                 placed.push((home, key, lost, copies));
             }
         }
@@ -140,19 +176,20 @@ impl Restore {
             core.store.commit();
         }
         if let Some(first) = cores.first_mut() {
-            for (copy, stray) in self.strays {
+            for (copy, stray) in &self.strays {
                 if let Some(group) = group_of(&shared, stray.group) {
-                    let message = clock.message(stray.message);
+                    let Some(message) = source.message(stray.body) else {
+                        continue;
+                    };
                     first.deliver_to_group(group, &mut Incoming::of(&message), now);
                 }
                 first.store.record(&Record::Done {
                     receiver: Subscriber::BROKER,
-                    copy: Commit(copy),
+                    copy: Commit(*copy),
                 });
             }
-            let begun = |group: &Group| group.has_begun();
-            for group in self.groups.into_values().filter(begun) {
-                first.restore_waiting(&group.filter, group.waiting, &mut clock);
+            for group in self.groups.values().filter(|group| group.has_begun()) {
+                first.restore_waiting(&group.filter, &group.waiting, &mut source);
             }
         }
         for session in &placed {
@@ -171,6 +208,7 @@ impl Restore {
             core.store.commit();
             core.flushed = core.store.latest();
         }
+        lost
     }
 }
 
@@ -191,10 +229,10 @@ impl Core {
     /// Puts a session in its place; nobody is told of it yet.
     fn restore_session(
         &mut self,
-        kept: Session,
-        clock: &mut Clock,
+        kept: &Session,
+        source: &mut Source<'_>,
     ) -> (SessionKey, Option<(u32, u32)>, Vec<Chosen>) {
-        let key = self.add_session(kept.client_id);
+        let key = self.add_session(kept.client_id.clone());
         let who = self.subscriber(key);
         let mut chosen = Vec::new();
         let mut state = State::default();
@@ -206,11 +244,11 @@ impl Core {
         if kept.used {
             restore(Change::Reset);
         }
-        for id in kept.received {
+        for &id in &kept.received {
             restore(Change::Received(id));
         }
         let mut seq = Seq::default();
-        for id in kept.releasing {
+        for &id in &kept.releasing {
             restore(Change::PeerReceived(seq, id));
             seq = seq.next();
         }
@@ -218,34 +256,31 @@ impl Core {
             return (key, None, chosen);
         };
         session.queue_start = seq;
-        session.user_name = kept.user_name;
+        session.user_name.clone_from(&kept.user_name);
         session.bridge = kept.bridge;
-        let mut queue = kept.queue;
         let mut push = |number: u64, copy: Copy, begun: bool| {
-            let message = clock.message(copy.message);
-            let seq = session.queue().push(Queued {
-                body: message.body().unwrap_or_default(),
-                message,
-                copy: Commit(number),
-                ids: copy.ids,
-                qos: copy.qos,
-                retain: copy.retain,
-                group: None,
-            });
-            if copy.group.is_some() {
-                chosen.push((seq, begun, copy.group));
+            let group = copy.group;
+            let seq = source.push(session.queue(), number, copy)?;
+            if group.is_some() {
+                chosen.push((seq, begun, group));
             }
-            seq
+            Some(seq)
         };
         // What has begun stands in front of the cursor, as it would without the restart.
-        for (number, id) in kept.sent {
-            if let Some(copy) = queue.remove(&number) {
-                seq = push(number, copy, true);
-                restore(Change::Sent(seq, id));
-                seq = seq.next();
+        for &(number, id) in &kept.sent {
+            if let Some(copy) = kept.queue.get(number)
+                && let Some(place) = push(number, copy, true)
+            {
+                restore(Change::Sent(place, id));
+                seq = place.next();
             }
         }
-        for (number, copy) in queue {
+        let begun: HashSet<u64> = kept.sent.iter().map(|(number, _)| *number).collect();
+        for (number, copy) in kept
+            .queue
+            .iter()
+            .filter(|(number, _)| !begun.contains(number))
+        {
             push(number, copy, false);
         }
         state.set_cursor(seq);
@@ -259,18 +294,19 @@ impl Core {
             Presence::Gone { .. } => None,
         };
         let expires = match kept.presence {
-            Presence::Gone { expires } => expires.map(|at| clock.instant(at)),
+            Presence::Gone { expires } => expires.map(|at| source.clock.instant(at)),
             Presence::Connected => None,
         };
         let will_due = kept.will.as_ref().and_then(|will| will.due);
         session.offline = Some(Box::new(Offline {
             state,
             expires,
-            will_due: will_due.map(|due| clock.instant(due)),
+            will_due: will_due.map(|due| source.clock.instant(due)),
         }));
-        if let Some(will) = kept.will {
-            // Its expiry counts from its publication: no clock is in it.
-            let mut message = will.message.duplicate();
+        if let Some(will) = &kept.will
+            && let Some(message) = source.message(will.body)
+        {
+            let mut message = message.duplicate();
             message.publisher = who;
             session.will = Some(Box::new(Will {
                 message: Arc::new(message),
@@ -286,7 +322,7 @@ impl Core {
         for (filter, grant) in &kept.subscriptions {
             self.restore_subscription(who, filter, *grant);
         }
-        for walk in kept.walks {
+        for walk in &kept.walks {
             let Ok(parsed) = ParsedFilter::parse(&walk.filter) else {
                 continue;
             };
@@ -297,8 +333,8 @@ impl Core {
                     filter: &walk.filter,
                 });
             } else if let Some(session) = self.sessions.get_mut(key.slot, key.generation) {
-                let walk =
-                    backlog::Walk::new(&parsed.filter, walk.qos, walk.id).without(walk.served);
+                let walk = backlog::Walk::new(&parsed.filter, walk.qos, walk.id)
+                    .without(walk.served.clone());
                 session.backlog.get_or_insert_default().push(walk);
             }
         }
@@ -333,12 +369,7 @@ impl Core {
     }
 
     /// What waits for any member of a group; without a member the group has ended.
-    fn restore_waiting(
-        &mut self,
-        filter: &str,
-        waiting: std::collections::BTreeMap<u64, Copy>,
-        clock: &mut Clock,
-    ) {
+    fn restore_waiting(&mut self, filter: &str, waiting: &Copies, source: &mut Source<'_>) {
         let shared = Arc::clone(&self.shared);
         let mut groups = shared.groups();
         let Some(id) = groups.find(filter) else {
@@ -351,21 +382,11 @@ impl Core {
             self.store.record(&Record::Ended(Subscriber::group(group)));
             return;
         };
-        self.tally.queued += waiting.len() as i64;
-        for (number, copy) in waiting {
-            let message = clock.message(copy.message);
-            groups.wait(
-                id,
-                Queued {
-                    body: message.body().unwrap_or_default(),
-                    message,
-                    copy: Commit(number),
-                    ids: Ids::None,
-                    qos: copy.qos,
-                    retain: copy.retain,
-                    group: None,
-                },
-            );
+        for (number, copy) in waiting.iter() {
+            groups.restore_waiting(id, |queue| {
+                let pushed = source.push(queue, number, copy);
+                self.tally.queued += i64::from(pushed.is_some());
+            });
         }
     }
 

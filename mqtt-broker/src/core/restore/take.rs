@@ -1,16 +1,13 @@
 //! Records in the order of their batches: each adds to what is live, or ends it.
 
-use std::sync::Arc;
-
 use mqtt_codec::{PacketId, QoS};
 use mqtt_session::{Change, Commit};
 use mqtt_topic::{ParsedFilter, TopicName};
 
 use super::super::fanout::Grant;
 use super::super::ids::{GroupId, Receiver, Subscriber};
-use super::super::message::Message;
-use super::super::store::Record;
-use super::image::{Copy, Group, Presence, Restore, Session, Walk, Will};
+use super::super::store::{Kept, Record};
+use super::image::{Copy, Group, Image, Presence, Session, Uses, Walk, Will};
 
 /// A record that does not fit those before it: the store has lost or mixed something.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
@@ -26,18 +23,18 @@ type Taken<T = ()> = Result<T, &'static str>;
 
 const NO_SESSION: &str = "it names a session that is not there";
 
-impl Restore {
+impl Image {
     /// Takes the next record, which had this number.
     ///
     /// # Errors
     /// [`Malformed`] when it does not fit those before it; nothing of it is taken then.
-    pub fn take(&mut self, record: &Record<'_>, number: Commit) -> Result<(), Malformed> {
+    pub fn take(&mut self, record: &Record<'_, Kept<'_>>, number: Commit) -> Result<(), Malformed> {
         self.latest = self.latest.max(number.0);
         self.record(record, number.0)
             .map_err(|what| Malformed { number, what })
     }
 
-    fn record(&mut self, record: &Record<'_>, number: u64) -> Taken {
+    fn record(&mut self, record: &Record<'_, Kept<'_>>, number: u64) -> Taken {
         match *record {
             Record::Session {
                 session,
@@ -49,7 +46,9 @@ impl Restore {
                 let kept = self.begin(session, client_id, number)?;
                 kept.user_name = user_name.map(Into::into);
                 (kept.expiry, kept.bridge) = (expiry, bridge);
-                (kept.presence, kept.will) = (Presence::Connected, None);
+                kept.presence = Presence::Connected;
+                let will = kept.will.take();
+                self.uses.end(will.map(|will| will.body));
             }
             Record::Used(session) => self.session(session)?.used = true,
             Record::Disconnected { session, expires } => {
@@ -97,20 +96,20 @@ impl Restore {
                 if qos == QoS::AtMostOnce {
                     return Err("QoS 0 is not kept");
                 }
-                check_topic(message)?;
+                message.topic.map_or(Ok(()), check_topic)?;
                 if let Some(Receiver::Group(_)) = receiver.receiver() {
                     self.known_group(receiver, number);
                 }
                 let group = group.map(|group| self.known_group(Subscriber::group(group), number));
                 let copy = Copy {
-                    message: message.clone(),
+                    body: message.body.0,
                     qos,
                     retain,
                     ids: ids.iter().copied().collect(),
                     group,
                 };
                 if !self.early.remove(&number) {
-                    self.queue(receiver, copy, number);
+                    self.queue(receiver, copy, number, message.topic.unwrap_or_default());
                 }
             }
             Record::Done { receiver, copy } => self.done(receiver, copy.0),
@@ -120,8 +119,9 @@ impl Restore {
                 copy,
             } => handshake(self.session(session)?, change, copy.0)?,
             Record::Retained(message) => {
-                check_topic(message)?;
-                self.retain(message.topic(), number, Some(message.clone()));
+                let topic = message.topic.unwrap_or_default();
+                check_topic(topic)?;
+                self.retain(topic, number, Some(message.body.0));
             }
             Record::Unretained(topic) => self.retain(topic, number, None),
             Record::Will {
@@ -130,14 +130,17 @@ impl Restore {
                 delay,
                 due,
             } => {
-                check_topic(message)?;
-                self.session(session)?.will = Some(Will {
-                    message: message.clone(),
-                    delay,
-                    due,
-                });
+                message.topic.map_or(Ok(()), check_topic)?;
+                let body = message.body.0;
+                let will = Will { body, delay, due };
+                let before = self.session(session)?.will.replace(will);
+                self.uses.begun.push(body);
+                self.uses.end(before.map(|will| will.body));
             }
-            Record::WillGone(session) => self.session(session)?.will = None,
+            Record::WillGone(session) => {
+                let will = self.session(session)?.will.take();
+                self.uses.end(will.map(|will| will.body));
+            }
             Record::Restarted => {
                 self.names.clear();
                 // No batch of before comes after this: these are not waited for.
@@ -239,7 +242,13 @@ impl Restore {
     fn unname_groups(&mut self) {
         let mut waiting = Vec::new();
         // Their beginning was lost with its batch.
-        self.groups.retain(|_, group| group.has_begun());
+        let uses = &mut self.uses;
+        self.groups.retain(|_, group| {
+            if !group.has_begun() {
+                uses.end(group.waiting.iter().map(|(_, copy)| copy.body));
+            }
+            group.has_begun()
+        });
         for (birth, group) in &mut self.groups {
             group.named = false;
             if let Some(&latest) = self.by_filter.get(&group.filter)
@@ -248,9 +257,11 @@ impl Restore {
                 waiting.push((latest, core::mem::take(&mut group.waiting)));
             }
         }
-        for (birth, mut copies) in waiting {
+        for (birth, copies) in waiting {
             if let Some(group) = self.groups.get_mut(&birth) {
-                group.waiting.append(&mut copies);
+                for (number, copy) in copies.iter() {
+                    group.waiting.insert(number, copy);
+                }
             }
         }
     }
@@ -265,10 +276,15 @@ impl Restore {
         let birth = self.names.remove(&who).ok_or("what it ends is not there")?;
         if let Some(session) = self.sessions.remove(&birth) {
             self.by_client.remove(&session.client_id);
-            // What it had got itself it has given back, and said so: these come from other workers, and are still on their way to it.
-            let underway = session.queue.into_iter();
-            self.strays
-                .extend(underway.filter(|(_, copy)| copy.group.is_some()));
+            self.uses.end(session.will.map(|will| will.body));
+            for (number, copy) in session.queue.iter() {
+                // What it had got itself it has given back, and said so: these come from other workers, and are still on their way to it.
+                if copy.group.is_some() {
+                    self.strays.insert(number, copy);
+                } else {
+                    self.uses.ended.push(copy.body);
+                }
+            }
         }
         Ok(())
     }
@@ -282,33 +298,39 @@ impl Restore {
         if self.by_filter.get(&group.filter) == Some(&birth) {
             self.by_filter.remove(&group.filter);
         }
+        let bodies = group.waiting.iter().map(|(_, copy)| copy.body);
+        self.uses.end(bodies);
         group.has_begun()
     }
 
-    fn queue(&mut self, receiver: Subscriber, copy: Copy, number: u64) {
+    fn queue(&mut self, receiver: Subscriber, copy: Copy, number: u64, topic: &str) {
+        let body = copy.body;
         let birth = self.names.get(&receiver);
         if let Some(session) = birth.and_then(|birth| self.sessions.get_mut(birth)) {
             if copy.retain
                 && let Some(walk) = session.walks.first_mut()
                 && Some(walk.id) == one(copy.ids.as_slice())
             {
-                walk.served.insert(copy.message.topic().into());
+                walk.served.insert(topic.into());
             }
             session.queue.insert(number, copy);
         } else if let Some(group) = birth.and_then(|birth| self.groups.get_mut(birth)) {
             group.waiting.insert(number, copy);
         } else if copy.group.is_some() {
             self.strays.insert(number, copy);
+        } else {
+            return;
         }
+        self.uses.begun.push(body);
     }
 
     fn done(&mut self, receiver: Subscriber, copy: u64) {
         let birth = self.names.get(&receiver);
         let known = if let Some(session) = birth.and_then(|birth| self.sessions.get_mut(birth)) {
             session.sent.retain(|(sent, _)| *sent != copy);
-            session.queue.remove(&copy)
+            session.queue.remove(copy)
         } else if let Some(group) = birth.and_then(|birth| self.groups.get_mut(birth)) {
-            group.waiting.remove(&copy)
+            group.waiting.remove(copy)
         } else {
             self.strays.remove(&copy)
         };
@@ -317,19 +339,32 @@ impl Restore {
         if known.is_none() && may_come {
             self.early.insert(copy);
         }
+        self.uses.end(known.map(|copy| copy.body));
     }
 
-    fn retain(&mut self, topic: &str, number: u64, message: Option<Arc<Message>>) {
-        let entry = self.retained.entry(topic.into()).or_default();
-        if entry.0 <= number {
-            *entry = (number, message);
+    fn retain(&mut self, topic: &str, number: u64, body: Option<u64>) {
+        if !self.retained.contains_key(topic) {
+            self.retained.insert(topic.into(), (0, None));
+        }
+        if let Some(entry) = self.retained.get_mut(topic)
+            && entry.0 <= number
+        {
+            let (_, before) = core::mem::replace(entry, (number, body));
+            self.uses.begun.extend(body);
+            self.uses.end(before);
         }
     }
 }
 
+impl Uses {
+    fn end(&mut self, bodies: impl IntoIterator<Item = u64>) {
+        self.ended.extend(bodies);
+    }
+}
+
 /// What is to be sent must be fit for it, however damaged the store is.
-fn check_topic(message: &Message) -> Taken {
-    let checked = TopicName::new(message.topic());
+fn check_topic(topic: &str) -> Taken {
+    let checked = TopicName::new(topic);
     checked
         .map(drop)
         .map_err(|_| "it names a topic that is none")
@@ -353,7 +388,7 @@ fn handshake(session: &mut Session, change: Change, copy: u64) -> Taken {
         }
         Change::Released(id) => forget(&mut session.received, id),
         Change::Sent(_, id) => {
-            if !session.queue.contains_key(&copy) {
+            if !session.queue.contains(copy) {
                 return Err("it sends a copy that is not there");
             }
             session.sent.retain(|(_, known)| *known != id);
