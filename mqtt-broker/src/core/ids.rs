@@ -93,6 +93,16 @@ impl Subscriber {
         Self((2 << KIND) | id.0 as u64)
     }
 
+    /// The eight bytes, for a store.
+    pub(crate) const fn to_bits(self) -> u64 {
+        self.0
+    }
+
+    /// From what [`to_bits`](Self::to_bits) gave.
+    pub(crate) const fn from_bits(bits: u64) -> Self {
+        Self(bits)
+    }
+
     /// What it stands for; `None` for [`BROKER`](Self::BROKER).
     #[must_use]
     pub const fn receiver(self) -> Option<Receiver> {

@@ -217,7 +217,7 @@ pub(crate) enum Ids {
 }
 
 impl Ids {
-    pub(super) fn as_slice(&self) -> &[SubscriptionId] {
+    pub(crate) fn as_slice(&self) -> &[SubscriptionId] {
         match self {
             Self::None => &[],
             Self::One(id) => id,

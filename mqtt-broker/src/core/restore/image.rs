@@ -160,6 +160,23 @@ impl Image {
         Self::default()
     }
 
+    /// Tells the messages that are in use, once for each use.
+    pub(crate) fn each_body(&self, mut tell: impl FnMut(u64)) {
+        for session in self.sessions.values() {
+            session.queue.iter().for_each(|(_, copy)| tell(copy.body));
+            if let Some(will) = &session.will {
+                tell(will.body);
+            }
+        }
+        for group in self.groups.values() {
+            group.waiting.iter().for_each(|(_, copy)| tell(copy.body));
+        }
+        for (_, body) in self.retained.values() {
+            body.iter().for_each(|body| tell(*body));
+        }
+        self.strays.values().for_each(|copy| tell(copy.body));
+    }
+
     /// The largest number taken; the store goes on with larger ones.
     #[must_use]
     pub const fn latest(&self) -> Commit {

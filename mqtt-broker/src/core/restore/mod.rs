@@ -45,4 +45,5 @@ pub use image::{Image, Uses};
 pub use take::Malformed;
 pub use whole::Restore;
 
+pub(crate) use super::fanout::Grant;
 pub(crate) use image::{Copies, Copy, Group, Presence, Session, Walk, Will};
