@@ -1,11 +1,9 @@
 //! A store for all workers: one sequence of batches, made durable late and in order, of which a crash leaves the front.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::Arc;
 
-use mqtt_broker::core::{
-    Message, OwnedRecord, Record, Restore, Room, Store, Subscriber, Unreadable,
-};
+use mqtt_broker::core::{Message, OwnedRecord, Record, Restore, Subscriber};
 use mqtt_codec::QoS;
 use mqtt_session::{Change, Commit, Instant};
 
@@ -157,8 +155,16 @@ impl Known {
 }
 
 impl Ledger {
+    /// An empty one; `late` when batches are durable no sooner than they are [released](Self::release).
+    pub(super) fn new(late: bool) -> Self {
+        Self {
+            late,
+            ..Self::default()
+        }
+    }
+
     /// Takes a record; a store that lasts has given it this number.
-    fn take(&mut self, worker: usize, record: &Record<'_>, number: Option<u64>) -> u64 {
+    pub(super) fn take(&mut self, worker: usize, record: &Record<'_>, number: Option<u64>) -> u64 {
         let lasting = number.is_some();
         let number = number.unwrap_or(self.latest + 1);
         assert!(number > self.latest, "{number} after {}", self.latest);
@@ -186,12 +192,23 @@ impl Ledger {
         message.note_body(Commit(body));
     }
 
+    /// Under which number the message of a record is kept.
+    pub(super) fn body(&self, record: u64) -> u64 {
+        self.bodies.get(&record).copied().unwrap_or(0)
+    }
+
+    /// Counts a message that is read back, and reads it.
+    pub(super) fn fetch(&mut self, body: u64) -> Option<Arc<Message>> {
+        self.fetched += 1;
+        self.kept.get(&body).map(|kept| kept.message(body))
+    }
+
     /// How many messages were read back.
     pub(super) const fn fetched(&self) -> u64 {
         self.fetched
     }
 
-    fn seal(&mut self, worker: usize) {
+    pub(super) fn seal(&mut self, worker: usize) {
         let batch = core::mem::take(&mut self.open[worker]);
         if !batch.is_empty() {
             self.sealed.push_back(batch);
@@ -325,99 +342,5 @@ impl Ledger {
     pub(super) const fn go_on(&mut self, latest: u64, committed: u64) {
         self.latest = latest;
         self.committed = committed;
-    }
-}
-
-/// A handle on the ledger.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Ledgers(Arc<Mutex<Ledger>>);
-
-impl Ledgers {
-    pub(super) fn new(late: bool) -> Self {
-        Self(Arc::new(Mutex::new(Ledger {
-            late,
-            ..Ledger::default()
-        })))
-    }
-
-    pub(super) fn lock(&self) -> MutexGuard<'_, Ledger> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    /// The store of one worker; with one that lasts behind it.
-    pub(super) fn store(&self, worker: u16, lasting: Option<Box<dyn Store>>) -> Box<dyn Store> {
-        Box::new(Handle {
-            ledger: self.clone(),
-            worker: usize::from(worker),
-            latest: 0,
-            lasting,
-        })
-    }
-}
-
-struct Handle {
-    ledger: Ledgers,
-    worker: usize,
-    latest: u64,
-    lasting: Option<Box<dyn Store>>,
-}
-
-impl Store for Handle {
-    fn record(&mut self, record: &Record<'_>) -> Commit {
-        let lasting = self.lasting.as_mut();
-        let number = lasting.map(|store| store.record(record).0);
-        self.latest = self.ledger.lock().take(self.worker, record, number);
-        Commit(self.latest)
-    }
-
-    fn latest(&self) -> Commit {
-        let lasting = self.lasting.as_ref();
-        lasting.map_or(Commit(self.latest), |store| store.latest())
-    }
-
-    fn commit(&mut self) {
-        if let Some(store) = &mut self.lasting {
-            store.commit();
-        }
-        self.ledger.lock().seal(self.worker);
-    }
-
-    fn committed(&self) -> Commit {
-        let lasting = self.lasting.as_ref();
-        lasting.map_or_else(
-            || Commit(self.ledger.lock().committed),
-            |store| store.committed(),
-        )
-    }
-
-    fn body(&self) -> Commit {
-        if let Some(store) = &self.lasting {
-            return store.body();
-        }
-        let ledger = self.ledger.lock();
-        Commit(ledger.bodies.get(&self.latest).copied().unwrap_or(0))
-    }
-
-    fn kept(&self) -> Commit {
-        let lasting = self.lasting.as_ref();
-        lasting.map_or_else(|| self.committed(), |store| store.kept())
-    }
-
-    fn fetch(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
-        let mut ledger = self.ledger.lock();
-        ledger.fetched += 1;
-        if let Some(store) = &mut self.lasting {
-            return store.fetch(body);
-        }
-        let kept = ledger.kept.get(&body.0).ok_or_else(|| Unreadable {
-            body,
-            why: "no record brought it".into(),
-        })?;
-        Ok(kept.message(body.0))
-    }
-
-    fn room(&self) -> Room {
-        let lasting = self.lasting.as_ref();
-        lasting.map_or(Room::Enough, |store| store.room())
     }
 }

@@ -10,6 +10,7 @@ mod client;
 mod doing;
 mod durable;
 mod event;
+mod handle;
 mod identify;
 mod judge;
 mod kept;
@@ -180,9 +181,6 @@ impl Sim {
 
     fn step(&mut self) {
         self.net.model.counters.hit("steps");
-        if self.net.has_failed() && self.rng.one_in(4) {
-            self.crash();
-        }
         let c = self.rng.below(self.clients.len());
         match self.rng.below(100) {
             0..8 => self.connect(c),
@@ -213,6 +211,11 @@ impl Sim {
             }
             57 if self.crashes => self.crash(),
             _ => self.publish(c),
+        }
+        if self.net.has_failed() {
+            // Whatever waits for the store waits for ever.
+            self.net.poll_all();
+            self.crash();
         }
         for c in 0..self.clients.len() {
             if self.rng.one_in(2) {

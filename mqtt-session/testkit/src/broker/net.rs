@@ -9,7 +9,7 @@ use mqtt_session::Instant;
 
 use super::durable::{Durable, Open};
 use super::event::Event;
-use super::ledger::Ledgers;
+use super::handle::Ledgers;
 use super::link::{Link, copy, describe};
 use super::model::{At, Model};
 use super::tables::NAMES;
@@ -293,6 +293,13 @@ impl Net {
             }
         }
         busy
+    }
+
+    /// Workers look at what the store says, and at nothing else.
+    pub(super) fn poll_all(&mut self) {
+        for worker in 0..self.cores.len() {
+            self.commit(worker);
+        }
     }
 
     /// Seals the round, hands over what is for other workers, and polls every touched connection.
