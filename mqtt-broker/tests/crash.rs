@@ -27,7 +27,7 @@ fn judged(durability: Durability, rounds: u32, change: impl FnOnce(&mut Options)
     eprintln!(
         "MQTT_TEST_SEED={seed}\n{}{}",
         table(core::slice::from_ref(&report)),
-        findings(&report, 20)
+        findings(&report, 5)
     );
     if report.tally.total() > 0 && !options.stop_at_first {
         // Somebody will want to look at it.

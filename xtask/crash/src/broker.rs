@@ -278,6 +278,22 @@ impl Running {
         !matches!(self.child.try_wait(), Ok(None))
     }
 
+    /// Asks it to end, and waits for that; says whether it did.
+    ///
+    /// # Errors
+    /// When signals cannot be sent.
+    pub(crate) fn stop(&mut self) -> io::Result<bool> {
+        Command::new("kill").arg(self.id().to_string()).status()?;
+        let end = Instant::now() + PATIENCE;
+        while !self.has_ended() {
+            if Instant::now() > end {
+                return Ok(false);
+            }
+            thread::sleep(Duration::from_millis(2));
+        }
+        Ok(true)
+    }
+
     /// kill -9, and waits until the process is gone.
     pub(crate) fn kill(&mut self) {
         // An error means that it has ended by itself.

@@ -78,8 +78,8 @@ fn durability(text: &str) -> Result<Durability, String> {
 const CONTROL_ROUNDS: u32 = 20;
 /// What others have not sent after a second without anything does not come.
 const PEER_PATIENCE: Duration = Duration::from_secs(1);
-/// Violations that are shown of each broker.
-const SHOWN: usize = 5;
+/// Violations that are shown of each promise.
+const SHOWN: usize = 2;
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();

@@ -18,6 +18,8 @@ pub(crate) struct Plan {
     pub(crate) again: Option<f64>,
     /// Kill once more while sessions are resumed, so long after the broker listens.
     pub(crate) resuming: Option<Duration>,
+    /// Stop the broker with SIGTERM when everything is judged, and judge it once more.
+    pub(crate) stops: bool,
     /// Subscribers come back together with the publishers, not after what these publish meanwhile.
     pub(crate) subscribers_first: bool,
     /// Messages of each publisher while the sessions of subscribers have not been resumed.
@@ -40,6 +42,7 @@ impl Plan {
             // Every fourth, and not by chance: few rounds have their share too.
             again: (round % 4 == 2).then_some(again),
             resuming: rng.one_in(6).then_some(resuming),
+            stops: round % 5 == 4,
             subscribers_first: rng.one_in(3),
             meanwhile: 1 + rng.below(5),
             absent_return: is_last || !rng.one_in(3),

@@ -60,6 +60,7 @@ pub fn table(reports: &[Report]) -> String {
     row("… again while sessions are resumed", &|it| {
         it.kills_resuming.to_string()
     });
+    row("stopped with SIGTERM", &|it| it.stops.to_string());
     row("acknowledged before a kill: least/middle/most", &|it| {
         of_kills(it, |kill| kill.accepted)
     });
@@ -86,16 +87,20 @@ pub fn table(reports: &[Report]) -> String {
     text
 }
 
-/// The first violations of a report, and where the store is.
+/// The first violations of each promise in a report, at most so many, and where the store is.
 #[must_use]
 pub fn findings(report: &Report, most: usize) -> String {
     let mut text = String::new();
-    for violation in report.tally.violations().iter().take(most) {
-        let _ = writeln!(text, "  {violation}");
-    }
-    let more = report.tally.total().saturating_sub(most);
-    if more > 0 {
-        let _ = writeln!(text, "  … and {more} more");
+    let all = report.tally.violations();
+    for promise in PROMISES {
+        let mine = all.iter().filter(|it| it.promise == promise);
+        for violation in mine.take(most) {
+            let _ = writeln!(text, "  {violation}");
+        }
+        let more = report.tally.count(promise).saturating_sub(most);
+        if more > 0 {
+            let _ = writeln!(text, "    … and {more} like this");
+        }
     }
     if let Some(copy) = &report.copy {
         let _ = writeln!(

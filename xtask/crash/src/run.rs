@@ -58,6 +58,8 @@ pub struct Report {
     pub kills_before_listening: u32,
     /// Kills while sessions were resumed.
     pub kills_resuming: u32,
+    /// Ends by SIGTERM, at rest.
+    pub stops: u32,
     /// Messages that were accepted.
     pub accepted: u64,
     /// Messages that came to subscriptions.
@@ -235,6 +237,7 @@ impl Run<'_> {
             broker.kill();
         }
         let mut resuming = plan.resuming;
+        let mut stops = plan.stops && !self.options.spare;
         loop {
             if self.options.spare {
                 self.world.came_back();
@@ -246,11 +249,21 @@ impl Run<'_> {
                 }
             }
             let end = resuming.take().map(|time| Instant::now() + time);
-            if self.world.recover(plan, end) != Waited::Over {
+            if self.world.recover(plan, end) == Waited::Over {
+                self.kill(broker);
+                self.report.kills_resuming += 1;
+            } else if core::mem::take(&mut stops) {
+                if !broker.stop()? {
+                    let judge = &mut self.world.judge;
+                    judge.report(Promise::Serving, "the broker does not end on SIGTERM");
+                    broker.kill();
+                }
+                self.world.read_to_the_end();
+                self.world.crashed();
+                self.report.stops += 1;
+            } else {
                 return Ok(true);
             }
-            self.kill(broker);
-            self.report.kills_resuming += 1;
         }
     }
 

@@ -4,7 +4,7 @@
 mod packets;
 
 use core::net::SocketAddr;
-use std::collections::{HashMap, VecDeque};
+use std::collections::{HashSet, VecDeque};
 
 use mio::{Registry, Token};
 use mqtt_codec::{
@@ -37,15 +37,12 @@ pub(crate) enum Event {
         empty: bool,
         subscription: Option<u32>,
     },
-    /// A QoS 2 message came under the id of another one that was not released: no receiver can tell it from a repetition.
-    Swallowed {
-        had: Option<Stamp>,
-        came: Option<Stamp>,
-    },
     /// SUBACK or UNSUBACK for the packet that was sent under this number, with the codes.
     Answered(u16, Vec<ReasonCode>),
-    /// The broker closed the connection, or sent something that is no packet.
+    /// The broker closed the connection, perhaps with a reason.
     Closed(Option<String>),
+    /// The broker sent something that is no packet, or not now.
+    Nonsense(String),
 }
 
 /// How far the handshake of a message of ours has come.
@@ -93,8 +90,8 @@ pub(crate) struct Client {
     next_id: u16,
     /// What the broker lets us have in flight.
     receive_maximum: usize,
-    /// QoS 2 messages that were received and not released, with what they were.
-    received: HashMap<u16, Option<Stamp>>,
+    /// QoS 2 messages that were received and not released.
+    received: HashSet<u16>,
     /// Acknowledgements that have not been sent, in the order of what they answer.
     held: VecDeque<[u8; 4]>,
     /// So many of them are held back.
@@ -116,7 +113,7 @@ impl Client {
             outgoing: VecDeque::new(),
             next_id: 0,
             receive_maximum: MOST,
-            received: HashMap::new(),
+            received: HashSet::new(),
             held: VecDeque::new(),
             hold: 0,
             clean: false,
@@ -283,9 +280,10 @@ impl Client {
                 }
             }
         }
-        if ended || broken.is_some() {
+        events.extend(broken.map(Event::Nonsense));
+        if ended || matches!(events.last(), Some(Event::Nonsense(_))) {
             self.cut();
-            events.push(Event::Closed(broken));
+            events.push(Event::Closed(None));
         } else if let Some(link) = &mut self.link {
             link.input.extend_from_slice(&input[at..]);
         }
@@ -435,11 +433,8 @@ impl Client {
             (QoS::AtLeastOnce, Some(id)) => self.hold_back(packets::pub_ack(id)),
             (QoS::ExactlyOnce, Some(id)) => {
                 self.hold_back(packets::pub_rec(id));
-                // The same id is the same message until it is released.
-                if let Some(had) = self.received.insert(id.get(), stamp) {
-                    if had != stamp {
-                        events.push(Event::Swallowed { had, came: stamp });
-                    }
+                // The same id is the same message until it is released; another one is lost here, as it is for any receiver.
+                if !self.received.insert(id.get()) {
                     return;
                 }
             }

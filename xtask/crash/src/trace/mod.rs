@@ -8,8 +8,7 @@ use std::fs;
 use std::io;
 use std::path::Path;
 use std::process::Command;
-use std::thread;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use crate::broker::{Opened, Program, Running};
 use calls::{Calls, Verdict};
@@ -141,10 +140,6 @@ fn under_strace<T>(
     };
     let worked = work(address);
     // strace hands the signal on to the broker and ends.
-    Command::new("kill").arg(broker.id().to_string()).status()?;
-    let patience = Instant::now() + Duration::from_secs(20);
-    while !broker.has_ended() && Instant::now() < patience {
-        thread::sleep(Duration::from_millis(5));
-    }
+    broker.stop()?;
     Ok((fs::read_to_string(&file)?, worked?))
 }
