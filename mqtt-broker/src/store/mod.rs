@@ -11,6 +11,8 @@ mod files;
 mod header;
 mod index;
 mod kind;
+#[cfg(feature = "cli")]
+pub mod mosquitto_db;
 mod names;
 mod os;
 #[cfg(feature = "cli")]
