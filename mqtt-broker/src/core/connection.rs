@@ -227,12 +227,14 @@ impl Outbox for Keeper<'_> {
     }
 
     fn message(&mut self, seq: Seq) -> Option<OutgoingMessage<'_>> {
-        let loaded = self.queue.as_mut()?.load(seq, self.store).map(drop);
-        if let Err(error) = loaded {
-            self.give_up(seq, &error);
-            return None;
-        }
-        let queued = self.queue.as_ref()?.get(seq)?;
+        let index = match self.queue.as_mut()?.load(seq, self.store) {
+            Ok(index) => index?,
+            Err(error) => {
+                self.give_up(seq, &error);
+                return None;
+            }
+        };
+        let queued = self.queue.as_ref()?.at(index)?;
         Some(
             queued
                 .message

@@ -89,7 +89,8 @@ pub(super) struct Queue {
     loaded: Vec<Loaded>,
     /// On what terms the others came.
     terms: Option<Box<Terms>>,
-    /// The place of the next message.
+    /// The place of the first slot, and of the next message.
+    first: u64,
     next: u64,
     /// Messages in it.
     live: usize,
@@ -220,6 +221,7 @@ impl Queue {
     /// An empty queue that goes on where an earlier one ended.
     pub(super) fn starting_at(next: Seq) -> Self {
         Self {
+            first: next.0,
             next: next.0,
             ..Self::default()
         }
@@ -262,13 +264,8 @@ impl Queue {
     }
 
     /// Whether a place is left: a client that acknowledges all but one message for 2^36 messages has used them up.
-    pub(super) fn has_place(&self) -> bool {
-        self.next - self.first() < SPAN
-    }
-
-    fn first(&self) -> u64 {
-        let first = self.slots.front();
-        first.map_or(self.next, |slot| slot.place(self.next))
+    pub(super) const fn has_place(&self) -> bool {
+        self.next - self.first < SPAN
     }
 
     pub(super) fn push(&mut self, queued: Queued) -> Seq {
@@ -312,15 +309,16 @@ impl Queue {
     }
 
     /// Where `seq` is, or would be.
+    #[inline]
     fn find(&self, seq: Seq) -> Result<usize, usize> {
-        let Some(distance) = seq.0.checked_sub(self.first()) else {
-            return Err(0);
-        };
-        if let Ok(at) = usize::try_from(distance)
-            && self.slots.get(at).is_some_and(|slot| slot.is_at(seq.0))
-        {
-            return Ok(at);
+        let at = seq.0.wrapping_sub(self.first) as usize;
+        match self.slots.get(at) {
+            Some(slot) if slot.is_at(seq.0) => Ok(at),
+            _ => self.search(seq),
         }
+    }
+
+    fn search(&self, seq: Seq) -> Result<usize, usize> {
         if seq.0 >= self.next {
             return Err(self.slots.len());
         }
@@ -340,24 +338,30 @@ impl Queue {
         }
     }
 
-    /// The message of a place, fetched if need be; `None` when there is none.
+    /// Fetches the message of a place if need be, and says [at](Self::at) which index it is in memory; `None` when there is none.
+    #[inline]
     pub(super) fn load(
         &mut self,
         seq: Seq,
         store: &mut dyn Store,
-    ) -> Result<Option<&Queued>, Unreadable> {
+    ) -> Result<Option<usize>, Unreadable> {
         let Ok(at) = self.find(seq) else {
             return Ok(None);
         };
         let Some(slot) = self.slots.get(at) else {
             return Ok(None);
         };
-        let index = match slot.kind() {
-            Kind::Loaded(index) => index,
-            Kind::Stored => self.load_at(at, *slot, store)?,
-            Kind::Empty => return Ok(None),
-        };
-        Ok(self.loaded.get(index).map(|loaded| &loaded.queued))
+        match slot.kind() {
+            Kind::Loaded(index) => Ok(Some(index)),
+            Kind::Stored => self.load_at(at, *slot, store).map(Some),
+            Kind::Empty => Ok(None),
+        }
+    }
+
+    /// The message at an index that [`load`](Self::load) has said, until anything is put in or taken out.
+    #[inline]
+    pub(super) fn at(&self, index: usize) -> Option<&Queued> {
+        Some(&self.loaded.get(index)?.queued)
     }
 
     #[cold]
@@ -420,7 +424,11 @@ impl Queue {
     }
 
     /// The first message at or after `from`.
+    #[inline]
     pub(super) fn next(&self, from: Seq) -> Option<Seq> {
+        if from.0 >= self.next {
+            return None;
+        }
         let (Ok(at) | Err(at)) = self.find(from);
         self.slots
             .iter()
@@ -563,7 +571,7 @@ impl Queue {
         while let Some(Loaded { place, queued }) = self.loaded.get(index) {
             let (place, size) = (*place, queued.size());
             if place >= from && queued.body != Commit::default() {
-                if queued.copy > kept {
+                if queued.copy > kept && !cfg!(mutation = "put-away-early") {
                     waits = waits.max(Some(queued.copy));
                     index += 1;
                     continue;
@@ -627,11 +635,15 @@ impl Queue {
         while self.slots.front().is_some_and(|slot| slot.is_empty()) {
             self.slots.pop_front();
         }
-        if self.slots.len() > 2 * self.live + Self::GAPS {
-            self.slots.retain(|slot| !slot.is_empty());
-        }
-        if self.slots.capacity() > Self::GAPS && self.slots.len() < self.slots.capacity() / 8 {
-            self.slots.shrink_to(self.slots.len() * 2);
+        let first = self.slots.front();
+        self.first = first.map_or(self.next, |slot| slot.place(self.next));
+        if self.slots.capacity() > Self::GAPS {
+            if self.slots.len() > 2 * self.live + Self::GAPS {
+                self.slots.retain(|slot| !slot.is_empty());
+            }
+            if self.slots.len() < self.slots.capacity() / 8 {
+                self.slots.shrink_to(self.slots.len() * 2);
+            }
         }
         self.shrink_loaded();
         self.forget_terms();

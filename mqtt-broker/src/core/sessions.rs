@@ -50,6 +50,7 @@ impl Session {
     }
 
     /// The queue, made now if need be.
+    #[inline]
     pub(super) fn queue(&mut self) -> &mut Queue {
         let start = self.queue_start;
         self.queue

@@ -80,6 +80,7 @@ impl Store for Handle {
 
     fn fetch(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
         let remembered = self.ledger.lock().fetch(body.0);
+        assert!(body <= self.committed(), "{body:?} was never written");
         match &mut self.lasting {
             Some(store) => store.fetch(body),
             None => remembered.ok_or_else(|| Unreadable {
