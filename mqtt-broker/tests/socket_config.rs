@@ -275,6 +275,41 @@ fn queue_limit() {
     assert_eq!(kept.len(), 10, "{kept:?}");
 }
 
+/// With the other policy the last ones are kept; and all absent clients together have a limit, while who is there gets everything.
+#[test]
+fn queue_policy_and_total() {
+    not_for_mosquitto!("the configuration is ours");
+    let broker = configured(
+        "[limits]\nqueue_messages = 3\nqueue_total_messages = 4\nqueue_policy = \"drop-oldest\"\n",
+    );
+    for name in ["a", "b"] {
+        let (mut client, _) = Client::connect_with(&broker, &keeping(Version::V311, name));
+        client.subscribe(&[(&format!("{name}/+"), at(QoS::AtLeastOnce))]);
+        client.disconnect();
+    }
+    let mut here = Client::connect(&broker, Version::V5, "here");
+    here.subscribe(&[("+/q", at(QoS::AtLeastOnce))]);
+    let mut publisher = Client::connect(&broker, Version::V5, "p");
+    for topic in ["a/q", "b/q"] {
+        for n in 0..5 {
+            publisher.publish(topic, &n.to_string(), QoS::AtLeastOnce);
+            assert_eq!(here.take_text(), format!("{topic}|1|0|{n}"));
+        }
+    }
+    for (name, expected) in [("a", &["2", "3", "4"][..]), ("b", &["4"])] {
+        let (mut client, _) = Client::connect_with(&broker, &keeping(Version::V311, name));
+        let mut kept = Vec::new();
+        client.ping();
+        while let Some(frame) = client.waiting() {
+            kept.push(frame.text());
+        }
+        let expected: Vec<String> = (expected.iter())
+            .map(|n| format!("{name}/q|1|0|{n}"))
+            .collect();
+        assert_eq!(kept, expected);
+    }
+}
+
 /// A topic with more levels than allowed is refused. [MQTT-4.7.3-3]
 #[test]
 fn topic_levels() {

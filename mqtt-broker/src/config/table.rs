@@ -6,6 +6,7 @@ use core::time::Duration;
 use mqtt_codec::QoS;
 
 use super::{Config, LogLevel};
+use crate::core::QueuePolicy;
 
 /// One key of the configuration file.
 pub(super) struct Key {
@@ -316,6 +317,31 @@ pub(super) static KEYS: &[Key] = &[
         settings.queue_bytes,
         "Bytes of the messages that wait for one session"
     ),
+    number!(
+        "limits.queue_total_messages",
+        0..=LARGEST_NUMBER,
+        settings.queue_total_messages,
+        "QoS 1 and 2 messages that wait for all sessions together; 0: no limit"
+    ),
+    number!(
+        "limits.queue_total_bytes",
+        0..=LARGEST_NUMBER,
+        settings.queue_total_bytes,
+        "Bytes of the messages that wait for all sessions together; a message counts in each queue in which it waits; 0: no limit"
+    ),
+    Key {
+        name: "limits.queue_policy",
+        accepts: Accepts::Choice(QueuePolicy::NAMES),
+        doc: "What goes when a message comes for a full queue: the new one, or those of its session that have waited longest",
+        set: |config, value| {
+            if let Value::Text(text) = value
+                && let Some(policy) = QueuePolicy::named(&text)
+            {
+                config.settings.queue_policy = policy;
+            }
+        },
+        show: |config| format!("{:?}", config.settings.queue_policy.name()),
+    },
     number!(
         "limits.unread_output_bytes",
         1_000..=u32::MAX,

@@ -91,7 +91,7 @@ impl Core {
             return Refill::Nothing;
         };
         let queue = session.queue();
-        let before = queue.len();
+        let (before, bytes) = (queue.len(), queue.bytes());
         let mut ended = 0;
         for walk in &mut backlog.0 {
             let mut done = false;
@@ -138,6 +138,7 @@ impl Core {
         let added = queue.len() - before;
         let full = queue.len() >= ENOUGH;
         self.tally.queued += added as i64;
+        self.tally.queued_bytes += (queue.bytes() - bytes) as i64;
         if ended < backlog.0.len() {
             backlog.0.drain(..ended);
             session.backlog = Some(backlog);

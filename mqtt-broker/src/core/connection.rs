@@ -194,7 +194,7 @@ impl Keeper<'_> {
 
     fn forget(&mut self, seq: Seq) {
         if let Some(taken) = self.queue.as_mut().and_then(|queue| queue.take(seq)) {
-            self.tally.queued -= 1;
+            self.tally.unqueue(&taken);
             if taken.qos() != QoS::AtMostOnce {
                 self.store.record(&Record::Done {
                     receiver: self.who,
@@ -213,7 +213,7 @@ impl Keeper<'_> {
         self.tally.unreadable += 1;
         tracing::error!(client_id = self.client_id, "message not delivered: {error}");
         if let Some(taken) = self.queue.as_mut().and_then(|queue| queue.take(seq)) {
-            self.tally.queued -= 1;
+            self.tally.unqueue(&taken);
             if let Some(group) = taken.group() {
                 self.ended.push((group, self.who));
             }

@@ -2,6 +2,9 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::queue::{Queue, Taken};
+use super::quota::Gone;
+
 macro_rules! counters {
     ($($(#[$doc:meta])* $name:ident,)+) => {
         /// Sums over all workers; monotonic, except those that name a number of things that exist now.
@@ -55,6 +58,8 @@ counters! {
     bytes_sent,
     /// Messages that were dropped because a queue or an unread output was at its limit.
     dropped,
+    /// Those of them that had waited longest, and went to make room for new ones.
+    dropped_oldest,
     /// Messages that expired before they were delivered.
     expired,
     /// Copies of messages that were not delivered because the store could not read them back.
@@ -65,6 +70,8 @@ counters! {
     refused,
     /// Messages that wait for a session or are in flight.
     queued,
+    /// Their bytes; a message counts in each queue in which it waits.
+    queued_bytes,
     /// Retained messages.
     retained,
     /// Retained messages that were not stored because there are too many.
@@ -87,6 +94,44 @@ counters! {
     turned_away,
 }
 
+impl Tally {
+    /// A message of this size waits.
+    pub(super) const fn queue(&mut self, size: u64) {
+        self.queued += 1;
+        self.queued_bytes += size as i64;
+    }
+
+    /// A message was taken out of a queue.
+    pub(super) fn unqueue(&mut self, taken: &Taken) {
+        self.queued -= 1;
+        self.queued_bytes -= taken.size() as i64;
+    }
+
+    /// A message went to make room for another.
+    pub(super) fn gone(&mut self, taken: &Taken, why: Gone) {
+        self.unqueue(taken);
+        match why {
+            Gone::Expired => self.expired += 1,
+            Gone::Oldest => {
+                self.dropped += 1;
+                self.dropped_oldest += 1;
+            }
+        }
+    }
+
+    /// A restart has filled a queue.
+    pub(super) const fn add_queue(&mut self, queue: &Queue) {
+        self.queued += queue.len() as i64;
+        self.queued_bytes += queue.bytes() as i64;
+    }
+
+    /// A queue is over with all that waits in it.
+    pub(super) const fn drop_queue(&mut self, queue: &Queue) {
+        self.queued -= queue.len() as i64;
+        self.queued_bytes -= queue.bytes() as i64;
+    }
+}
+
 /// A sum that several workers add to.
 #[derive(Debug, Default)]
 pub struct Gauge(AtomicU64);
@@ -100,5 +145,13 @@ impl Gauge {
     #[must_use]
     pub fn get(&self) -> u64 {
         self.0.load(Ordering::Relaxed)
+    }
+
+    /// The present value with what was not added yet.
+    #[inline]
+    pub(super) fn with(&self, more: i64) -> u64 {
+        let sum = self.get().wrapping_add_signed(more);
+        // Workers add up one after the other, so that for a moment less than nothing may be left.
+        if sum > i64::MAX as u64 { 0 } else { sum }
     }
 }

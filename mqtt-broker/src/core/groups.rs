@@ -7,6 +7,7 @@ use mqtt_session::{Commit, Instant, Seq};
 
 use super::ids::{GROUP_GENERATIONS, GroupId, Subscriber};
 use super::queue::{Needed, Queue, Queued, Taken};
+use super::quota::{Full, Gone, Quota};
 use super::slab::Slab;
 
 /// A session in a group.
@@ -30,15 +31,12 @@ struct Group {
     connected: usize,
     /// QoS 1 and 2 messages that came while nobody was connected.
     waiting: Queue,
+    /// Its queue was full when the latest message came.
+    overflowed: bool,
+    /// `$share/group/filter`.
+    filter: Box<str>,
     /// Where the search for a member begins: round robin among equals.
     turn: usize,
-}
-
-/// What a group may have waiting.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Most {
-    pub(super) messages: usize,
-    pub(super) bytes: u64,
 }
 
 /// What becomes of a message for a group.
@@ -100,7 +98,10 @@ impl Groups {
     ) -> Joined {
         let known = self.by_filter.get(filter).copied();
         let group_id = known.unwrap_or_else(|| {
-            let (slot, generation) = self.groups.insert(Group::default());
+            let (slot, generation) = self.groups.insert(Group {
+                filter: filter.into(),
+                ..Group::default()
+            });
             let id = GroupId { slot, generation };
             self.by_filter.insert(filter.into(), id);
             id
@@ -201,33 +202,43 @@ impl Groups {
         Choice::Member(*member)
     }
 
-    /// Whether one more message may wait; what has expired goes first, and is handed to `expired`.
-    pub(super) fn has_room(
+    /// Makes room for one more message, as far as the policy allows; what goes is handed to `gone`.
+    pub(super) fn make_room(
         &mut self,
         id: GroupId,
+        quota: &Quota,
         size: u64,
-        most: Most,
         now: Instant,
-        mut expired: impl FnMut(Taken),
-    ) -> bool {
+        mut gone: impl FnMut(Taken, Gone),
+    ) -> Result<(), Full> {
         let Some(group) = self.group(id) else {
-            return false;
+            return Err(Full::Queue);
         };
-        // In the order of their coming, so that a full queue is not searched for every message that it cannot take.
         let waiting = &mut group.waiting;
-        while waiting.len() >= most.messages || waiting.bytes() + size > most.bytes {
-            let Some(first) = waiting.next(Seq::default()) else {
-                return false;
-            };
-            if !waiting.view(first).is_some_and(|view| view.expired(now)) {
-                return false;
+        let mut made = Ok(());
+        let mut full = quota.full(waiting, size);
+        if full.is_some() {
+            let mut oldest = false;
+            made = quota.make_room(waiting, Seq::default(), size, now, |taken, why| {
+                oldest |= why == Gone::Oldest;
+                gone(taken, why);
+            });
+            if made.is_ok() && !oldest {
+                full = None;
             }
-            let Some(first) = waiting.take(first) else {
-                return false;
-            };
-            expired(first);
         }
-        true
+        if full.is_none() {
+            group.overflowed &= !quota.is_half_empty(&group.waiting);
+        } else if !core::mem::replace(&mut group.overflowed, true) {
+            let (messages, bytes) = (group.waiting.len(), group.waiting.bytes());
+            tracing::warn!(
+                filter = &*group.filter,
+                messages,
+                bytes,
+                "queue of a shared group is full: messages are dropped"
+            );
+        }
+        made
     }
 
     /// Lets a message wait for the first member that comes back.
@@ -254,6 +265,12 @@ impl Groups {
     pub(super) fn put_away(&mut self, id: GroupId, kept: Commit) -> Option<Commit> {
         let group = self.group(id)?;
         group.waiting.put_away(Needed::Nothing, kept)
+    }
+
+    /// Bytes of what waits.
+    #[cfg(test)]
+    pub(super) fn waiting_bytes(&mut self, id: GroupId) -> u64 {
+        self.group(id).map_or(0, |group| group.waiting.bytes())
     }
 
     /// Puts back what [`take_waiting`](Self::take_waiting) took.
@@ -288,8 +305,10 @@ impl Groups {
 mod tests {
     use std::sync::Arc;
 
+    use super::super::counters::{Counters, Tally};
     use super::super::ids::SessionKey;
     use super::super::message::{Ids, Message};
+    use super::super::settings::Settings;
     use super::*;
 
     const NOW: Instant = Instant::from_millis(5);
@@ -362,24 +381,30 @@ mod tests {
         groups.set_connected(id, who(1), false);
         assert!(matches!(groups.choose(id, QoS::AtMostOnce), Choice::Nobody));
         let size = waiting(None).message.size() as u64;
-        let most = Most {
-            messages: 2,
-            bytes: 1_000_000,
+        let quota = |messages, bytes| {
+            let settings = Settings {
+                queue_messages: messages,
+                queue_bytes: bytes,
+                ..Settings::default()
+            };
+            Quota::new(&settings, &Counters::default(), &Tally::default())
         };
+        let most = quota(2, 1_000_000);
         groups.wait(id, waiting(Some(3)));
         groups.wait(id, waiting(None));
         let mut expired = 0;
-        assert!(groups.has_room(id, size, most, NOW, |_| expired += 1));
+        let room = groups.make_room(id, &most, size, NOW, |_, _| expired += 1);
+        assert_eq!(room, Ok(()));
         assert_eq!(expired, 1);
         groups.wait(id, waiting(None));
-        assert!(!groups.has_room(id, size, most, NOW, |_| unreachable!()));
-        let most = Most {
-            messages: 9,
-            bytes: 3 * size - 1,
+        let room = |groups: &mut Groups, most: &Quota| {
+            groups.make_room(id, most, size, NOW, |_, _| unreachable!())
         };
-        assert!(!groups.has_room(id, size, most, NOW, |_| unreachable!()));
+        assert_eq!(room(&mut groups, &most), Err(Full::Queue));
+        let most = quota(9, 3 * size - 1);
+        assert_eq!(room(&mut groups, &most), Err(Full::Queue));
         assert_eq!(groups.take_waiting(id).len(), 2);
-        assert!(groups.has_room(id, size, most, NOW, |_| unreachable!()));
+        assert_eq!(room(&mut groups, &most), Ok(()));
     }
 
     /// Members are found by their places, whoever has left before them; each was searched for among all others.

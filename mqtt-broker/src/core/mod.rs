@@ -28,6 +28,7 @@ mod output;
 mod owned;
 mod policy;
 mod queue;
+mod quota;
 mod receive;
 pub mod restore;
 mod retained;
@@ -59,7 +60,7 @@ pub use output::Output;
 pub use owned::OwnedRecord;
 pub use policy::{AllowAll, ConnectRequest, Decision, Identity, Peer, Policy};
 pub use restore::{Image, Malformed, Restore};
-pub use settings::Settings;
+pub use settings::{QueuePolicy, Settings};
 pub use shared::Shared;
 pub use store::{Bodies, Kept, Memory, Record, Room, Store, Terms, Unreadable};
 
@@ -147,6 +148,8 @@ pub struct Core {
     flushed: Commit,
     /// Whose messages are put away when the store has come further.
     aside: Aside,
+    /// All queues together were full, and are not half empty yet.
+    total_overflowed: bool,
     /// Members of groups whose message has ended, until the groups are told.
     ended: Vec<(GroupId, Subscriber)>,
     /// End-to-end properties of the message that is being routed.
@@ -201,6 +204,7 @@ impl Core {
             withheld: VecDeque::new(),
             flushed: Commit::default(),
             aside: Aside::default(),
+            total_overflowed: false,
             ended: Vec::new(),
             scratch: Vec::new(),
             questions: 0,
@@ -293,6 +297,7 @@ impl Core {
         }
         self.gathered = 0;
         self.tally.flush(self.shared.counters());
+        self.note_total();
         debug_assert!(self.polled.is_empty(), "every touched connection is polled");
         core::mem::swap(&mut self.touched, &mut self.polled);
     }

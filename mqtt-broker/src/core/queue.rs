@@ -177,6 +177,13 @@ impl Taken {
         }
     }
 
+    pub(super) fn size(&self) -> u64 {
+        match self {
+            Self::Loaded(queued) => queued.size(),
+            Self::Stored(stored) => stored.size,
+        }
+    }
+
     /// Whether it has expired at `now`; of one in the store that is known to a second.
     pub(super) fn expired(&self, now: Instant) -> bool {
         match self {
@@ -438,6 +445,7 @@ impl Queue {
     }
 
     /// What is to be known of the message of a place.
+    #[cfg(test)]
     pub(super) fn view(&self, seq: Seq) -> Option<View> {
         self.view_of(self.slot(seq)?)
     }

@@ -9,11 +9,12 @@ use mqtt_topic::TopicName;
 use super::Core;
 use super::effect::Effect;
 use super::fanout::{FanOut, gather, weight};
-use super::groups::{Choice, Groups, Most};
+use super::groups::{Choice, Groups};
 use super::ids::{GroupId, Receiver, SessionKey, Subscriber};
 use super::message::{Ids, Incoming};
 use super::output::SHARE_FROM;
-use super::queue::{Queue, Queued, Taken};
+use super::queue::{Queued, Taken};
+use super::quota::{Full, Gone, Quota};
 use super::store::{Record, Store};
 
 /// How one receiver gets a message.
@@ -228,8 +229,6 @@ impl Core {
     /// Into the session's sequence, as far as its limits go.
     fn enqueue(&mut self, key: SessionKey, queued: Queued, now: Instant) {
         let who = self.subscriber(key);
-        let shared = Arc::clone(&self.shared);
-        let settings = shared.settings();
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             // It has ended meanwhile.
             return self.give_back(who, Taken::Loaded(queued), now);
@@ -239,42 +238,26 @@ impl Core {
             return self.give_back(who, Taken::Loaded(queued), now);
         }
         let size = queued.message.size() as u64;
-        let is_full = |queue: &Queue| {
-            queue.len() >= settings.queue_messages as usize
-                || queue.bytes() + size > settings.queue_bytes
-                || !queue.has_place()
-        };
-        if is_full(session.queue()) {
-            self.drop_expired(key, now);
+        let mut quota = Quota::new(self.shared.settings(), self.shared.counters(), &self.tally);
+        quota.connected = session.conn.is_some();
+        if quota.full(session.queue(), size).is_some()
+            && let Err(full) = self.make_room(key, &quota, size, now)
+        {
+            self.tally.dropped += 1;
+            self.overflowed(key, full);
+            self.forget_copy(who, &Taken::Loaded(queued));
+            return;
         }
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return;
         };
-        if is_full(session.queue()) {
-            self.tally.dropped += 1;
-            if !core::mem::replace(&mut session.overflowed, true) {
-                let queue = session.queue();
-                let (messages, bytes) = (queue.len(), queue.bytes());
-                tracing::warn!(
-                    client_id = &*session.client_id,
-                    messages,
-                    bytes,
-                    "queue is full: messages are dropped"
-                );
-            }
-            self.forget_copy(who, &Taken::Loaded(queued));
-            return;
-        }
         let copy = (queued.body != Commit::default()).then_some(queued.copy);
         let queue = session.queue();
         queue.push(queued);
-        // A queue at its limit would otherwise be reported for every message that comes and goes.
-        if queue.len() <= settings.queue_messages as usize / 2
-            && queue.bytes() <= settings.queue_bytes / 2
-        {
-            session.overflowed = false;
+        if session.overflowed {
+            session.overflowed = !quota.is_half_empty(session.queue());
         }
-        self.tally.queued += 1;
+        self.tally.queue(size);
         if let Some(id) = session.conn {
             self.touch(id);
         }
@@ -283,22 +266,34 @@ impl Core {
         }
     }
 
-    /// Makes room in a full queue.
-    fn drop_expired(&mut self, key: SessionKey, now: Instant) {
+    /// Makes room in a session's queue.
+    fn make_room(
+        &mut self,
+        key: SessionKey,
+        quota: &Quota,
+        size: u64,
+        now: Instant,
+    ) -> Result<(), Full> {
         let who = self.subscriber(key);
         let cursor = self.cursor(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
-            return;
+            return Ok(());
         };
-        let mut expired = Vec::new();
-        session
-            .queue()
-            .take_expired(cursor, now, |queued| expired.push(queued));
-        for queued in expired {
-            self.tally.queued -= 1;
-            self.tally.expired += 1;
-            self.forget_copy(who, &queued);
+        let full = quota.full(session.queue(), size);
+        let mut gone = Vec::new();
+        let made = quota.make_room(session.queue(), cursor, size, now, |taken, why| {
+            gone.push((taken, why));
+        });
+        if gone.iter().any(|(_, why)| *why == Gone::Oldest)
+            && let Some(full) = full
+        {
+            self.overflowed(key, full);
         }
+        for (taken, why) in gone {
+            self.tally.gone(&taken, why);
+            self.forget_copy(who, &taken);
+        }
+        made
     }
 
     /// A copy is needed no longer.
@@ -370,25 +365,26 @@ impl Core {
         now: Instant,
     ) {
         let receiver = Subscriber::group(id);
-        let settings = self.shared.settings();
-        let most = Most {
-            messages: settings.queue_messages as usize,
-            bytes: settings.queue_bytes,
-        };
         let message = Arc::clone(incoming.shared());
         let size = message.size() as u64;
+        let quota = self.quota();
         let (store, tally) = (&mut self.store, &mut self.tally);
-        let room = groups.has_room(id, size, most, now, |expired| {
-            tally.expired += 1;
-            tally.queued -= 1;
+        let room = groups.make_room(id, &quota, size, now, |taken, why| {
+            tally.gone(&taken, why);
             store.record(&Record::Done {
                 receiver,
-                copy: expired.copy(),
+                copy: taken.copy(),
             });
         });
-        if !room {
-            self.tally.dropped += 1;
-            return;
+        match room {
+            Ok(()) => {}
+            Err(full) => {
+                self.tally.dropped += 1;
+                if full == Full::Total {
+                    self.total_overflow();
+                }
+                return;
+            }
         }
         let mut queued = Queued {
             message,
@@ -400,7 +396,7 @@ impl Core {
             group: None,
         };
         queued.record(&mut *self.store, receiver);
-        self.tally.queued += 1;
+        self.tally.queue(size);
         let copy = (queued.body != Commit::default()).then_some(queued.copy);
         groups.wait(id, queued);
         if let Some(copy) = copy
@@ -419,7 +415,7 @@ impl Core {
             let Some(taken) = waiting.take(seq) else {
                 continue;
             };
-            self.tally.queued -= 1;
+            self.tally.unqueue(&taken);
             let copy = taken.copy();
             if taken.expired(now) {
                 self.tally.expired += 1;

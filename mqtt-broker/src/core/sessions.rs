@@ -219,7 +219,7 @@ impl Core {
             queue.take_if(
                 Seq::default(),
                 |view| view.qos == QoS::AtMostOnce,
-                |_| tally.queued -= 1,
+                |taken| tally.unqueue(&taken),
             );
         }
     }
@@ -332,7 +332,7 @@ impl Core {
             .offline
             .map_or(Seq(0), |offline| offline.state.cursor());
         if let Some(mut queue) = session.queue {
-            self.tally.queued -= queue.len() as i64;
+            self.tally.drop_queue(&queue);
             let mut at = Seq::default();
             while let Some(seq) = queue.next(at) {
                 at = seq.next();
@@ -405,7 +405,7 @@ impl Core {
             );
         }
         for taken in back {
-            self.tally.queued -= 1;
+            self.tally.unqueue(&taken);
             self.give_back(who, taken, now);
         }
     }

@@ -12,6 +12,14 @@ pub struct Settings {
     pub queue_messages: u32,
     /// Bytes that wait for one session, or for one shared group; default 10,000,000.
     pub queue_bytes: u64,
+    /// Messages that wait for all sessions and groups together, in flight included; 0 is no limit. Default 10,000,000: with places and
+    /// indexes about 600 MB, when the messages themselves are on disk. Connected sessions have room for 64 each whatever waits for others.
+    pub queue_total_messages: u64,
+    /// Their bytes; a message counts in each queue in which it waits. 0 is no limit. Default 10,000,000,000, a thousand full queues: without
+    /// a data directory set it to what the machine has.
+    pub queue_total_bytes: u64,
+    /// What goes when a message comes for which there is no room; default: the message.
+    pub queue_policy: QueuePolicy,
     /// Subscriptions of one client; default 10,000.
     pub subscriptions_per_client: u32,
     /// User properties of one packet; default 64.
@@ -36,12 +44,46 @@ pub struct Settings {
     pub response_prefix: Option<Box<str>>,
 }
 
+/// What goes when a message comes for a queue that is full.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum QueuePolicy {
+    /// The message that has come.
+    #[default]
+    RejectNew,
+    /// The messages of its queue that have waited longest, as far as their delivery has not begun.
+    DropOldest,
+}
+
+impl QueuePolicy {
+    /// The names, in order.
+    pub const NAMES: &'static [&'static str] = &["reject-new", "drop-oldest"];
+
+    /// The policy of this name.
+    #[must_use]
+    pub fn named(name: &str) -> Option<Self> {
+        let all = [Self::RejectNew, Self::DropOldest];
+        all.into_iter().find(|policy| policy.name() == name)
+    }
+
+    /// Its name.
+    #[must_use]
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::RejectNew => Self::NAMES[0],
+            Self::DropOldest => Self::NAMES[1],
+        }
+    }
+}
+
 impl Default for Settings {
     fn default() -> Self {
         Self {
             limits: Limits::DEFAULT,
             queue_messages: 10_000,
             queue_bytes: 10_000_000,
+            queue_total_messages: 10_000_000,
+            queue_total_bytes: 10_000_000_000,
+            queue_policy: QueuePolicy::RejectNew,
             subscriptions_per_client: 10_000,
             user_properties: 64,
             unread_output_bytes: 1_000_000,

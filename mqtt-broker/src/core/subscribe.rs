@@ -287,7 +287,7 @@ impl Core {
         self.shared
             .subscriptions_mut()
             .remove(&parsed.filter, &Subscriber::group(group));
-        self.tally.queued -= waiting.len() as i64;
+        self.tally.drop_queue(&waiting);
         self.store.record(&Record::Ended(Subscriber::group(group)));
         None
     }

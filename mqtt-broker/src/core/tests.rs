@@ -17,6 +17,7 @@ mod lifecycle;
 mod limits;
 mod model;
 mod policy;
+mod quota;
 mod random;
 mod regroup;
 mod restart;

@@ -284,8 +284,9 @@ impl Core {
             push(number, copy, false);
         }
         state.set_cursor(seq);
-        let queued = session.queue.as_ref().map_or(0, |queue| queue.len());
-        self.tally.queued += queued as i64;
+        if let Some(queue) = &session.queue {
+            self.tally.add_queue(queue);
+        }
         let lost = match kept.presence {
             Presence::Connected => {
                 let delay = kept.will.as_ref().map_or(0, |will| will.delay);
@@ -384,8 +385,10 @@ impl Core {
         };
         for (number, copy) in waiting.iter() {
             groups.restore_waiting(id, |queue| {
-                let pushed = source.push(queue, number, copy);
-                self.tally.queued += i64::from(pushed.is_some());
+                let before = queue.bytes();
+                if source.push(queue, number, copy).is_some() {
+                    self.tally.queue(queue.bytes() - before);
+                }
             });
         }
     }
@@ -398,7 +401,7 @@ impl Core {
                 .get_mut(key.slot, key.generation)
                 .and_then(|session| session.queue().take(seq));
             if let Some(queued) = queued {
-                self.tally.queued -= 1;
+                self.tally.unqueue(&queued);
                 self.give_back(who, queued, now);
             }
         }

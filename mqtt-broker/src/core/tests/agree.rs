@@ -11,7 +11,7 @@ use super::net::Net;
 use crate::core::connection::State;
 use crate::core::fanout::Grant;
 use crate::core::queue::{Queue, Taken};
-use crate::core::{Core, SessionKey, Subscriber};
+use crate::core::{Core, Receiver, SessionKey, Subscriber};
 
 impl Net {
     /// Compares every session with what a restart would find of it.
@@ -19,7 +19,7 @@ impl Net {
         let ledger = self.ledgers.lock();
         assert!(ledger.all_is_named());
         let mut found = BTreeSet::new();
-        let mut queued = 0;
+        let (mut queued, mut bytes) = (0, 0);
         for (worker, core) in self.cores.iter().enumerate() {
             for (slot, generation) in core.sessions.keys() {
                 let who = Subscriber::session(worker as u16, SessionKey { slot, generation });
@@ -59,6 +59,7 @@ impl Net {
                 let held = |queue| held(queue, &ledger);
                 let held = session.queue.as_deref().map(held).unwrap_or_default();
                 queued += session.queue.as_ref().map_or(0, |queue| queue.len()) as u64;
+                bytes += session.queue.as_ref().map_or(0, |queue| queue.bytes());
                 let copies: Vec<Copy> = held.into_values().collect();
                 assert_eq!(ledger.queue(who), copies, "{name}");
                 let state = state(core, slot, generation);
@@ -75,8 +76,12 @@ impl Net {
         assert_eq!(known, found);
         for group in ledger.groups.keys() {
             queued += ledger.queue(*group).len() as u64;
+            if let Some(Receiver::Group(id)) = group.receiver() {
+                bytes += self.shared.groups().waiting_bytes(id);
+            }
         }
         assert_eq!(self.shared.counters().queued.get(), queued);
+        assert_eq!(self.shared.counters().queued_bytes.get(), bytes);
         assert!(
             ledger
                 .queues

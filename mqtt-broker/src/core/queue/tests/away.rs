@@ -416,7 +416,11 @@ fn what_is_stored_expires() {
         gone
     };
     assert_eq!(expired(&mut queue, 0, 9_999), [0_u64; 0]);
-    assert_eq!(expired(&mut queue, 1, 10_500), [0_u64; 0], "the first has begun");
+    assert_eq!(
+        expired(&mut queue, 1, 10_500),
+        [0_u64; 0],
+        "the first has begun"
+    );
     assert_eq!(expired(&mut queue, 1, 11_000), [2]);
     assert_eq!(expired(&mut queue, 0, 99_000), [1, 4]);
     assert_eq!(queue.next(Seq(0)), Some(Seq(2)));

@@ -1,0 +1,232 @@
+//! How much may wait, for one and for all, and what goes when there is more.
+
+use mqtt_codec::{Connect, Properties, Property, QoS, ReceiveMaximum, Version};
+
+use super::client::Manner;
+use super::net::{Net, resume};
+use crate::core::{Message, QueuePolicy, Settings};
+
+/// A broker with these settings, a publisher, and sessions that are subscribed and away.
+fn away(filters: &[(&str, &str)], settings: impl FnOnce(&mut Settings)) -> (Net, usize) {
+    let mut net = Net::set(settings);
+    let publisher = net.connect("pub");
+    for (name, filter) in filters {
+        let sub = net.persistent(name);
+        net.subscribe(sub, filter, QoS::ExactlyOnce);
+        net.cut(sub);
+    }
+    (net, publisher)
+}
+
+fn size(payload: &str) -> u64 {
+    Message::new("t", &[], payload.as_bytes(), QoS::AtLeastOnce, false).size() as u64
+}
+
+/// Dropped, of those the oldest, and what waits.
+fn counted(net: &Net) -> [u64; 3] {
+    let counters = net.shared.counters();
+    [
+        &counters.dropped,
+        &counters.dropped_oldest,
+        &counters.queued,
+    ]
+    .map(|counter| counter.get())
+}
+
+fn publish(net: &mut Net, publisher: usize, topic: &str, texts: &[&str]) {
+    for text in texts {
+        net.publish(publisher, topic, text, QoS::AtLeastOnce);
+    }
+}
+
+/// What a client finds when it comes back.
+fn back(net: &mut Net, name: &str) -> Vec<String> {
+    let sub = net.persistent(name);
+    let texts = net.texts(sub);
+    net.cut(sub);
+    texts
+}
+
+const FIVE: [&str; 5] = ["1", "2", "3", "4", "5"];
+
+/// A full queue keeps what came first, or what came last, as the policy says; that of a session and that of a group.
+#[test]
+fn the_policy_says_what_goes() {
+    for filter in ["t", "$share/g/t"] {
+        for bytes in [false, true] {
+            let limit = |settings: &mut Settings| {
+                if bytes {
+                    settings.queue_bytes = 3 * size("1") + 5;
+                } else {
+                    settings.queue_messages = 3;
+                }
+            };
+            let (mut net, publisher) = away(&[("sub", filter)], limit);
+            publish(&mut net, publisher, "t", &FIVE);
+            assert_eq!(counted(&net), [2, 0, 3]);
+            net.agrees_with_the_store();
+            assert_eq!(back(&mut net, "sub"), ["1", "2", "3"]);
+            let (mut net, publisher) = away(&[("sub", filter)], |settings| {
+                limit(settings);
+                settings.queue_policy = QueuePolicy::DropOldest;
+            });
+            publish(&mut net, publisher, "t", &FIVE);
+            assert_eq!(counted(&net), [2, 2, 3]);
+            net.agrees_with_the_store();
+            assert_eq!(back(&mut net, "sub"), ["3", "4", "5"]);
+            assert_eq!(counted(&net), [2, 2, 0]);
+            assert_eq!(net.shared.counters().queued_bytes.get(), 0);
+        }
+    }
+}
+
+/// What has begun stays: the oldest that goes is the first behind it; when all has begun, the new one goes.
+#[test]
+fn what_has_begun_is_not_dropped() {
+    let (mut net, publisher) = away(&[], |settings| {
+        settings.queue_messages = 4;
+        settings.queue_policy = QueuePolicy::DropOldest;
+    });
+    let connect = |window| {
+        [
+            Property::SessionExpiryInterval(100),
+            Property::ReceiveMaximum(ReceiveMaximum::new(window).unwrap()),
+        ]
+    };
+    for (window, first) in [(2, &["1", "2"][..]), (4, &["1", "2", "3", "4"])] {
+        let sub = net.connect_with(&Connect {
+            properties: Properties::List(&connect(window)),
+            ..Connect::new(Version::V5, "sub")
+        });
+        net.subscribe(sub, "t", QoS::ExactlyOnce);
+        net.set_manner(sub, Manner::Silent);
+        for text in ["1", "2", "3", "4", "5", "6"] {
+            net.publish(publisher, "t", text, QoS::ExactlyOnce);
+        }
+        assert_eq!(net.texts(sub), first);
+        net.agrees_with_the_store();
+        net.cut(sub);
+        let expected: &[&str] = match window {
+            2 => &["1", "2", "5", "6"],
+            _ => &["1", "2", "3", "4"],
+        };
+        assert_eq!(back(&mut net, "sub"), expected);
+    }
+    assert_eq!(counted(&net), [4, 2, 0]);
+}
+
+/// One that is larger than a whole queue goes itself, whatever the policy, and nothing goes for it.
+#[test]
+fn nothing_goes_in_vain() {
+    let (mut net, publisher) = away(&[("sub", "t")], |settings| {
+        settings.queue_bytes = 3 * size("1");
+        settings.queue_total_bytes = 3 * size("1");
+        settings.queue_policy = QueuePolicy::DropOldest;
+    });
+    publish(&mut net, publisher, "t", &["1", "2", "3"]);
+    net.publish(publisher, "t", &"x".repeat(1_000), QoS::AtLeastOnce);
+    assert_eq!(counted(&net), [1, 0, 3]);
+    let larger = "x".repeat((size("1") + 1) as usize);
+    net.publish(publisher, "t", &larger, QoS::AtLeastOnce);
+    assert_eq!(counted(&net), [3, 2, 2], "two for a larger one");
+    net.agrees_with_the_store();
+    assert_eq!(back(&mut net, "sub"), ["3", &larger]);
+}
+
+/// All sessions and groups together have a limit as well: what counts is everything that waits, and what was delivered counts no more.
+#[test]
+fn all_together_have_a_limit() {
+    for bytes in [false, true] {
+        let (mut net, publisher) =
+            away(&[("a", "a"), ("b", "b"), ("c", "$share/g/c")], |settings| {
+                if bytes {
+                    settings.queue_total_bytes = 4 * size("1");
+                } else {
+                    settings.queue_total_messages = 4;
+                }
+            });
+        publish(&mut net, publisher, "a", &["1", "2"]);
+        publish(&mut net, publisher, "c", &["3"]);
+        publish(&mut net, publisher, "b", &["4", "5"]);
+        publish(&mut net, publisher, "c", &["6"]);
+        assert_eq!(counted(&net), [2, 0, 4]);
+        net.agrees_with_the_store();
+        assert_eq!(back(&mut net, "a"), ["1", "2"]);
+        publish(&mut net, publisher, "c", &["7", "8", "9"]);
+        assert_eq!(counted(&net), [3, 0, 4]);
+        assert_eq!(back(&mut net, "b"), ["4"]);
+        assert_eq!(back(&mut net, "c"), ["3", "7", "8"]);
+        assert_eq!(net.shared.counters().queued_bytes.get(), 0);
+        net.agrees_with_the_store();
+    }
+}
+
+/// With the other policy a session gives of its own; one that has nothing cannot take from others.
+#[test]
+fn nobody_takes_from_others() {
+    let (mut net, publisher) = away(&[("a", "a"), ("b", "b")], |settings| {
+        settings.queue_total_messages = 3;
+        settings.queue_policy = QueuePolicy::DropOldest;
+    });
+    publish(&mut net, publisher, "a", &FIVE);
+    assert_eq!(counted(&net), [2, 2, 3]);
+    publish(&mut net, publisher, "b", &["x"]);
+    assert_eq!(counted(&net), [3, 2, 3]);
+    net.agrees_with_the_store();
+    assert_eq!(back(&mut net, "a"), ["3", "4", "5"]);
+    assert_eq!(back(&mut net, "b"), [""; 0]);
+}
+
+/// Expired messages give their place to others, and who is connected and reads has room whatever waits for those who are away.
+#[test]
+fn who_reads_does_not_go_without_because_others_are_away() {
+    let (mut net, publisher) = away(&[("away", "t")], |settings| {
+        settings.queue_total_messages = 3;
+    });
+    let expiry = [Property::MessageExpiryInterval(10)];
+    for text in ["1", "2", "3"] {
+        net.publish_with(publisher, "t", text, QoS::AtLeastOnce, false, &expiry);
+    }
+    let here = net.persistent("here");
+    net.subscribe(here, "t", QoS::ExactlyOnce);
+    net.publish(publisher, "t", "4", QoS::ExactlyOnce);
+    assert_eq!(net.texts(here), ["4"]);
+    assert_eq!(counted(&net), [1, 0, 3]);
+    // 64 of them, should it stop to answer.
+    net.set_manner(here, Manner::Silent);
+    for number in 0..70 {
+        net.publish(publisher, "t", &number.to_string(), QoS::AtLeastOnce);
+    }
+    assert_eq!(net.texts(here).len(), 64);
+    assert_eq!(counted(&net), [77, 0, 67]);
+    net.cut(here);
+    net.advance(10_000);
+    net.publish(publisher, "t", "late", QoS::AtLeastOnce);
+    // The three have expired, which is not yet room for everybody.
+    assert_eq!(net.shared.counters().expired.get(), 3);
+    net.set_manner(here, Manner::Acknowledges);
+    let here = net.reconnect(here, &resume("here"));
+    assert_eq!(net.texts(here).len(), 64);
+    publish(&mut net, publisher, "t", &["a", "b"]);
+    assert_eq!(net.texts(here), ["a", "b"]);
+    assert_eq!(back(&mut net, "away"), ["a", "b"]);
+    net.agrees_with_the_store();
+}
+
+/// After a restart what waits counts as before.
+#[test]
+fn what_was_restored_counts() {
+    let (mut net, publisher) = away(&[("a", "t"), ("b", "$share/g/t")], |settings| {
+        settings.queue_total_messages = 4;
+    });
+    publish(&mut net, publisher, "t", &["1", "2"]);
+    net.restart(2);
+    net.agrees_with_the_store();
+    assert_eq!(counted(&net), [0, 0, 4]);
+    let publisher = net.connect("pub");
+    publish(&mut net, publisher, "t", &["3"]);
+    assert_eq!(counted(&net), [2, 0, 4]);
+    assert_eq!(back(&mut net, "a"), ["1", "2"]);
+    assert_eq!(back(&mut net, "b"), ["1", "2"]);
+    assert_eq!(net.shared.counters().queued_bytes.get(), 0);
+}
