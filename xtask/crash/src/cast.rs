@@ -4,9 +4,10 @@ use mio::Token;
 use mqtt_codec::{QoS, Version};
 
 use crate::client::Client;
-use crate::judge::{Deliveries, History, Receiver, Tally};
+use crate::judge::{Deliveries, History, Receiver, Tally, Wills};
 use crate::role::{
-    Churner, Filters, Habit, Judge, Phoenix, Prober, Publisher, Reader, Retainer, Role, Subscriber,
+    Churner, Filters, Habit, Heir, Judge, Phoenix, Prober, Publisher, Reader, Retainer, Role,
+    Subscriber, Testator,
 };
 
 const V3: Version = Version::V311;
@@ -52,6 +53,9 @@ const FILTERS: usize = 9;
 /// Whose sessions come and go.
 const PHOENIXES: [Version; 2] = [V3, V5];
 
+/// Version and QoS of who leaves a will, and the seconds that it waits.
+const TESTATORS: [(Version, QoS, u32); 3] = [(V3, QOS_1, 0), (V5, QOS_2, 0), (V5, QOS_1, 100_000)];
+
 /// Everybody, and what is to be judged.
 pub(crate) struct Cast {
     pub(crate) clients: Vec<Client>,
@@ -80,6 +84,7 @@ impl Cast {
             judge: Judge {
                 deliveries: Deliveries::new(&PUBLISHERS.map(|it| it.1), receivers()),
                 retained: vec![History::new(None); TOPICS * RETAINERS.len()],
+                wills: Wills::new(TESTATORS.map(|it| it.1)),
                 tally: Tally::default(),
                 acts_at_pubrec,
                 round: 0,
@@ -116,6 +121,16 @@ impl Cast {
             let role = Role::Phoenix(Phoenix::new());
             cast.add(&format!("phoenix {place}"), version, role);
         }
+        for (stream, (version, qos, delay)) in TESTATORS.into_iter().enumerate() {
+            let role = Role::Testator(Testator {
+                stream,
+                qos,
+                delay,
+                withdrawn: None,
+            });
+            cast.add(&format!("testator {stream}"), version, role);
+        }
+        cast.add("heir", V3, Role::Heir(Heir));
         cast.add("reader", V5, Role::Reader(Reader::default()));
         cast.add("prober", V5, Role::Prober(Prober));
         cast

@@ -17,6 +17,7 @@ const fn row_of(promise: Promise) -> &'static str {
         Promise::Retained => "retained: lost, old or risen again",
         Promise::Session => "sessions: lost or risen again",
         Promise::Subscription => "subscriptions: lost, old or risen again",
+        Promise::Will => "wills: lost, twice or withdrawn and published",
         Promise::Serving => "refused, cut off or not started",
     }
 }

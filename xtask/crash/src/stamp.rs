@@ -9,6 +9,8 @@ pub(crate) enum Purpose {
     Load,
     /// Values of a retained topic; the stream is the topic.
     Retained,
+    /// Wills; the stream is the client.
+    Will,
     /// A look at which subscriptions there are; the stream is the filter.
     Probe,
 }
@@ -41,6 +43,7 @@ impl Stamp {
         let letter = match self.purpose {
             Purpose::Load => 'l',
             Purpose::Retained => 'r',
+            Purpose::Will => 'w',
             Purpose::Probe => 'p',
         };
         let mut payload = format!("{letter} {} {} ", self.stream, self.number).into_bytes();
@@ -60,6 +63,7 @@ impl Stamp {
         let purpose = match words.next()? {
             b"l" => Purpose::Load,
             b"r" => Purpose::Retained,
+            b"w" => Purpose::Will,
             b"p" => Purpose::Probe,
             _ => return None,
         };

@@ -114,7 +114,7 @@ impl World {
 
     /// Lets everybody connect for the first time.
     pub(crate) fn gather(&mut self) -> Waited {
-        self.each(|client, role, cx, _| cx.connect(client, matches!(role, Role::Reader(_))));
+        self.each(|client, role, cx, _| role.connect(client, cx));
         self.wait(None, |world| {
             let mut all = world.roles.iter().zip(&world.clients);
             all.all(|(role, client)| role.is_ready(client))
@@ -149,7 +149,7 @@ impl World {
     /// All connections are gone.
     pub(crate) fn crashed(&mut self) {
         self.judge.deliveries.crash();
-        self.each(|client, role, _, _| role.crashed(client));
+        self.each(|client, role, cx, _| role.crashed(client, cx.judge));
     }
 
     /// Messages of publishers that were sent and not accepted, and acknowledgements that subscribers owe.
@@ -270,10 +270,10 @@ impl World {
             if let Event::Closed(_) = event
                 && !killed
             {
-                role.crashed(client);
+                role.crashed(client, cx.judge);
                 self.reopened[place] += 1;
                 if self.reopened[place] <= REOPENED {
-                    cx.connect(client, client.is_clean());
+                    role.connect(client, &mut cx);
                 }
             }
         }

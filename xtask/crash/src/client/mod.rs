@@ -45,6 +45,16 @@ pub(crate) enum Event {
     Nonsense(String),
 }
 
+/// A will.
+#[derive(Clone, Debug)]
+pub(crate) struct Testament {
+    pub(crate) topic: String,
+    pub(crate) payload: Vec<u8>,
+    pub(crate) qos: QoS,
+    /// Seconds, in 5.0.
+    pub(crate) delay: u32,
+}
+
 /// How far the handshake of a message of ours has come.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Stage {
@@ -96,6 +106,8 @@ pub(crate) struct Client {
     held: VecDeque<[u8; 4]>,
     /// So many of them are held back.
     pub(crate) hold: usize,
+    /// What every connection leaves.
+    pub(crate) will: Option<Testament>,
     /// The session is to end with its connection.
     clean: bool,
     /// The broker has confirmed something for this session: it must be there from then on.
@@ -116,6 +128,7 @@ impl Client {
             received: HashSet::new(),
             held: VecDeque::new(),
             hold: 0,
+            will: None,
             clean: false,
             established: false,
         }
@@ -133,7 +146,8 @@ impl Client {
     ) -> std::io::Result<()> {
         self.cut();
         let mut link = Link::open(address, registry, self.token)?;
-        link.send(&packets::connect(self.version, &self.name, clean));
+        let will = self.will.as_ref();
+        link.send(&packets::connect(self.version, &self.name, clean, will));
         self.link = Some(link);
         self.state = State::Connecting;
         self.clean = clean;

@@ -3,10 +3,10 @@
 use mqtt_codec::{
     Connect, Delivery, EncodeError, Filters, PacketId, Properties, Property, Publish, QoS,
     Subscribe, SubscribeFilter, SubscriptionId, SubscriptionOptions, Unsubscribe,
-    UnsubscribeFilters, Version,
+    UnsubscribeFilters, Version, Will,
 };
 
-use super::Outgoing;
+use super::{Outgoing, Testament};
 
 /// DISCONNECT, the same in all versions.
 pub(super) const DISCONNECT: [u8; 2] = [0xe0, 0];
@@ -48,7 +48,12 @@ fn packet_id(id: u16) -> PacketId {
 }
 
 /// CONNECT without a keep-alive; a session that is not clean never expires.
-pub(super) fn connect(version: Version, name: &str, clean: bool) -> Vec<u8> {
+pub(super) fn connect(
+    version: Version,
+    name: &str,
+    clean: bool,
+    testament: Option<&Testament>,
+) -> Vec<u8> {
     let forever = [Property::SessionExpiryInterval(u32::MAX)];
     let mut connect = Connect::new(version, name);
     connect.keep_alive = 0;
@@ -56,6 +61,15 @@ pub(super) fn connect(version: Version, name: &str, clean: bool) -> Vec<u8> {
     if version.is_v5() && !clean {
         connect.properties = Properties::List(&forever);
     }
+    let delay = testament.map_or(0, |testament| testament.delay);
+    let delay = (delay > 0).then_some(Property::WillDelayInterval(delay));
+    connect.will = testament.map(|testament| Will {
+        topic: &testament.topic,
+        payload: &testament.payload,
+        qos: testament.qos,
+        retain: false,
+        properties: Properties::List(delay.as_slice()),
+    });
     exact(connect.encoded_len(), |buffer| connect.encode(buffer))
 }
 

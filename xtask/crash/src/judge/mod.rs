@@ -3,8 +3,10 @@
 mod deliveries;
 mod history;
 mod violation;
+mod wills;
 
 pub(crate) use deliveries::{Deliveries, Receiver};
 pub(crate) use history::History;
 pub(crate) use violation::PROMISES;
 pub use violation::{Promise, Tally, Violation};
+pub(crate) use wills::Wills;

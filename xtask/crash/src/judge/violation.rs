@@ -20,12 +20,14 @@ pub enum Promise {
     Session,
     /// A subscription is there when it was confirmed, and gone when its end was.
     Subscription,
+    /// A will is published when its connection was lost, and not when it was withdrawn.
+    Will,
     /// The broker starts, answers, and keeps connections open.
     Serving,
 }
 
 /// All of them, as they stand in a table.
-pub(crate) const PROMISES: [Promise; 8] = [
+pub(crate) const PROMISES: [Promise; 9] = [
     Promise::Delivered,
     Promise::Once,
     Promise::Ordered,
@@ -33,6 +35,7 @@ pub(crate) const PROMISES: [Promise; 8] = [
     Promise::Retained,
     Promise::Session,
     Promise::Subscription,
+    Promise::Will,
     Promise::Serving,
 ];
 

@@ -1,27 +1,31 @@
 //! What the clients of a run are there for.
 
 mod churner;
+mod heir;
 mod phoenix;
 mod prober;
 mod publisher;
 mod reader;
 mod retainer;
 mod subscriber;
+mod testator;
 
 use core::net::SocketAddr;
 
 use mio::Registry;
 
 pub(crate) use churner::{Churner, Filters};
+pub(crate) use heir::Heir;
 pub(crate) use phoenix::Phoenix;
 pub(crate) use prober::Prober;
 pub(crate) use publisher::Publisher;
 pub(crate) use reader::Reader;
 pub(crate) use retainer::{Retainer, topic_of};
 pub(crate) use subscriber::{Habit, Subscriber};
+pub(crate) use testator::Testator;
 
 use crate::client::{Client, Event};
-use crate::judge::{Deliveries, History, Promise, Tally};
+use crate::judge::{Deliveries, History, Promise, Tally, Wills};
 use crate::plan::Plan;
 use crate::rng::Rng;
 
@@ -31,6 +35,7 @@ pub(crate) struct Judge {
     pub(crate) deliveries: Deliveries,
     /// The values of the retained topics.
     pub(crate) retained: Vec<History<Option<u32>>>,
+    pub(crate) wills: Wills,
     pub(crate) tally: Tally,
     /// The broker passes a QoS 2 message on when it sends PUBREC, not when PUBREL comes: both are allowed.
     pub(crate) acts_at_pubrec: bool,
@@ -82,13 +87,15 @@ pub(crate) enum Role {
     Phoenix(Phoenix),
     Reader(Reader),
     Prober(Prober),
+    Testator(Testator),
+    Heir(Heir),
 }
 
 impl Role {
     /// Whether it has what a run starts with.
     pub(crate) fn is_ready(&self, client: &Client) -> bool {
         match self {
-            Self::Subscriber(_) | Self::Churner(_) => client.is_established(),
+            Self::Subscriber(_) | Self::Churner(_) | Self::Heir(_) => client.is_established(),
             _ => client.is_connected(),
         }
     }
@@ -110,12 +117,13 @@ impl Role {
             Self::Retainer(it) => it.load(client, cx),
             Self::Churner(it) => it.load(client, cx),
             Self::Phoenix(it) => it.load(client, cx),
-            Self::Reader(_) | Self::Prober(_) => {}
+            Self::Testator(it) => it.load(client, cx),
+            Self::Reader(_) | Self::Prober(_) | Self::Heir(_) => {}
         }
     }
 
     /// The broker was killed, and everything that it had sent was read.
-    pub(crate) fn crashed(&mut self, client: &mut Client) {
+    pub(crate) fn crashed(&mut self, client: &mut Client, judge: &mut Judge) {
         client.cut();
         client.hold = 0;
         match self {
@@ -123,6 +131,7 @@ impl Role {
             Self::Phoenix(it) => it.crashed(),
             Self::Reader(it) => it.crashed(),
             Self::Subscriber(it) => it.crashed(),
+            Self::Testator(it) => it.crashed(judge),
             _ => {}
         }
     }
@@ -132,7 +141,19 @@ impl Role {
         match self {
             Self::Publisher(_) | Self::Reader(_) | Self::Prober(_) => Turn::First,
             Self::Subscriber(it) => it.turn(plan),
-            Self::Retainer(_) | Self::Churner(_) | Self::Phoenix(_) => Turn::Second,
+            Self::Retainer(_)
+            | Self::Churner(_)
+            | Self::Phoenix(_)
+            | Self::Testator(_)
+            | Self::Heir(_) => Turn::Second,
+        }
+    }
+
+    /// Connects, for the first time or after a crash.
+    pub(crate) fn connect(&self, client: &mut Client, cx: &mut Context<'_>) {
+        match self {
+            Self::Testator(it) => it.connect(client, cx),
+            _ => cx.connect(client, matches!(self, Self::Reader(_))),
         }
     }
 
@@ -144,7 +165,7 @@ impl Role {
         filters: Filters,
         meanwhile: u64,
     ) {
-        cx.connect(client, matches!(self, Self::Reader(_)));
+        self.connect(client, cx);
         match self {
             Self::Publisher(it) => it.meanwhile(client, cx.judge, meanwhile),
             Self::Prober(it) => it.probe(client, cx.restart, filters),
@@ -162,6 +183,8 @@ impl Role {
             Self::Churner(it) => it.is_done(),
             Self::Phoenix(it) => it.is_done(),
             Self::Reader(it) => it.is_done(judge),
+            Self::Testator(_) => client.is_connected(),
+            Self::Heir(it) => it.is_done(client, judge),
         }
     }
 
@@ -178,7 +201,9 @@ impl Role {
             Self::Subscriber(it) => return it.settle(client, judge),
             Self::Churner(it) => return it.settle(client, judge),
             Self::Phoenix(it) if !it.is_done() => "is not let in".to_owned(),
-            Self::Phoenix(_) => return,
+            Self::Testator(_) if !client.is_connected() => "is not let in".to_owned(),
+            Self::Phoenix(_) | Self::Testator(_) => return,
+            Self::Heir(it) => return it.settle(judge),
             Self::Reader(it) => return it.settle(client, judge),
         };
         judge.report(Promise::Serving, format!("{} {what}", client.name));
@@ -214,6 +239,8 @@ impl Role {
             Self::Churner(it) => it.event(client, event, cx),
             Self::Phoenix(it) => it.event(client, event, cx),
             Self::Reader(it) => it.event(client, event),
+            Self::Testator(it) => it.event(event, cx.judge),
+            Self::Heir(it) => it.event(client, event, cx),
             Self::Prober(_) => {}
         }
     }

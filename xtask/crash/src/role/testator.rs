@@ -1,0 +1,64 @@
+//! Connects with a will, says goodbye now and then, and is connected when the broker is killed.
+
+use super::{Context, Judge};
+use crate::client::{Client, Event, Testament};
+use crate::stamp::{Purpose, Stamp};
+
+use mqtt_codec::QoS;
+
+/// A client with a will, another one for every connection.
+#[derive(Debug)]
+pub(crate) struct Testator {
+    pub(crate) stream: usize,
+    pub(crate) qos: QoS,
+    /// Seconds that the will waits, in 5.0: longer than this client is ever away.
+    pub(crate) delay: u32,
+    /// It said goodbye, which nothing has confirmed yet, and this will was withdrawn by that.
+    pub(crate) withdrawn: Option<u32>,
+}
+
+/// How long a connection lasts, in turns of the loop.
+const LASTS: u64 = 40;
+
+impl Testator {
+    /// Connects with the next will.
+    pub(crate) fn connect(&self, client: &mut Client, cx: &mut Context<'_>) {
+        let number = cx.judge.wills.ask(self.stream);
+        let stamp = Stamp {
+            purpose: Purpose::Will,
+            stream: self.stream,
+            number,
+        };
+        client.will = Some(Testament {
+            topic: format!("will/{}", self.stream),
+            payload: stamp.payload(),
+            qos: self.qos,
+            delay: self.delay,
+        });
+        cx.connect(client, false);
+    }
+
+    pub(crate) fn load(&mut self, client: &mut Client, cx: &mut Context<'_>) {
+        if client.is_connected() && cx.rng.one_in(LASTS) {
+            self.withdrawn = Some(cx.judge.wills.last(self.stream));
+            client.leave();
+            self.connect(client, cx);
+        }
+    }
+
+    pub(crate) fn event(&mut self, event: &Event, judge: &mut Judge) {
+        if let Event::Connected { .. } = event {
+            if let Some(number) = self.withdrawn.take() {
+                judge.wills.never(self.stream, number);
+            }
+            judge.wills.armed(self.stream);
+        }
+    }
+
+    /// The connection is lost with the broker.
+    pub(crate) fn crashed(&mut self, judge: &mut Judge) {
+        // Whether the goodbye was heard is not known.
+        self.withdrawn = None;
+        judge.wills.crash(self.stream, self.delay > 0);
+    }
+}
