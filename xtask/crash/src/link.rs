@@ -2,6 +2,7 @@
 
 use core::net::SocketAddr;
 use std::io::{self, ErrorKind, Read as _, Write as _};
+use std::net::Shutdown;
 
 use mio::net::TcpStream;
 use mio::{Interest, Registry, Token};
@@ -56,6 +57,12 @@ impl Link {
             }
         }
         self.input.len() > before
+    }
+
+    /// Says that nothing more is sent: the broker reads what came before, and closes.
+    pub(crate) fn finish(&self) {
+        // An error means that it is closed already.
+        self.socket.shutdown(Shutdown::Write).ok();
     }
 
     /// Adds bytes to what is to be written.

@@ -258,8 +258,7 @@ impl Run<'_> {
                     judge.report(Promise::Serving, "the broker does not end on SIGTERM");
                     broker.kill();
                 }
-                self.world.read_to_the_end();
-                self.world.crashed();
+                self.world.killed();
                 self.report.stops += 1;
             } else {
                 return Ok(true);
@@ -271,9 +270,9 @@ impl Run<'_> {
     fn kill(&mut self, broker: &mut Running) {
         if !self.options.spare {
             broker.kill();
-            self.world.read_to_the_end();
+            return self.world.killed();
         }
-        self.world.crashed();
+        self.world.cut_off();
     }
 
     fn copies_folder(&self) -> PathBuf {

@@ -135,9 +135,25 @@ impl World {
         })
     }
 
-    /// The broker is gone: reads what it had sent.
-    pub(crate) fn read_to_the_end(&mut self) {
-        for place in 0..self.clients.len() {
+    /// The broker stays, and all connections break. Where it matters that the broker has read what was sent, it has.
+    pub(crate) fn cut_off(&mut self) {
+        let fickle = |place: &usize| self.roles[*place].is_fickle();
+        let fickle: Vec<usize> = (0..self.clients.len()).filter(fickle).collect();
+        for place in &fickle {
+            self.clients[*place].finish();
+        }
+        self.read_to_the_end(&fickle);
+        self.crashed();
+    }
+
+    /// The broker is gone: reads what it had sent, and lets all connections go.
+    pub(crate) fn killed(&mut self) {
+        self.read_to_the_end(&Vec::from_iter(0..self.clients.len()));
+        self.crashed();
+    }
+
+    fn read_to_the_end(&mut self, places: &[usize]) {
+        for &place in places {
             // A dead broker's sockets end; the time is for the kernel.
             let end = Instant::now() + Duration::from_millis(200);
             while !self.clients[place].is_offline() && Instant::now() < end {
@@ -147,7 +163,7 @@ impl World {
     }
 
     /// All connections are gone.
-    pub(crate) fn crashed(&mut self) {
+    fn crashed(&mut self) {
         self.judge.deliveries.crash();
         self.each(|client, role, cx, _| role.crashed(client, cx.judge));
     }
@@ -257,6 +273,10 @@ impl World {
             self.last_event = Instant::now();
         }
         for event in met.drain(..) {
+            // Whoever had said goodbye comes back with everybody.
+            if killed && event == Event::Left {
+                continue;
+            }
             let (client, role) = (&mut self.clients[place], &mut self.roles[place]);
             let mut cx = Context {
                 judge: &mut self.judge,

@@ -39,6 +39,8 @@ pub(crate) enum Event {
     },
     /// SUBACK or UNSUBACK for the packet that was sent under this number, with the codes.
     Answered(u16, Vec<ReasonCode>),
+    /// The broker closed the connection after our goodbye.
+    Left,
     /// The broker closed the connection, perhaps with a reason.
     Closed(Option<String>),
     /// The broker sent something that is no packet, or not now.
@@ -83,6 +85,8 @@ enum State {
     Offline,
     Connecting,
     Connected,
+    /// DISCONNECT was sent.
+    Leaving,
 }
 
 /// Messages in flight of who is not told how many may be.
@@ -163,7 +167,25 @@ impl Client {
         self.held.clear();
     }
 
-    /// Says goodbye. The session stays, unless it was a clean one.
+    /// Says goodbye, and waits for the broker to close: before that, another connection may be looked at first.
+    pub(crate) fn say_goodbye(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.send(&packets::DISCONNECT);
+            link.flush();
+            link.finish();
+            self.state = State::Leaving;
+        }
+    }
+
+    /// Ends the connection without a goodbye, but so that the broker reads everything that was sent.
+    pub(crate) fn finish(&mut self) {
+        if let Some(link) = &mut self.link {
+            link.flush();
+            link.finish();
+        }
+    }
+
+    /// Says goodbye, and does not wait. The session stays, unless it was a clean one.
     pub(crate) fn leave(&mut self) {
         if let Some(link) = &mut self.link {
             link.send(&packets::DISCONNECT);
@@ -296,8 +318,13 @@ impl Client {
         }
         events.extend(broken.map(Event::Nonsense));
         if ended || matches!(events.last(), Some(Event::Nonsense(_))) {
+            let left = self.state == State::Leaving;
             self.cut();
-            events.push(Event::Closed(None));
+            events.push(if left {
+                Event::Left
+            } else {
+                Event::Closed(None)
+            });
         } else if let Some(link) = &mut self.link {
             link.input.extend_from_slice(&input[at..]);
         }

@@ -58,10 +58,29 @@ impl Wills {
         self.0.get_mut(client)?.1.get_mut(place)
     }
 
-    /// It is confirmed that a will was withdrawn.
-    pub(crate) fn never(&mut self, client: usize, number: u32) {
+    /// A client says goodbye.
+    pub(crate) fn doubt(&mut self, client: usize, number: u32) {
         if let Some(will) = self.will(client, number) {
-            will.fate = Fate::Never;
+            will.fate = Fate::Doubt;
+        }
+    }
+
+    /// It is confirmed that a will was withdrawn.
+    ///
+    /// # Errors
+    /// With what is wrong about that.
+    pub(crate) fn never(&mut self, client: usize, number: u32) -> Result<(), String> {
+        match self.will(client, number) {
+            Some(will) => {
+                will.fate = Fate::Never;
+                match will.came {
+                    true => Err(format!(
+                        "will {number} of testator {client} came after a goodbye"
+                    )),
+                    false => Ok(()),
+                }
+            }
+            None => Ok(()),
         }
     }
 
@@ -70,12 +89,6 @@ impl Wills {
         let latest = self.0[client].1.last_mut();
         for will in latest.into_iter().filter(|will| will.fate == Fate::Armed) {
             will.fate = if delayed { Fate::Never } else { Fate::Due };
-        }
-        // One that was said goodbye to, without an answer.
-        for will in &mut self.0[client].1 {
-            if will.fate == Fate::Armed {
-                will.fate = Fate::Doubt;
-            }
         }
     }
 
@@ -163,13 +176,18 @@ mod tests {
         wills.ask(0);
         wills.armed(0);
         wills.came(0, 1).expect_err("the client is connected");
+        wills.doubt(0, 1);
+        wills.never(0, 1).expect_err("it came");
         wills.ask(0);
-        wills.never(0, 1);
         wills.armed(0);
-        wills.came(0, 1).expect_err("withdrawn");
+        wills.doubt(0, 2);
+        wills.never(0, 2).expect("it did not come");
+        wills.ask(0);
+        wills.armed(0);
+        wills.came(0, 2).expect_err("withdrawn");
         wills.crash(0, true);
-        wills.came(0, 2).expect_err("its client returned in time");
-        wills.came(0, 3).expect_err("nobody left it");
+        wills.came(0, 3).expect_err("its client returned in time");
+        wills.came(0, 4).expect_err("nobody left it");
     }
 
     #[test]
@@ -177,6 +195,7 @@ mod tests {
         let mut wills = wills();
         wills.ask(0);
         wills.armed(0);
+        wills.doubt(0, 1);
         wills.ask(0);
         wills.crash(0, false);
         assert!(wills.is_settled());

@@ -136,6 +136,14 @@ impl Role {
         }
     }
 
+    /// Whether what it does hangs on the order of its connections: each must be over for the broker before the next one.
+    pub(crate) const fn is_fickle(&self) -> bool {
+        matches!(
+            self,
+            Self::Churner(_) | Self::Phoenix(_) | Self::Testator(_)
+        )
+    }
+
     /// When it comes back.
     pub(crate) fn turn(&self, plan: &Plan) -> Turn {
         match self {
@@ -239,7 +247,7 @@ impl Role {
             Self::Churner(it) => it.event(client, event, cx),
             Self::Phoenix(it) => it.event(client, event, cx),
             Self::Reader(it) => it.event(client, event),
-            Self::Testator(it) => it.event(event, cx.judge),
+            Self::Testator(it) => it.event(client, event, cx),
             Self::Heir(it) => it.event(client, event, cx),
             Self::Prober(_) => {}
         }

@@ -26,10 +26,14 @@ enum Step {
     Subscribing,
     /// The session is confirmed.
     Alive,
+    /// It said goodbye.
+    LeavingToEnd,
     /// It connects with a clean start.
     Ending,
     /// The end is confirmed.
     Ended,
+    /// It said goodbye.
+    LeavingToBegin,
     /// It connects for a new session.
     Beginning,
 }
@@ -65,16 +69,12 @@ impl Phoenix {
         match self.step {
             Step::Back => self.subscribe(client),
             Step::Alive if cx.rng.one_in(STAYS) => {
-                client.leave();
-                self.asked = self.life.ask(false);
-                cx.connect(client, true);
-                self.step = Step::Ending;
+                client.say_goodbye();
+                self.step = Step::LeavingToEnd;
             }
             Step::Ended if cx.rng.one_in(STAYS) => {
-                client.leave();
-                self.asked = self.life.ask(true);
-                cx.connect(client, false);
-                self.step = Step::Beginning;
+                client.say_goodbye();
+                self.step = Step::LeavingToBegin;
             }
             _ => {}
         }
@@ -97,6 +97,16 @@ impl Phoenix {
                     // This connection began one, of which nothing is confirmed yet.
                     self.life.ask(true);
                 }
+            }
+            (Event::Left, Step::LeavingToEnd) => {
+                self.asked = self.life.ask(false);
+                cx.connect(client, true);
+                self.step = Step::Ending;
+            }
+            (Event::Left, Step::LeavingToBegin) => {
+                self.asked = self.life.ask(true);
+                cx.connect(client, false);
+                self.step = Step::Beginning;
             }
             (Event::Connected { .. }, Step::Ending) => {
                 self.life.confirm(self.asked);

@@ -2,6 +2,7 @@
 
 use super::{Context, Judge};
 use crate::client::{Client, Event, Testament};
+use crate::judge::Promise;
 use crate::stamp::{Purpose, Stamp};
 
 use mqtt_codec::QoS;
@@ -40,18 +41,26 @@ impl Testator {
 
     pub(crate) fn load(&mut self, client: &mut Client, cx: &mut Context<'_>) {
         if client.is_connected() && cx.rng.one_in(LASTS) {
-            self.withdrawn = Some(cx.judge.wills.last(self.stream));
-            client.leave();
-            self.connect(client, cx);
+            let number = cx.judge.wills.last(self.stream);
+            cx.judge.wills.doubt(self.stream, number);
+            self.withdrawn = Some(number);
+            client.say_goodbye();
         }
     }
 
-    pub(crate) fn event(&mut self, event: &Event, judge: &mut Judge) {
-        if let Event::Connected { .. } = event {
-            if let Some(number) = self.withdrawn.take() {
-                judge.wills.never(self.stream, number);
+    pub(crate) fn event(&mut self, client: &mut Client, event: &Event, cx: &mut Context<'_>) {
+        match event {
+            Event::Left => self.connect(client, cx),
+            Event::Connected { .. } => {
+                cx.judge.wills.armed(self.stream);
+                // What was before this connection is over, a crash included.
+                if let Some(number) = self.withdrawn.take()
+                    && let Err(text) = cx.judge.wills.never(self.stream, number)
+                {
+                    cx.judge.report(Promise::Will, text);
+                }
             }
-            judge.wills.armed(self.stream);
+            _ => {}
         }
     }
 
