@@ -1,14 +1,16 @@
 //! What was found, handed out item by item.
 
-use std::collections::{VecDeque, btree_map};
+use std::collections::{HashMap, VecDeque, btree_map};
 use std::io::{BufRead, Seek};
 
 use mqtt_codec::{PacketId, QoS};
 
 use super::chunk::{ClientMessage, Wrong};
 use super::error::MosquittoError;
+use super::file::Chunks;
+use super::meaning::Meaning;
 use super::routing::Routes;
-use super::scan::{Chunks, Index, Meaning, Unreleased};
+use super::scan::{Index, Place, Unreleased};
 use crate::store::portable::{
     Handshake, HandshakeState, Item, Message, MessageRef, Properties, Queued, Receiver, Retained,
     Sequence, Session, Subscription, Time,
@@ -18,8 +20,8 @@ use crate::store::portable::{
 #[derive(Debug)]
 pub struct Items<R> {
     chunks: Chunks<R>,
-    messages: std::collections::HashMap<u64, super::scan::Place>,
-    clients: std::collections::HashMap<String, Option<u32>>,
+    messages: HashMap<u64, Place>,
+    clients: HashMap<String, Option<u32>>,
     retained: btree_map::IntoValues<String, u64>,
     sessions: Vec<Session>,
     subscriptions: Vec<Subscription>,

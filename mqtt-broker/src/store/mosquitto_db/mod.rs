@@ -19,7 +19,9 @@
 
 mod chunk;
 mod error;
+mod file;
 mod items;
+mod meaning;
 mod routing;
 mod scan;
 #[cfg(test)]
@@ -34,7 +36,7 @@ pub use items::Items;
 /// A file of Mosquitto's, checked from end to end.
 #[derive(Debug)]
 pub struct MosquittoDb<R> {
-    chunks: scan::Chunks<R>,
+    chunks: file::Chunks<R>,
     index: scan::Index,
 }
 
@@ -88,5 +90,5 @@ impl<R: BufRead + Seek> MosquittoDb<R> {
 /// Whether a file that begins with these bytes is a `mosquitto.db`, of whatever version.
 #[must_use]
 pub fn is_mosquitto_db(first: &[u8]) -> bool {
-    first.starts_with(&scan::MAGIC)
+    first.starts_with(&file::MAGIC)
 }

@@ -1,170 +1,18 @@
 //! The file from end to end: where its chunks stand, and whether each is what it should be.
 
 use std::collections::{BTreeMap, HashMap};
-use std::io::{BufRead, Seek, SeekFrom};
+use std::io::{BufRead, Seek};
 
-use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
+use mqtt_codec::{SubscriptionId, SubscriptionOptions};
 use mqtt_topic::{ParsedFilter, TopicName};
 
 use super::chunk::{Client, ClientMessage, Config, Stored, Subscribed, Wrong, retained};
 use super::error::MosquittoError;
+use super::file::{Chunks, HEADER_LEN, Head, kind};
+use super::meaning::Meaning;
 use super::user_names::UserNames;
 use super::{LeftOut, Unclean};
 use crate::store::portable::{Expiry, Session, Subscription, Time};
-
-/// What the file begins with.
-pub(super) const MAGIC: [u8; 15] = *b"\x00\xb5\x00mosquitto db";
-/// The version of the format that Mosquitto 2.0 writes.
-const VERSION: u32 = 6;
-/// The magic, a checksum that is not used, and the version.
-const HEADER_LEN: u64 = 23;
-/// The kind of a chunk and its length.
-const CHUNK_HEADER_LEN: u64 = 8;
-
-/// Kinds of chunks.
-mod kind {
-    pub(super) const CONFIG: u32 = 1;
-    pub(super) const STORED: u32 = 2;
-    pub(super) const CLIENT_MESSAGE: u32 = 3;
-    pub(super) const RETAINED: u32 = 4;
-    pub(super) const SUBSCRIPTION: u32 = 5;
-    pub(super) const CLIENT: u32 = 6;
-}
-
-/// Reads chunk after chunk.
-#[derive(Debug)]
-pub(super) struct Chunks<R> {
-    input: R,
-    /// Bytes of the file.
-    len: u64,
-    /// Where the next chunk begins.
-    at: u64,
-    /// The content of the chunk that was read last.
-    pub(super) content: Vec<u8>,
-}
-
-/// Where a chunk stands, and what it is.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Head {
-    pub(super) offset: u64,
-    pub(super) kind: u32,
-    len: u64,
-}
-
-impl<R: BufRead + Seek> Chunks<R> {
-    /// Reads the header of the file.
-    fn open(mut input: R) -> Result<Self, MosquittoError> {
-        let len = input
-            .seek(SeekFrom::End(0))
-            .and_then(|len| input.rewind().map(|()| len))
-            .map_err(|source| MosquittoError::read(0, source))?;
-        let mut chunks = Self {
-            input,
-            len,
-            at: 0,
-            content: Vec::new(),
-        };
-        if len < HEADER_LEN {
-            let why = format!("it has {len} bytes, less than its header");
-            return Err(MosquittoError::damaged(0, why));
-        }
-        chunks.fill(0, HEADER_LEN)?;
-        let (magic, rest) = chunks.content.split_at(MAGIC.len());
-        if magic != MAGIC {
-            return Err(MosquittoError::not_mosquitto());
-        }
-        let version = rest.last_chunk().copied().map_or(0, u32::from_be_bytes);
-        if version != VERSION {
-            return Err(MosquittoError::version(19, version));
-        }
-        chunks.at = HEADER_LEN;
-        Ok(chunks)
-    }
-
-    fn fill(&mut self, offset: u64, len: u64) -> Result<(), MosquittoError> {
-        // No more than the file has: whoever calls has looked.
-        self.content.resize(usize::try_from(len).unwrap_or(0), 0);
-        let read = self.input.read_exact(&mut self.content);
-        read.map_err(|source| MosquittoError::read(offset, source))
-    }
-
-    /// Where the next chunk begins.
-    pub(super) const fn position(&self) -> u64 {
-        self.at
-    }
-
-    /// Moves to a chunk.
-    pub(super) fn seek(&mut self, offset: u64) -> Result<(), MosquittoError> {
-        if offset != self.at {
-            let distance = offset.wrapping_sub(self.at).cast_signed();
-            let moved = self.input.seek_relative(distance);
-            moved.map_err(|source| MosquittoError::read(offset, source))?;
-            self.at = offset;
-        }
-        Ok(())
-    }
-
-    /// The next chunk's head; `None` at the end of the file.
-    fn head(&mut self) -> Result<Option<Head>, MosquittoError> {
-        let offset = self.at;
-        let left = self.len.saturating_sub(offset);
-        if left == 0 {
-            return Ok(None);
-        }
-        if left < CHUNK_HEADER_LEN {
-            let why = format!("{left} bytes are left, less than the header of a chunk");
-            return Err(MosquittoError::damaged(offset, why));
-        }
-        self.fill(offset, CHUNK_HEADER_LEN)?;
-        self.at += CHUNK_HEADER_LEN;
-        let number = |bytes: Option<&[u8; 4]>| bytes.copied().map_or(0, u32::from_be_bytes);
-        let head = Head {
-            offset,
-            kind: number(self.content.first_chunk()),
-            len: number(self.content.last_chunk()).into(),
-        };
-        let left = left - CHUNK_HEADER_LEN;
-        if head.len > left {
-            let why = format!(
-                "a chunk should have {} bytes, and {left} are left",
-                head.len
-            );
-            return Err(MosquittoError::damaged(offset, why));
-        }
-        Ok(Some(head))
-    }
-
-    /// Reads the next chunk with its content; `None` at the end of the file.
-    pub(super) fn next(&mut self) -> Result<Option<Head>, MosquittoError> {
-        let Some(head) = self.head()? else {
-            return Ok(None);
-        };
-        self.fill(head.offset, head.len)?;
-        self.at += head.len;
-        Ok(Some(head))
-    }
-
-    /// Reads the message whose chunk begins there; it was one before.
-    pub(super) fn stored(&mut self, offset: u64) -> Result<Stored<'_>, MosquittoError> {
-        self.seek(offset)?;
-        self.next()?;
-        Stored::parse(&self.content).map_err(|why| MosquittoError::damaged(offset, why))
-    }
-
-    /// Reads the next chunk that is a message of a client, and passes over others.
-    pub(super) fn next_client_message(&mut self) -> Result<Option<Head>, MosquittoError> {
-        while let Some(head) = self.head()? {
-            let behind = self.at + head.len;
-            if head.kind == kind::CLIENT_MESSAGE {
-                self.fill(head.offset, head.len)?;
-                self.at = behind;
-                return Ok(Some(head));
-            }
-            self.seek(behind)?;
-        }
-        Ok(None)
-    }
-}
 
 /// Where a message stands.
 #[derive(Clone, Copy, Debug)]
@@ -183,57 +31,6 @@ pub(super) struct Unreleased {
     pub(super) client: u32,
     pub(super) packet_id: u16,
     pub(super) message: u64,
-}
-
-/// What a client message means to us.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Meaning {
-    /// A copy that waits.
-    Waits,
-    /// QoS 2: sent, PUBREC awaited.
-    Sent,
-    /// QoS 2: PUBREC came.
-    Releasing,
-    /// QoS 2, from the client: PUBREL awaited.
-    Unreleased,
-    /// Not kept: QoS 0.
-    AtMostOnce,
-    /// Not kept: from the client, who was not told that we have it.
-    NotAcknowledged,
-    /// Not kept: from the client, released and given to everybody.
-    Over,
-}
-
-impl Meaning {
-    /// Mosquitto's states by their number.
-    pub(super) fn of(message: &ClientMessage<'_>) -> Result<Self, Wrong> {
-        let meaning = match (message.outgoing, message.qos, message.state) {
-            (true, QoS::AtMostOnce, 1 | 11) => Self::AtMostOnce,
-            // To be published, PUBACK awaited, queued.
-            (true, QoS::AtLeastOnce, 2 | 3 | 11) => Self::Waits,
-            // To be published: with the same packet id when it was before.
-            (true, QoS::ExactlyOnce, 4 | 5) => Self::Sent,
-            // PUBREL to be sent again, PUBCOMP awaited.
-            (true, QoS::ExactlyOnce, 6 | 9) => Self::Releasing,
-            (true, QoS::ExactlyOnce, 11) => Self::Waits,
-            // PUBREL awaited, PUBREC to be sent.
-            (false, QoS::ExactlyOnce, 7 | 10) => Self::Unreleased,
-            (false, QoS::ExactlyOnce, 8) => Self::Over,
-            (false, QoS::ExactlyOnce, 11) => Self::NotAcknowledged,
-            (outgoing, qos, state) => {
-                let whose = if outgoing { "to" } else { "from" };
-                return Err(format!(
-                    "a message {whose} a client with QoS {} cannot be in state {state}",
-                    qos as u8
-                ));
-            }
-        };
-        let needs_id = matches!(meaning, Self::Sent | Self::Releasing | Self::Unreleased);
-        if needs_id && message.packet_id == 0 {
-            return Err("a message in flight has no packet id".to_owned());
-        }
-        Ok(meaning)
-    }
 }
 
 /// Everything but the messages.

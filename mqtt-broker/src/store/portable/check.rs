@@ -63,6 +63,8 @@ pub struct Sequence {
 struct Known {
     number: u32,
     connected: bool,
+    /// A subscription has retained messages on their way to it.
+    awaits_retained: bool,
 }
 
 impl Sequence {
@@ -123,6 +125,7 @@ impl Sequence {
         vacant.insert(Known {
             number,
             connected: item.connected,
+            awaits_retained: false,
         });
         Ok(())
     }
@@ -176,8 +179,18 @@ impl Sequence {
             }
             self.groups.insert(item.filter.as_str().into());
         }
-        for name in item.retained_sent.iter().flatten() {
-            topic("retained_sent", name)?;
+        if let Some(topics) = &item.retained_sent {
+            // They have their turn one after the other.
+            if session.awaits_retained && !topics.is_empty() {
+                let why = "only the first of the session's subscriptions with this key has begun";
+                return Err(Fault::new("retained_sent", why));
+            }
+            for name in topics {
+                topic("retained_sent", name)?;
+            }
+            if let Some(known) = self.sessions.get_mut(item.client_id.as_str()) {
+                known.awaits_retained = true;
+            }
         }
         let key = (session.number, item.filter.as_str().into());
         if !self.subscriptions.insert(key) {

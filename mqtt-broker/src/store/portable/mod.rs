@@ -16,6 +16,8 @@ mod record;
 mod tests;
 mod text;
 mod time;
+#[cfg(test)]
+mod walk;
 mod write;
 
 use serde::{Deserialize, Serialize};
@@ -29,6 +31,8 @@ pub use message::{Message, MessageRef, Properties};
 pub use read::{PortableError, Reader};
 pub use record::{Clocks, RecordError, Recorded, Recorder};
 pub use time::{NoTime, Time};
+#[cfg(test)]
+pub(crate) use walk::{Source, walk};
 pub use write::Writer;
 
 /// The name of the format.

@@ -90,6 +90,8 @@ pub struct Recorder<S> {
     items: u32,
     bytes: usize,
     recorded: Recorded,
+    /// Subscriptions with retained messages on their way.
+    underway: Vec<(Subscriber, Subscription)>,
 }
 
 /// A message to which others refer.
@@ -113,6 +115,7 @@ impl<S: Store> Recorder<S> {
             items: 0,
             bytes: 0,
             recorded: Recorded::default(),
+            underway: Vec::new(),
         }
     }
 
@@ -151,6 +154,7 @@ impl<S: Store> Recorder<S> {
 
     /// Commits what is left, and gives the store back.
     pub fn finish(mut self) -> (S, Recorded) {
+        self.retained_underway();
         self.commit();
         (self.store, self.recorded)
     }
@@ -243,32 +247,46 @@ impl<S: Store> Recorder<S> {
             let filter = &*item.filter;
             self.store.record(&Record::Group { group, filter });
         }
+        self.subscribed(session, item, false);
+        if item.retained_sent.is_some() {
+            self.underway.push((session, item.clone()));
+        }
+        self.recorded.subscriptions += 1;
+        Ok(())
+    }
+
+    fn subscribed(&mut self, session: Subscriber, item: &Subscription, retained: bool) {
         self.store.record(&Record::Subscribed {
             session,
             filter: &item.filter,
             options: item.options,
             id: item.id,
-            retained: item.retained_sent.is_some(),
+            retained,
         });
-        let ids: &[SubscriptionId] = item.id.as_slice();
-        for topic in item.retained_sent.iter().flatten() {
-            // What was sent and is gone is known by a copy that is done.
-            let message = Arc::new(Shared::new(topic, &[], &[], QoS::AtLeastOnce, true));
-            let copy = self.store.record(&Record::Queued {
-                receiver: session,
-                message: &message,
-                qos: QoS::AtLeastOnce,
-                retain: true,
-                ids,
-                group: None,
-            });
-            self.store.record(&Record::Done {
-                receiver: session,
-                copy,
-            });
+    }
+
+    /// Has retained messages on their way to these subscriptions. Comes last: copies that wait do not say which subscription they came by.
+    fn retained_underway(&mut self) {
+        for (session, item) in core::mem::take(&mut self.underway) {
+            self.subscribed(session, &item, true);
+            let ids: &[SubscriptionId] = item.id.as_slice();
+            for topic in item.retained_sent.iter().flatten() {
+                // That it had its turn is known by a copy, though that is done.
+                let message = Arc::new(Shared::new(topic, &[], &[], QoS::AtLeastOnce, true));
+                let copy = self.store.record(&Record::Queued {
+                    receiver: session,
+                    message: &message,
+                    qos: QoS::AtLeastOnce,
+                    retain: true,
+                    ids,
+                    group: None,
+                });
+                self.store.record(&Record::Done {
+                    receiver: session,
+                    copy,
+                });
+            }
         }
-        self.recorded.subscriptions += 1;
-        Ok(())
     }
 
     fn queued(&mut self, item: &Queued) -> Result<(), RecordError> {
