@@ -69,6 +69,13 @@ impl<'a> Body<'a> {
         Ok(Self { sum, content, at })
     }
 
+    /// Appends it as it is.
+    pub(super) fn put_again(&self, bytes: &mut Vec<u8>) {
+        put(bytes, self.content.len() as u64);
+        bytes.extend_from_slice(&self.sum.to_le_bytes());
+        bytes.extend_from_slice(self.content);
+    }
+
     /// Whether the bytes are those that were written under this number.
     pub(super) fn check(&self, number: u64) -> Result<(), Wrong> {
         let sum = crc32c::crc32c_append(crc32c::crc32c(&number.to_le_bytes()), self.content);
@@ -133,7 +140,7 @@ impl<'a> Body<'a> {
             let (flags, expires, ..) = self.head()?;
             let (topic, properties, payload) = self.parts()?;
             let qos = QoS::from_u8(flags & QOS);
-            let qos = qos.ok_or(Cursor::new(self.content).wrong("a QoS is none"))?;
+            let qos = qos.ok_or_else(|| Cursor::new(self.content).wrong("a QoS is none"))?;
             let mut message = Message::new(topic, properties, payload, qos, flags & RETAIN != 0);
             message.expires = expires;
             Ok(message)

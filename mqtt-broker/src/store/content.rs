@@ -185,8 +185,10 @@ fn put_copy(bytes: &mut Vec<u8>, number: u64, copy: &Copy) {
 pub(super) fn read(bytes: &[u8]) -> Result<(Image, Index), Wrong> {
     let mut cursor = Cursor::new(bytes);
     let cursor = &mut cursor;
-    let mut image = Image::default();
-    image.latest = cursor.number()?;
+    let mut image = Image {
+        latest: cursor.number()?,
+        ..Image::default()
+    };
     for _ in 0..cursor.number()? {
         let birth = cursor.number()?;
         let session = session(cursor)?;

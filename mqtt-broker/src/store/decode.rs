@@ -16,15 +16,9 @@ pub(super) enum Item<'a> {
         number: u64,
         body: Body<'a>,
         at: usize,
-        len: usize,
     },
     /// The same, that stood elsewhere before.
-    Moved {
-        number: u64,
-        body: Body<'a>,
-        at: usize,
-        len: usize,
-    },
+    Moved { number: u64, at: usize },
     /// A record of this number.
     Record(u64, Record<'a, Kept<'a>>),
 }
@@ -54,6 +48,11 @@ impl<'a> Decoder<'a> {
         }
     }
 
+    /// Where what comes next stands.
+    pub(super) const fn at(&self) -> usize {
+        self.cursor.at()
+    }
+
     /// What comes next; `None` at the end.
     pub(super) fn next(&mut self) -> Result<Option<Item<'_>>, Wrong> {
         loop {
@@ -79,18 +78,12 @@ impl<'a> Decoder<'a> {
                         number: self.next,
                         body,
                         at,
-                        len: self.cursor.at() - at,
                     }));
                 }
                 kind::MOVED => {
                     let number = self.cursor.number()?;
-                    let body = Body::read(&mut self.cursor)?;
-                    return Ok(Some(Item::Moved {
-                        number,
-                        body,
-                        at,
-                        len: self.cursor.at() - at,
-                    }));
+                    Body::read(&mut self.cursor)?;
+                    return Ok(Some(Item::Moved { number, at }));
                 }
                 kind => {
                     let number = self.next;
@@ -200,7 +193,7 @@ impl<'a> Decoder<'a> {
                 session: self.receiver()?,
                 filter: self.cursor.text()?,
                 options: SubscriptionOptions::from_byte(self.cursor.byte()?)
-                    .ok_or(wrong("options of a subscription are none"))?,
+                    .ok_or_else(|| wrong("options of a subscription are none"))?,
                 id: self.id()?,
                 retained: set(0),
             },
@@ -225,7 +218,7 @@ impl<'a> Decoder<'a> {
                     for _ in 0..self.cursor.number()? {
                         let id = self.id()?;
                         self.ids
-                            .push(id.ok_or(wrong("a subscription identifier is none"))?);
+                            .push(id.ok_or_else(|| wrong("a subscription identifier is none"))?);
                     }
                     if self.cursor.byte()? != 0 {
                         group = Some(self.group()?);

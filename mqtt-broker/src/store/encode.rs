@@ -28,10 +28,6 @@ impl Encoder {
         (self.next, self.receiver, self.copy) = (first, 0, 0);
     }
 
-    pub(super) const fn len(&self) -> usize {
-        self.bytes.len()
-    }
-
     pub(super) const fn is_empty(&self) -> bool {
         self.bytes.is_empty()
     }

@@ -123,7 +123,10 @@ impl Index {
             entry.uses += 1;
         } else {
             entry.uses = MANY;
-            *self.many.entry(number).or_insert(u32::from(MANY - 1)) += 1;
+            *self
+                .many
+                .entry(number)
+                .or_insert_with(|| u32::from(MANY - 1)) += 1;
         }
         true
     }
@@ -199,6 +202,7 @@ impl Index {
         })
     }
 
+    #[cfg(test)]
     pub(super) fn uses(&self, number: u64) -> u32 {
         match self.entry(number) {
             Some(entry) if entry.uses == MANY => self.many.get(&number).copied().unwrap_or(0),
@@ -249,6 +253,7 @@ impl Index {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use std::collections::btree_map;
 
     const fn terms(len: u32) -> Terms {
         Terms {
@@ -280,14 +285,14 @@ mod tests {
                 segment: next(5) as u32,
                 offset: next(1 << 20) as u32,
             };
-            if !map.contains_key(&number) {
+            if let btree_map::Entry::Vacant(vacant) = map.entry(number) {
                 let uses = 1 + next(3) as u32;
                 index.put(number, place, terms(next(90) as u32));
                 for _ in 0..uses {
                     assert!(index.begin_use(number));
                 }
                 let (_, len) = index.place(number).unwrap();
-                map.insert(number, (place, len, uses));
+                vacant.insert((place, len, uses));
             }
             for _ in 0..next(4) {
                 let Some((&number, _)) = map.range(latest - next(100)..).next() else {

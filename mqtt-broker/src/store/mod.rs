@@ -3,22 +3,80 @@
 //! Nothing outside this module knows how it stores: the core sees [`core::Store`](crate::core::Store) and
 //! [`core::Restore`](crate::core::Restore) only.
 
+mod apply;
 mod body;
 mod content;
 mod decode;
 mod encode;
+mod error;
 mod files;
+mod forward;
+mod handle;
 mod header;
 mod index;
+mod job;
 mod kind;
 #[cfg(feature = "cli")]
 pub mod mosquitto_db;
+mod log;
 mod names;
+mod open;
+mod options;
 mod os;
 #[cfg(feature = "cli")]
 pub mod portable;
+mod queue;
+mod replay;
+mod report;
 mod shelf;
 mod snapshot;
+mod tail;
 mod varint;
 
+pub use error::StoreError;
 pub use files::{File, Files};
+pub use handle::Handle;
+pub use log::Log;
+pub use options::{Durability, Options};
+pub use queue::Wake;
+pub use report::Report;
+
+use std::path::Path;
+use std::sync::Arc;
+
+impl Log {
+    /// Opens the store in these files, or makes a new one where there is nothing. `wall` is the time of day in milliseconds of the Unix
+    /// epoch.
+    ///
+    /// # Errors
+    /// [`StoreError`] when it cannot be read, or is damaged and [`Options::repair`] does not say to go on; nothing was changed then.
+    pub fn open(
+        files: Arc<dyn Files>,
+        options: &Options,
+        wall: u64,
+    ) -> Result<(Self, Report), StoreError> {
+        open::open(files, options, wall)
+    }
+
+    /// The same, of a directory, which nobody else can open meanwhile.
+    ///
+    /// # Errors
+    /// As [`open`](Self::open), and when somebody else has it open.
+    pub fn open_directory(
+        path: &Path,
+        options: &Options,
+        wall: u64,
+    ) -> Result<(Self, Report), StoreError> {
+        let directory = os::Directory::take(path).map_err(|error| match error {
+            os::NotOurs::InUse => StoreError::InUse { path: path.into() },
+            os::NotOurs::Io(source) => StoreError::Io {
+                what: format!("{} cannot be used", path.display()),
+                source,
+            },
+        })?;
+        Self::open(Arc::new(directory), options, wall)
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -15,7 +15,7 @@ use super::varint::{Cursor, Wrong};
 use crate::core::{Message, Unreadable};
 
 /// Bytes of a message on disk beside its own, at most: kind, number, length, checksum, flags, expiry, two lengths.
-const HEAD: usize = 1 + 10 + 5 + 4 + 1 + 10 + 5 + 5;
+pub(super) const HEAD: usize = 1 + 10 + 5 + 4 + 1 + 10 + 5 + 5;
 /// What is read at once: messages that are asked for one after another mostly stand one behind the other.
 const AHEAD: usize = 64 * 1024;
 /// A message may be moved while it is read, and again while it is read there; more often is no chance.
@@ -46,6 +46,11 @@ impl Shelf {
     pub(super) fn lock(&self) -> MutexGuard<'_, Inner> {
         // Whoever panicked in here left numbers behind that are whole.
         self.inner.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Keeps a message from going away until a record that names it is taken; false when it is not there, or not yet.
+    pub(super) fn pin(&self, body: Commit) -> bool {
+        self.lock().index.begin_use(body.0)
     }
 
     /// Reads a message.

@@ -106,7 +106,7 @@ pub(super) fn read(bytes: &[u8]) -> Result<Snapshot, Wrong> {
     let wrong = |at, what| Wrong { at, what };
     let (header, content) = bytes
         .split_at_checked(HEADER)
-        .ok_or(wrong(0, "it is shorter than its header"))?;
+        .ok_or_else(|| wrong(0, "it is shorter than its header"))?;
     let (front, sum) = header.split_at(HEADER - 8);
     if !front.starts_with(&MAGIC) {
         return Err(wrong(0, "it is no snapshot"));

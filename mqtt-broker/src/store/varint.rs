@@ -56,7 +56,7 @@ impl<'a> Cursor<'a> {
         let byte = *self
             .bytes
             .get(self.at)
-            .ok_or(self.wrong("it ends too early"))?;
+            .ok_or_else(|| self.wrong("it ends too early"))?;
         self.at += 1;
         Ok(byte)
     }
@@ -64,7 +64,7 @@ impl<'a> Cursor<'a> {
     pub(super) fn take(&mut self, len: usize) -> Result<&'a [u8], Wrong> {
         let end = self.at.checked_add(len);
         let taken = end.and_then(|end| self.bytes.get(self.at..end));
-        let taken = taken.ok_or(self.wrong("it ends too early"))?;
+        let taken = taken.ok_or_else(|| self.wrong("it ends too early"))?;
         self.at += len;
         Ok(taken)
     }

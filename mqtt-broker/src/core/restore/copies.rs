@@ -67,10 +67,6 @@ impl Copies {
         self.slots.len()
     }
 
-    pub(crate) fn is_empty(&self) -> bool {
-        self.slots.is_empty()
-    }
-
     fn find(&self, number: u64) -> Result<usize, usize> {
         // Most come at the end, and most go at the front.
         match self.slots.back() {
@@ -150,7 +146,7 @@ impl Copies {
         };
         let body = terms.and_then(|terms| terms.body);
         Copy {
-            body: body.unwrap_or(number - u64::from(slot.back)),
+            body: body.unwrap_or_else(|| number - u64::from(slot.back)),
             qos: if slot.flags & EXACTLY_ONCE != 0 {
                 QoS::ExactlyOnce
             } else {
@@ -199,12 +195,12 @@ mod tests {
     fn copy(body: u64, id: u32, group: Option<u64>) -> Copy {
         Copy {
             body,
-            qos: if body % 2 == 0 {
+            qos: if body.is_multiple_of(2) {
                 QoS::AtLeastOnce
             } else {
                 QoS::ExactlyOnce
             },
-            retain: body % 3 == 0,
+            retain: body.is_multiple_of(3),
             ids: Ids::one(SubscriptionId::new(id)),
             group,
         }

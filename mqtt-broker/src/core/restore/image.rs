@@ -177,6 +177,45 @@ impl Image {
         self.strays.values().for_each(|copy| tell(copy.body));
     }
 
+    /// Forgets every use of these messages: they are lost. Says how many uses that were.
+    pub(crate) fn forget_bodies(&mut self, lost: &HashSet<u64>) -> usize {
+        let before = self.uses.ended.len();
+        let ended = &mut self.uses.ended;
+        let mut forget = |copies: &mut Copies| {
+            let gone: Vec<_> = copies
+                .iter()
+                .filter(|(_, copy)| lost.contains(&copy.body))
+                .collect();
+            for (number, copy) in gone {
+                copies.remove(number);
+                ended.push(copy.body);
+            }
+        };
+        for session in self.sessions.values_mut() {
+            forget(&mut session.queue);
+            let queue = &session.queue;
+            session.sent.retain(|(copy, _)| queue.contains(*copy));
+        }
+        for group in self.groups.values_mut() {
+            forget(&mut group.waiting);
+        }
+        for session in self.sessions.values_mut() {
+            let will = session.will.take_if(|will| lost.contains(&will.body));
+            ended.extend(will.map(|will| will.body));
+        }
+        for (_, body) in self.retained.values_mut() {
+            ended.extend(body.take_if(|body| lost.contains(body)));
+        }
+        self.strays.retain(|_, copy| {
+            let gone = lost.contains(&copy.body);
+            if gone {
+                ended.push(copy.body);
+            }
+            !gone
+        });
+        self.uses.ended.len() - before
+    }
+
     /// The largest number taken; the store goes on with larger ones.
     #[must_use]
     pub const fn latest(&self) -> Commit {

@@ -1,0 +1,77 @@
+//! Why a store does not open.
+
+use std::io;
+use std::path::PathBuf;
+
+/// A store that is not opened; nothing in it was changed.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum StoreError {
+    /// Somebody else has it open.
+    #[error("{} is in use: another broker has it open", path.display())]
+    InUse {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// The system refuses.
+    #[error("{what}")]
+    Io {
+        /// What was tried, with the file's name.
+        what: String,
+        /// What the system said.
+        source: io::Error,
+    },
+    /// A file is not what was written.
+    #[error(
+        "{file}, offset {offset}: {what}; what was stored there is damaged. Look after the disk; `--repair` sets the damaged part aside, and goes on with the rest"
+    )]
+    Damaged {
+        /// Its name.
+        file: String,
+        /// Where, in bytes.
+        offset: u64,
+        /// What is wrong.
+        what: String,
+    },
+    /// A file is not there.
+    #[error("{file} is missing: {why}. Put it back; or let `--repair` go on with what is there")]
+    Missing {
+        /// Its name.
+        file: String,
+        /// Why it should be there.
+        why: String,
+    },
+    /// The store is of a version that this program does not know.
+    #[error(
+        "{file} is of version {version} of the format, and this program knows version {known}: use a newer mqtt-broker",
+        known = super::header::VERSION
+    )]
+    Version {
+        /// Its name.
+        file: String,
+        /// The version.
+        version: u8,
+    },
+    /// There is no store there.
+    #[error("{} holds no store", path.display())]
+    NoStore {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// A new store was to be made, and something is there.
+    #[error("{} is not empty: a new store needs a directory of its own", path.display())]
+    NotEmpty {
+        /// The directory.
+        path: PathBuf,
+    },
+    /// Whoever asked for what is stored did not want to hear more.
+    #[error("what is stored cannot be told")]
+    Listener(#[source] io::Error),
+}
+
+impl StoreError {
+    pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
+        let what = what.into();
+        |source| Self::Io { what, source }
+    }
+}

@@ -1,0 +1,649 @@
+//! The log of a store that is open: takes what the workers commit, makes it durable, keeps what a restart would find.
+//!
+//! ```text
+//!   batches of all workers ─▶ one group ─▶ write ─▶ sync ─▶ publish ─▶ image and index ─▶ the workers may let go of messages
+//! ```
+//!
+//! A [`Log`] is turned by one thread. What takes its time beside that — the next segment, a snapshot's sync — is a
+//! [job](Log::aside) that somebody else runs meanwhile.
+
+use core::time::Duration;
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::io;
+use std::sync::Arc;
+
+use mqtt_session::{Commit, Instant};
+
+use super::apply::{Changes, Reader, apply};
+use super::error::StoreError;
+use super::files::{File, Files};
+use super::forward;
+use super::handle::Handle;
+use super::header::GroupKind;
+use super::job::{Done, Job};
+use super::names;
+use super::open::note_closed;
+use super::options::{Durability, Options};
+use super::queue::{Batch, Front, Queue};
+use super::shelf::{Ahead, Shelf};
+use super::snapshot::{self, Position};
+use super::tail::{Clocks, Next, Tail, Trouble};
+use crate::core::{Bodies, Core, Image, Message, Room, Terms, Unreadable};
+
+/// Bytes of batches that become one group, unless one batch alone has more.
+const GROUP_BYTES: usize = 4 * 1024 * 1024;
+/// Without durability: how long written batches gather, and how many bytes of them.
+const LAZY: Duration = Duration::from_secs(1);
+const LAZY_BYTES: usize = 1024 * 1024;
+/// How long to wait before a full disk is tried again.
+const RETRY: Duration = Duration::from_millis(500);
+/// A clock of the day that has gone this much further than ours, or less far, was set.
+const JUMP_MS: u64 = 10_000;
+/// Segments that are kept for later use.
+const SPARES: usize = 1;
+
+/// A store that is open.
+#[derive(Debug)]
+pub struct Log {
+    pub(super) files: Arc<dyn Files>,
+    pub(super) options: Options,
+    pub(super) shelf: Arc<Shelf>,
+    pub(super) queue: Arc<Queue>,
+    pub(super) image: Image,
+    pub(super) tail: Tail,
+    pub(super) changes: Changes,
+    front: Front,
+    /// Taken, but not written yet.
+    held: VecDeque<Batch>,
+    jobs: VecDeque<Job>,
+    /// Segments that nobody needs any more.
+    spares: BTreeMap<u32, Arc<dyn File>>,
+    /// The latest snapshot: the group behind it, and the segment of that.
+    snapshot: (u64, u32),
+    /// How long it is.
+    snapshot_len: u64,
+    /// The one that is being made durable.
+    naming: Option<(u64, u32, u64)>,
+    /// Bytes of groups since then.
+    since_snapshot: u64,
+    /// The segment whose messages are being copied forward.
+    pub(super) leaving: Option<u32>,
+    /// Segments that could not be emptied.
+    pub(super) stuck: BTreeSet<u32>,
+    clocks: Clocks,
+    /// How far the time of day was ahead of the store's clock.
+    ahead: i128,
+    /// The last try to get another segment failed for want of room.
+    is_short: bool,
+    /// Nothing new is taken.
+    full: bool,
+    /// When the disk was full for the last time.
+    tried: Option<u64>,
+    failed: Option<String>,
+    /// A segment was left since the last look.
+    rolled: bool,
+    /// The log says that all of it is durable.
+    marked: bool,
+    closed: bool,
+}
+
+/// Where a store that was opened stands.
+#[derive(Debug)]
+pub(super) struct Opened {
+    pub(super) image: Image,
+    pub(super) shelf: Shelf,
+    pub(super) tail: Tail,
+    pub(super) snapshot: (u64, u32),
+    pub(super) snapshot_len: u64,
+    pub(super) since_snapshot: u64,
+    pub(super) clocks: Clocks,
+}
+
+impl Log {
+    pub(super) fn start(files: Arc<dyn Files>, options: &Options, opened: Opened) -> Self {
+        let latest = opened.image.latest().0;
+        let queue = Queue::new(latest, options.durability == Durability::None);
+        let mut log = Self {
+            files,
+            options: options.clone(),
+            shelf: Arc::new(opened.shelf),
+            queue,
+            image: opened.image,
+            tail: opened.tail,
+            changes: Changes::default(),
+            front: Front::starting_at(latest + 1),
+            held: VecDeque::new(),
+            jobs: VecDeque::new(),
+            spares: BTreeMap::new(),
+            snapshot: opened.snapshot,
+            snapshot_len: opened.snapshot_len,
+            naming: None,
+            since_snapshot: opened.since_snapshot,
+            leaving: None,
+            stuck: BTreeSet::new(),
+            clocks: opened.clocks,
+            ahead: i128::from(opened.clocks.wall) - i128::from(opened.clocks.store),
+            is_short: false,
+            full: false,
+            tried: None,
+            failed: None,
+            rolled: false,
+            marked: true,
+            closed: false,
+        };
+        if let Next::Ready(header, file) = &log.tail.next {
+            let file = Arc::clone(file);
+            log.shelf.lock().segments.insert(header.id, file);
+        }
+        log.free();
+        log.prepare(0);
+        log
+    }
+
+    /// A worker's hold on the store. To be asked for before the first [turn](Self::turn), once for each worker.
+    #[must_use]
+    pub fn handle(&self) -> Handle {
+        Handle::new(Arc::clone(&self.queue), Arc::clone(&self.shelf))
+    }
+
+    /// The number of the latest record that is there.
+    #[must_use]
+    pub fn latest(&self) -> Commit {
+        self.image.latest()
+    }
+
+    /// Where the store's clock stands: the broker's has to go on from here, so that instants mean the same to both.
+    #[must_use]
+    pub const fn now(&self) -> Instant {
+        Instant::from_millis(self.clocks.store)
+    }
+
+    /// How far everything is durable.
+    #[must_use]
+    pub fn committed(&self) -> Commit {
+        self.queue.committed()
+    }
+
+    /// Why nothing becomes durable any more, if that is so.
+    #[must_use]
+    pub fn failed(&self) -> Option<&str> {
+        self.failed.as_deref()
+    }
+
+    /// Puts everything back that was kept, as [`Image::start`] does; to be called once, before the first [turn](Self::turn), with
+    /// cores that have this log's [handles](Self::handle). Gives back which messages could not be read.
+    ///
+    /// # Panics
+    /// When there are not as many cores as workers.
+    pub fn restore(&self, cores: &mut [Core]) -> Vec<Unreadable> {
+        let mut bodies = Shelved {
+            shelf: &self.shelf,
+            ahead: Ahead::default(),
+        };
+        self.image.start(cores, &mut bodies, self.now(), self.now())
+    }
+
+    /// Does what there is to do: `now` is the store's clock, `wall` the time of day in milliseconds of the Unix epoch. Says when it wants
+    /// to be turned again although nothing has come: `None` is never.
+    pub fn turn(&mut self, now: Instant, wall: u64) -> Option<Duration> {
+        self.take(Some(Duration::ZERO), now, wall)
+    }
+
+    /// The same, but waits for something to come, up to `wait`.
+    pub(super) fn take(
+        &mut self,
+        wait: Option<Duration>,
+        now: Instant,
+        wall: u64,
+    ) -> Option<Duration> {
+        let lazy = self.is_lazy();
+        let most = match (self.held.is_empty(), lazy) {
+            // What is held goes first.
+            (false, _) => 0,
+            (true, true) => LAZY_BYTES,
+            (true, false) => GROUP_BYTES,
+        };
+        let mut work = self.queue.take(most, wait, lazy);
+        for done in work.finished.drain(..) {
+            self.finished(done);
+        }
+        self.tell_time(now, wall);
+        self.held.append(&mut work.batches);
+        if self.failed.is_some() {
+            self.held.clear();
+        } else {
+            self.write();
+            self.tidy();
+        }
+        if work.closing && self.held.is_empty() {
+            self.close();
+        }
+        self.next_turn()
+    }
+
+    /// Whether batches gather although nobody holds them up.
+    fn is_lazy(&self) -> bool {
+        self.options.durability == Durability::None && self.failed.is_none()
+    }
+
+    fn next_turn(&self) -> Option<Duration> {
+        if self.failed.is_some() {
+            return None;
+        }
+        if self.full || !self.held.is_empty() {
+            return Some(RETRY);
+        }
+        if self.leaving.is_some() {
+            return Some(Duration::ZERO);
+        }
+        self.is_lazy().then_some(LAZY)
+    }
+
+    /// Whether the last handle is gone and everything is written.
+    #[must_use]
+    pub const fn is_closed(&self) -> bool {
+        self.closed
+    }
+
+    /// Something to do beside: run it and tell how it [ended](Self::aside_ended). `None` when there is nothing.
+    pub(super) fn job(&mut self) -> Option<Job> {
+        self.jobs.pop_front()
+    }
+
+    /// Runs one job, if there is one: for those who turn the log by hand.
+    pub fn aside(&mut self) -> bool {
+        let Some(job) = self.job() else { return false };
+        let done = job.run(&*self.files);
+        self.queue.finish(done);
+        true
+    }
+
+    fn tell_time(&mut self, now: Instant, wall: u64) {
+        let ahead = i128::from(wall) - i128::from(now.as_millis());
+        if ahead.abs_diff(self.ahead) > u128::from(JUMP_MS) {
+            let seconds = (ahead - self.ahead) / 1000;
+            tracing::info!(
+                seconds = seconds as i64,
+                "the clock of this machine was set: nothing expires earlier or later because of that"
+            );
+        }
+        self.ahead = ahead;
+        self.clocks = Clocks {
+            store: now.as_millis(),
+            wall,
+        };
+    }
+
+    /// Writes what is held, as one group.
+    fn write(&mut self) {
+        if self.held.is_empty() {
+            if !self.marked
+                && self.options.durability == Durability::Fsync
+                && !self.queue.has_batches()
+            {
+                self.marked = true;
+                // Best effort: it saves a question after a crash, and promises nothing.
+                let _ = self.tail.mark(self.clocks);
+            }
+            return;
+        }
+        let held = &self.held;
+        let appended = self.tail.append(GroupKind::Data, self.clocks, |bytes| {
+            for batch in held {
+                bytes.extend_from_slice(&batch.bytes);
+            }
+        });
+        let place = match appended {
+            Ok(place) => place,
+            Err(trouble) => return self.trouble(trouble),
+        };
+        if self.options.durability == Durability::Fsync
+            && let Err(error) = self.tail.sync()
+        {
+            return self.fail("a sync failed", &error);
+        }
+        self.marked = false;
+        self.since_snapshot += self.tail.buffer.len() as u64;
+        for batch in self.held.drain(..) {
+            for (first, end) in batch.numbers {
+                self.front.take(first, end);
+            }
+        }
+        let committed = self.front.latest();
+        self.queue.publish(committed);
+        let payload = self
+            .tail
+            .buffer
+            .get(super::header::GROUP..)
+            .unwrap_or_default();
+        let (image, changes) = (&mut self.image, &mut self.changes);
+        if let Err(wrong) = apply(payload, place, Reader::Writer, image, &self.shelf, changes) {
+            // What was recorded contradicts itself. It is on disk as it is; a start will say so.
+            let error = io::Error::other(format!("at {place:?}+{}: {}", wrong.at, wrong.what));
+            return self.fail("records contradict each other", &error);
+        }
+        self.queue.publish_kept(committed);
+    }
+
+    fn trouble(&mut self, trouble: Trouble) {
+        match trouble {
+            Trouble::NoSegment(len) => {
+                if let Next::Ready(header, _) = &self.tail.next
+                    && header.len < len
+                {
+                    // One large message: the segment that was prepared is kept for later.
+                    if let Next::Ready(header, file) =
+                        core::mem::replace(&mut self.tail.next, Next::Missing)
+                    {
+                        self.jobs
+                            .push_back(Job::Remove(vec![names::segment(header.id)]));
+                        drop(file);
+                    }
+                }
+                self.prepare(len);
+            }
+            Trouble::Io(error) if is_full(&error) => self.set_full(),
+            Trouble::Io(error) => self.fail("a write failed", &error),
+        }
+    }
+
+    fn fail(&mut self, what: &str, error: &io::Error) {
+        tracing::error!(
+            %error,
+            "the store: {what}; nothing is acknowledged any more that has to be kept. Look after the disk, then start the broker again"
+        );
+        self.failed = Some(format!("{what}: {error}"));
+        self.held.clear();
+        self.queue.set_room(Room::Failed);
+    }
+
+    fn set_full(&mut self) {
+        self.tried = Some(self.clocks.store);
+        if !self.full {
+            self.full = true;
+            tracing::warn!(
+                "the disk is full: what would have to be kept is refused until there is room"
+            );
+        }
+        self.queue.set_room(Room::Full);
+    }
+
+    fn set_enough(&mut self) {
+        if core::mem::take(&mut self.full) {
+            tracing::info!("there is room on the disk again");
+        }
+        self.queue.set_room(Room::Enough);
+    }
+
+    /// Asks for the next segment, if there is none: of these many bytes at least.
+    fn prepare(&mut self, needed: u64) {
+        let usual = self.options.segment_bytes;
+        let len = needed.max(usual);
+        if !matches!(self.tail.next, Next::Missing) {
+            return;
+        }
+        let spare = if len == usual {
+            self.spares.pop_first()
+        } else {
+            None
+        };
+        let from = spare.map(|(id, file)| (names::segment(id), file));
+        if from.is_some() && self.options.durability != Durability::Fsync {
+            // What made it superfluous must not be lost with the power, once its place is taken.
+            if let Err(error) = self.tail.sync() {
+                return self.fail("a sync failed", &error);
+            }
+        }
+        self.jobs.extend(self.tail.prepare(len, from));
+    }
+
+    fn finished(&mut self, done: Done) {
+        match done {
+            Done::Prepared(Ok((header, file))) => {
+                let shared = Arc::clone(&file);
+                self.shelf.lock().segments.insert(header.id, shared);
+                self.tail.next = Next::Ready(header, file);
+                self.set_enough();
+            }
+            Done::Prepared(Err(error)) => {
+                self.tail.next = Next::Missing;
+                if is_full(&error) {
+                    // There is room in the segment that is written to: the alarm is early enough for what is under way.
+                    self.tried = Some(self.clocks.store);
+                    self.is_short = true;
+                } else {
+                    self.fail("a new segment cannot be made", &error);
+                }
+            }
+            Done::Synced(Ok(())) | Done::Removed => {}
+            Done::Synced(Err(error)) => self.fail("a sync failed", &error),
+            Done::Named(named) => self.named(named),
+        }
+    }
+
+    /// After each turn: what the log has left behind, and what it will need.
+    fn tidy(&mut self) {
+        for segment in self.tail.left.drain(..) {
+            if self.options.durability == Durability::Fsync {
+                self.jobs.push_back(Job::Sync(Arc::clone(&segment.file)));
+            }
+            self.rolled = true;
+        }
+        let retry = self
+            .tried
+            .is_none_or(|tried| self.clocks.store >= tried + RETRY.as_millis() as u64);
+        if matches!(self.tail.next, Next::Ready(..)) {
+            (self.is_short, self.tried) = (false, None);
+        } else if retry {
+            self.prepare(0);
+        }
+        if self.is_short && self.tail.left_over() < self.options.segment_bytes / 2 {
+            self.set_full();
+        }
+        let grown = self.since_snapshot >= self.options.segment_bytes.max(2 * self.snapshot_len);
+        // A full disk is helped by a snapshot if segments are needed for nothing but the replay.
+        let frees = self.is_short && retry && self.has_dead_segments();
+        if (core::mem::take(&mut self.rolled) && grown) || frees {
+            self.snapshot();
+        }
+        if let Err(error) = forward::step(self) {
+            self.fail("messages cannot be copied forward", &error);
+        }
+        self.free();
+    }
+
+    fn has_dead_segments(&self) -> bool {
+        let inner = self.shelf.lock();
+        self.tail.sealed.keys().any(|id| inner.index.live(*id) == 0)
+    }
+
+    /// Writes a snapshot of what is there now.
+    fn snapshot(&mut self) {
+        if self.naming.is_some() || self.failed.is_some() {
+            return;
+        }
+        let position = Position {
+            seq: self.tail.seq,
+            segment: self.tail.active.id,
+            offset: self.tail.active.at as u32,
+            clock: self.clocks.store,
+            wall: self.clocks.wall,
+        };
+        if self.options.durability != Durability::Fsync
+            && let Err(error) = self.tail.sync()
+        {
+            // The messages that it names stand in groups of before.
+            return self.fail("a sync failed", &error);
+        }
+        let name = names::unfinished(&names::snapshot(position.seq));
+        let written = self.files.create(&name).and_then(|file| {
+            let inner = self.shelf.lock();
+            let len = snapshot::write(&*file, self.tail.store, position, &self.image, &inner.index);
+            len.map(|len| (file, len))
+        });
+        match written {
+            Ok((file, len)) => {
+                self.naming = Some((position.seq, position.segment, len));
+                self.since_snapshot = 0;
+                self.jobs.push_back(Job::Name {
+                    file,
+                    seq: position.seq,
+                });
+            }
+            Err(error) => {
+                // The log goes on without: only a start takes longer.
+                tracing::warn!(%error, "no snapshot was written");
+                self.jobs.push_back(Job::Remove(vec![name]));
+            }
+        }
+    }
+
+    fn named(&mut self, named: io::Result<u64>) {
+        let Some((seq, segment, len)) = self.naming.take() else {
+            return;
+        };
+        match named {
+            Ok(_) => {
+                let (before, _) = core::mem::replace(&mut self.snapshot, (seq, segment));
+                self.snapshot_len = len;
+                if before != 0 {
+                    self.jobs
+                        .push_back(Job::Remove(vec![names::snapshot(before)]));
+                }
+                self.free();
+            }
+            Err(error) => tracing::warn!(%error, "no snapshot was made"),
+        }
+    }
+
+    /// Segments before the snapshot without a message in use become spares, or go.
+    fn free(&mut self) {
+        let mut inner = self.shelf.lock();
+        let first = self.snapshot.1;
+        let dead = |id: &u32| *id < first && inner.index.live(*id) == 0;
+        let dead: Vec<u32> = self.tail.sealed.keys().copied().filter(dead).collect();
+        let mut gone = Vec::new();
+        for id in dead {
+            let len = self.tail.sealed.remove(&id).unwrap_or(0);
+            let file = inner.segments.remove(&id);
+            let wanted = self.spares.len() < SPARES && len == self.options.segment_bytes;
+            match file {
+                Some(file) if wanted => {
+                    self.spares.insert(id, file);
+                }
+                _ => gone.push(names::segment(id)),
+            }
+            self.stuck.remove(&id);
+            self.leaving = self.leaving.filter(|leaving| *leaving != id);
+        }
+        drop(inner);
+        if !gone.is_empty() {
+            if self.options.durability != Durability::Fsync
+                && let Err(error) = self.tail.sync()
+            {
+                return self.fail("a sync failed", &error);
+            }
+            self.jobs.push_back(Job::Remove(gone));
+        }
+    }
+
+    /// A group that nobody committed: messages that stand elsewhere now.
+    pub(super) fn append_moved(&mut self, bytes: &[u8]) -> io::Result<bool> {
+        let appended = self.tail.append(GroupKind::Data, self.clocks, |group| {
+            group.extend_from_slice(bytes);
+        });
+        let place = match appended {
+            Ok(place) => place,
+            Err(Trouble::NoSegment(_)) => return Ok(false),
+            Err(Trouble::Io(error)) if is_full(&error) => return Ok(false),
+            Err(Trouble::Io(error)) => return Err(error),
+        };
+        if self.options.durability == Durability::Fsync {
+            self.tail.sync()?;
+        }
+        self.since_snapshot += self.tail.buffer.len() as u64;
+        let payload = self
+            .tail
+            .buffer
+            .get(super::header::GROUP..)
+            .unwrap_or_default();
+        let (image, changes) = (&mut self.image, &mut self.changes);
+        apply(payload, place, Reader::Writer, image, &self.shelf, changes)
+            .map_err(|wrong| io::Error::other(wrong.what))?;
+        self.marked = false;
+        Ok(true)
+    }
+
+    /// Where messages may be copied forward from: segments before the snapshot, with their lengths.
+    pub(super) fn old_segments(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
+        let first = self.snapshot.1;
+        let old = self.tail.sealed.range(..first);
+        old.map(|(id, len)| (*id, *len))
+    }
+
+    /// After a repair: a snapshot of what was restored, durable before anything else happens, so that nobody reads again what is damaged.
+    pub(super) fn settle_repair(&mut self) -> Result<(), StoreError> {
+        self.snapshot();
+        while let Some(job) = self.job() {
+            let done = job.run(&*self.files);
+            if let Done::Named(Err(source)) = done {
+                return Err(StoreError::Io {
+                    what: "the repaired store cannot be written".into(),
+                    source,
+                });
+            }
+            self.finished(done);
+        }
+        Ok(())
+    }
+
+    /// The broker stops in good order.
+    fn close(&mut self) {
+        if core::mem::replace(&mut self.closed, true) || self.failed.is_some() {
+            return;
+        }
+        if self
+            .tail
+            .append(GroupKind::Closed, self.clocks, |_| {})
+            .is_err()
+        {
+            // There is no room for it. What was promised is there without.
+            return;
+        }
+        let synced = self.tail.sync();
+        if let Err(error) = synced.and_then(|()| note_closed(&*self.files, self.tail.seq - 1)) {
+            self.fail("a sync failed", &error);
+        }
+    }
+}
+
+impl Drop for Log {
+    fn drop(&mut self) {
+        // Nobody turns it any more: nothing becomes durable.
+        self.queue.set_room(Room::Failed);
+    }
+}
+
+/// Whether an error says that there is no room.
+pub(super) fn is_full(error: &io::Error) -> bool {
+    matches!(
+        error.kind(),
+        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
+    )
+}
+
+/// What a start reads of the messages.
+struct Shelved<'a> {
+    shelf: &'a Shelf,
+    ahead: Ahead,
+}
+
+impl Bodies for Shelved<'_> {
+    fn terms(&self, body: Commit) -> Option<Terms> {
+        self.shelf.lock().index.terms(body.0)
+    }
+
+    fn message(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
+        self.shelf.fetch(body, &mut self.ahead).map(Arc::new)
+    }
+}

@@ -1,0 +1,203 @@
+//! The store as a whole, in a directory: what was committed is there after it was opened again.
+
+use std::sync::Arc;
+
+use mqtt_codec::{QoS, SubscriptionOptions};
+use mqtt_session::{Commit, Instant};
+
+use super::{Durability, Handle, Log, Options, Report};
+use crate::core::{Message, Record, SessionKey, Store, Subscriber};
+
+const WALL: u64 = 1_700_000_000_000;
+
+const fn who(slot: u32) -> Subscriber {
+    Subscriber::session(
+        0,
+        SessionKey {
+            slot,
+            generation: 0,
+        },
+    )
+}
+
+fn options() -> Options {
+    Options {
+        segment_bytes: 16 * 1024,
+        ..Options::default()
+    }
+}
+
+fn message(number: u64, len: usize) -> Arc<Message> {
+    let mut payload = number.to_le_bytes().to_vec();
+    payload.resize(len.max(8), number as u8);
+    Arc::new(Message::new("t/1", &[], &payload, QoS::AtLeastOnce, false))
+}
+
+fn number(message: &Message) -> u64 {
+    u64::from_le_bytes(*message.payload().first_chunk().unwrap())
+}
+
+fn session(store: &mut impl Store, slot: u32, client_id: &str) {
+    store.record(&Record::Session {
+        session: who(slot),
+        client_id,
+        user_name: None,
+        expiry: u32::MAX,
+        bridge: false,
+    });
+    store.record(&Record::Subscribed {
+        session: who(slot),
+        filter: "t/#",
+        options: SubscriptionOptions::new(QoS::AtLeastOnce),
+        id: None,
+        retained: false,
+    });
+}
+
+fn queued(store: &mut impl Store, slot: u32, message: &Arc<Message>) -> Commit {
+    store.record(&Record::Queued {
+        receiver: who(slot),
+        message,
+        qos: QoS::AtLeastOnce,
+        retain: false,
+        ids: &[],
+        group: None,
+    })
+}
+
+struct Rig {
+    place: tempfile::TempDir,
+    now: u64,
+}
+
+impl Rig {
+    fn new() -> Self {
+        Self {
+            place: tempfile::tempdir().unwrap(),
+            now: 0,
+        }
+    }
+
+    fn open(&self, options: &Options) -> (Log, Handle, Report) {
+        let (log, report) =
+            Log::open_directory(self.place.path(), options, WALL + self.now).unwrap();
+        let handle = log.handle();
+        (log, handle, report)
+    }
+
+    fn turn(&mut self, log: &mut Log) {
+        self.now += 1;
+        log.turn(Instant::from_millis(self.now), WALL + self.now);
+        while log.aside() {
+            log.turn(Instant::from_millis(self.now), WALL + self.now);
+        }
+    }
+}
+
+/// The messages that wait for a session, read from disk.
+fn waiting(log: &Log, handle: &mut Handle, client_id: &str) -> Vec<u64> {
+    let birth = log.image.by_client[client_id];
+    let copies: Vec<_> = log.image.sessions[&birth].queue.iter().collect();
+    copies
+        .into_iter()
+        .map(|(_, copy)| number(&handle.fetch(Commit(copy.body)).unwrap()))
+        .collect()
+}
+
+#[test]
+fn what_was_committed_is_there_again() {
+    for durability in [Durability::Fsync, Durability::Os, Durability::None] {
+        let mut rig = Rig::new();
+        let options = Options {
+            durability,
+            ..options()
+        };
+        let (mut log, mut handle, _) = rig.open(&options);
+        session(&mut handle, 1, "a");
+        session(&mut handle, 2, "b");
+        handle.commit();
+        let mut done = Vec::new();
+        for round in 0..300 {
+            let message = message(round, 200);
+            let copy = queued(&mut handle, 1, &message);
+            queued(&mut handle, 2, &message);
+            if round % 3 == 0 {
+                done.push(copy);
+            }
+            if round % 5 == 4 {
+                for copy in done.drain(..) {
+                    handle.record(&Record::Done {
+                        receiver: who(1),
+                        copy,
+                    });
+                }
+                handle.commit();
+                rig.turn(&mut log);
+                assert_eq!(log.committed(), handle.committed());
+                assert!(
+                    handle.committed() >= handle.latest(),
+                    "{durability:?} {round}"
+                );
+                assert!(handle.kept() >= handle.latest());
+            }
+        }
+        let expected_a: Vec<u64> = (0..300).filter(|round| round % 3 != 0).collect();
+        let expected_b: Vec<u64> = (0..300).collect();
+        for crash in [true, false, true] {
+            assert_eq!(waiting(&log, &mut handle, "a"), expected_a);
+            assert_eq!(waiting(&log, &mut handle, "b"), expected_b);
+            if !crash {
+                drop(handle);
+                rig.turn(&mut log);
+                assert!(log.is_closed());
+            }
+            drop(log);
+            let report;
+            (log, handle, report) = rig.open(&options);
+            assert_eq!((report.sessions, report.messages), (2, 300));
+            assert_eq!(report.notes, Vec::<String>::new());
+        }
+    }
+}
+
+/// One session that stays away keeps its few messages, and not the segments in which they stood.
+#[test]
+fn a_session_that_stays_away_does_not_keep_the_disk() {
+    let mut rig = Rig::new();
+    let (mut log, mut handle, _) = rig.open(&options());
+    session(&mut handle, 1, "away");
+    session(&mut handle, 2, "here");
+    let mut expected = Vec::new();
+    for round in 0..20_000 {
+        let message = message(round, 100);
+        if round % 200 == 0 {
+            queued(&mut handle, 1, &message);
+            expected.push(round);
+        }
+        let copy = queued(&mut handle, 2, &message);
+        handle.record(&Record::Done {
+            receiver: who(2),
+            copy,
+        });
+        if round % 10 == 0 {
+            handle.commit();
+            rig.turn(&mut log);
+        }
+    }
+    handle.commit();
+    rig.turn(&mut log);
+    assert_eq!(log.failed(), None);
+    assert_eq!(waiting(&log, &mut handle, "away"), expected);
+    let files = std::fs::read_dir(rig.place.path()).unwrap();
+    let bytes: u64 = files
+        .map(|file| file.unwrap().metadata().unwrap().len())
+        .sum();
+    assert!(
+        bytes < 12 * 16 * 1024,
+        "{bytes} bytes for {} messages",
+        expected.len()
+    );
+    drop(log);
+    let (log, mut handle, _) = rig.open(&options());
+    assert_eq!(waiting(&log, &mut handle, "away"), expected);
+}
