@@ -1,0 +1,106 @@
+//! The command line.
+
+mod failure;
+mod greeting;
+
+use std::path::PathBuf;
+
+use clap::builder::PossibleValuesParser;
+use clap::{Parser, Subcommand};
+use mqtt_broker::{Config, ConfigError, LogLevel};
+
+pub(crate) use failure::Failure;
+pub(crate) use greeting::greet;
+
+/// An MQTT broker: versions 3.1, 3.1.1 and 5.0 on one port.
+///
+/// Without options it serves this machine only, on port 1883.
+#[derive(Debug, Parser)]
+#[command(version, after_long_help = keys(), args_conflicts_with_subcommands = true)]
+pub(crate) struct Cli {
+    #[command(subcommand)]
+    pub(crate) command: Option<Command>,
+
+    /// Listen on this address, HOST[:PORT], instead of those of the configuration; may be repeated
+    #[arg(short, long, value_name = "ADDR")]
+    listen: Vec<String>,
+
+    /// Read this configuration file (TOML; --help lists its keys)
+    #[arg(short, long, value_name = "FILE")]
+    config: Option<PathBuf>,
+
+    /// Only say whether the configuration is valid
+    #[arg(long)]
+    pub(crate) check_config: bool,
+
+    /// Serve clients without a user name, on addresses that are not loopback and beside [users] too
+    #[arg(long)]
+    allow_anonymous: bool,
+
+    /// What is logged to standard error [default: info]
+    #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(LogLevel::NAMES))]
+    log: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Turn a password into the line of the configuration that lets its user in
+    ///
+    /// Asks for the password twice on the terminal, without showing it, or takes one line from a pipe. Its Argon2id hash is
+    /// printed on standard output, and where to put it on standard error.
+    HashPassword {
+        /// The user's name, for the line that is shown
+        user: Option<String>,
+    },
+}
+
+fn keys() -> String {
+    let keys = Config::help(100);
+    format!("Keys of the configuration file, with their defaults:\n{keys}")
+}
+
+impl Cli {
+    /// The configuration file, with what the command line says on top.
+    pub(crate) fn config(&self) -> Result<Config, ConfigError> {
+        let mut config = match &self.config {
+            Some(path) => Config::from_file(path)?,
+            None => Config::default(),
+        };
+        if !self.listen.is_empty() {
+            config.listen.clone_from(&self.listen);
+        }
+        config.allow_anonymous |= self.allow_anonymous;
+        if let Some(level) = self.log.as_deref().and_then(LogLevel::named) {
+            config.log = level;
+        }
+        Ok(config)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        use clap::CommandFactory;
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn the_command_line_goes_before_the_file() {
+        let cli = Cli::parse_from([
+            "mqtt-broker",
+            "--listen",
+            "1884",
+            "--listen",
+            "1885",
+            "--log",
+            "warn",
+        ]);
+        let config = cli.config().expect("no file, no error");
+        assert_eq!(config.listen, ["1884", "1885"]);
+        assert_eq!(config.log, LogLevel::Warn);
+        assert!(!config.allow_anonymous);
+    }
+}
