@@ -3,21 +3,24 @@
 use core::net::SocketAddr;
 use core::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::io;
+use std::path::Path;
 use std::sync::{Arc, Mutex, PoisonError};
-use std::thread;
+use std::{thread, time};
 
 use futures::FutureExt;
 use futures::channel::oneshot;
 use futures::executor::block_on;
 use futures::future::Shared as SharedFuture;
 use mqtt_codec::QoS;
+use mqtt_session::Instant;
 
 use crate::auth::{PasswordSettings, Passwords, Users};
-use crate::core::{Core, Counters, Memory, Settings, Shared, Subscriber};
+use crate::core::{Core, Counters, Memory, Settings, Shared, Store, Subscriber};
 use crate::error::BrokerError;
 use crate::hooks::{Hooks, Policed};
 use crate::listener::Listener;
 use crate::local::{LocalError, Locals, PublishOptions, Subscription};
+use crate::store::{self, Log};
 use crate::worker::{Clock, Inbox, Item, Site, Surroundings, Worker};
 
 /// A running broker. Cheap to clone; the broker stops with [`shutdown`](Self::shutdown), or when the last handle is dropped.
@@ -106,11 +109,33 @@ pub(crate) struct Entry {
     pub(crate) allow_anonymous: bool,
 }
 
+/// Opens the store, and says what was found.
+fn open(path: &Path, options: &store::Options) -> Result<Log, BrokerError> {
+    let begin = time::Instant::now();
+    let (log, report) = Log::open_directory(path, options, store::wall())?;
+    for note in &report.notes {
+        tracing::warn!("store: {note}");
+    }
+    for lost in &report.lost {
+        tracing::error!("store: {lost}");
+    }
+    tracing::info!(
+        path = %path.display(),
+        durability = options.durability.name(),
+        sessions = report.sessions,
+        messages = report.messages,
+        seconds = begin.elapsed().as_secs_f64(),
+        "the store is open"
+    );
+    Ok(log)
+}
+
 /// Starts the workers.
 pub(crate) fn launch(
     listeners: Vec<Listener>,
     workers: u16,
     settings: Settings,
+    store: Option<(&Path, &store::Options)>,
     hooks: Arc<dyn Hooks>,
     entry: Entry,
 ) -> Result<BrokerHandle, BrokerError> {
@@ -119,7 +144,11 @@ pub(crate) fn launch(
     let workers = workers.max(1);
     let addresses = listeners.iter().map(|listener| listener.address).collect();
     let shared = Shared::new(settings, workers, random()?);
-    let clock = Clock::start();
+    let log = store
+        .map(|(path, options)| open(path, options))
+        .transpose()?;
+    let start = log.as_ref().map_or(Instant::ZERO, Log::now);
+    let clock = Clock::start_at(start);
     let passwords = match entry.users {
         Some(users) => Some(
             Passwords::start(
@@ -142,25 +171,43 @@ pub(crate) fn launch(
     let inboxes: Arc<[_]> = sites.iter().map(|site| Arc::clone(&site.inbox)).collect();
     let (sender, ended) = oneshot::channel();
     let life = Arc::new(Life {
-        workers: AtomicUsize::new(usize::from(workers)),
+        workers: AtomicUsize::new(usize::from(workers) + usize::from(log.is_some())),
         failed: AtomicBool::new(false),
         ended: Mutex::new(Some(sender)),
     });
 
     // The first worker accepts; the others get the connections whose sessions are theirs.
     let mut listeners = Some(listeners);
-    let mut ready = Vec::new();
-    for (site, number) in sites.into_iter().zip(0..) {
+    let mut cores = Vec::new();
+    for (site, number) in sites.iter().zip(0..) {
         let policy = Arc::clone(&hooks);
-        let store = Box::<Memory>::default();
-        let core = Core::new(
+        let store: Box<dyn Store> = match &log {
+            Some(log) => {
+                let mut handle = log.handle();
+                let inbox = Arc::clone(&site.inbox);
+                handle.wake_with(Box::new(move || inbox.wake()));
+                Box::new(handle)
+            }
+            None => Box::<Memory>::default(),
+        };
+        cores.push(Core::new(
             Arc::clone(&shared),
             number,
             store,
             policy,
             random()?,
             clock.now(),
-        );
+        ));
+    }
+    if let Some(log) = &log {
+        for lost in log.restore(&mut cores) {
+            tracing::error!("{lost}; it is lost");
+        }
+    }
+    let mut ready = Vec::new();
+    for (site, core) in sites.into_iter().zip(cores) {
+        // What the restart has left to do is done in the first round.
+        site.inbox.wake();
         let surroundings = Surroundings {
             inboxes: Arc::clone(&inboxes),
             clock,
@@ -170,14 +217,21 @@ pub(crate) fn launch(
         let doors = listeners.take().unwrap_or_default();
         ready.push(Worker::new(site, core, doors, surroundings).map_err(failed)?);
     }
+    let alive = |number| Alive {
+        life: Arc::clone(&life),
+        inboxes: Arc::clone(&inboxes),
+        locals: Arc::clone(&locals),
+        number,
+        finished: false,
+    };
+    if let Some(log) = log {
+        // It ends after the workers: what they recorded last becomes durable.
+        let alive = alive(usize::MAX);
+        log.spawn(move || clock.now(), move || alive.finish())
+            .map_err(failed)?;
+    }
     for (number, worker) in ready.into_iter().enumerate() {
-        let alive = Alive {
-            life: Arc::clone(&life),
-            inboxes: Arc::clone(&inboxes),
-            locals: Arc::clone(&locals),
-            number,
-            finished: false,
-        };
+        let alive = alive(number);
         let thread = thread::Builder::new().name(format!("mqtt-{number}"));
         let run = move || match worker.run() {
             Ok(()) => alive.finish(),

@@ -1,6 +1,7 @@
 //! Puts a broker together.
 
 use std::net::TcpListener;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
@@ -11,6 +12,7 @@ use crate::core::{Settings, WORKERS_MAX};
 use crate::error::BrokerError;
 use crate::hooks::{Hooks, NoHooks};
 use crate::listener::Wanted;
+use crate::store;
 
 /// The entry to the library: [`Broker::builder`].
 #[derive(Clone, Copy, Debug)]
@@ -90,6 +92,19 @@ impl BrokerBuilder {
         self
     }
 
+    /// Keeps sessions, queues and retained messages in this directory over restarts; it is made if it is not there. What was acknowledged
+    /// is on disk then, and comes back.
+    pub fn data_dir(mut self, path: impl Into<PathBuf>) -> Self {
+        self.config.data_dir = Some(path.into());
+        self
+    }
+
+    /// Changes how the store in the [directory](Self::data_dir) is kept.
+    pub fn store(mut self, change: impl FnOnce(&mut store::Options)) -> Self {
+        change(&mut self.config.store);
+        self
+    }
+
     /// Changes limits and defaults of the protocol.
     pub fn settings(mut self, change: impl FnOnce(&mut Settings)) -> Self {
         change(&mut self.config.settings);
@@ -156,6 +171,7 @@ impl BrokerBuilder {
             passwords: config.passwords,
             allow_anonymous: config.allow_anonymous,
         };
-        broker::launch(listeners, workers, config.settings, hooks, entry)
+        let store = config.data_dir.as_deref().map(|path| (path, &config.store));
+        broker::launch(listeners, workers, config.settings, store, hooks, entry)
     }
 }

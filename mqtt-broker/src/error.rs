@@ -3,6 +3,8 @@
 use core::net::SocketAddr;
 use std::io;
 
+use crate::store::StoreError;
+
 /// A broker that did not start, or that ended by itself.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
@@ -48,6 +50,9 @@ pub enum BrokerError {
         /// What the system said.
         source: io::Error,
     },
+    /// The store does not open.
+    #[error(transparent)]
+    Store(#[from] StoreError),
     /// A worker ended although nobody had asked for it; its last log line says why.
     #[error("a worker has failed")]
     Failed,

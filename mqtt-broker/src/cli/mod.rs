@@ -7,6 +7,7 @@ use std::path::PathBuf;
 
 use clap::builder::PossibleValuesParser;
 use clap::{Parser, Subcommand};
+use mqtt_broker::store::Durability;
 use mqtt_broker::{Config, ConfigError, LogLevel};
 
 pub(crate) use failure::Failure;
@@ -36,6 +37,21 @@ pub(crate) struct Cli {
     /// Serve clients without a user name, on addresses that are not loopback and beside [users] too
     #[arg(long)]
     allow_anonymous: bool,
+
+    /// Keep sessions, queues and retained messages in this directory over a restart
+    #[arg(long, value_name = "DIR")]
+    data_dir: Option<PathBuf>,
+
+    /// With --data-dir: when an answer leaves [default: fsync]
+    ///
+    /// fsync: when the disk has what it promises; survives a power cut. os: when the system has it; survives a crash of the broker. none: at once; a
+    /// crash loses about the last second.
+    #[arg(long, value_name = "WHEN", value_parser = PossibleValuesParser::new(Durability::NAMES))]
+    durability: Option<String>,
+
+    /// With --data-dir: where something stored is damaged, set it aside and go on with the rest
+    #[arg(long)]
+    repair: bool,
 
     /// What is logged to standard error [default: info]
     #[arg(long, value_name = "LEVEL", value_parser = PossibleValuesParser::new(LogLevel::NAMES))]
@@ -70,6 +86,13 @@ impl Cli {
             config.listen.clone_from(&self.listen);
         }
         config.allow_anonymous |= self.allow_anonymous;
+        if self.data_dir.is_some() {
+            config.data_dir.clone_from(&self.data_dir);
+        }
+        if let Some(durability) = self.durability.as_deref().and_then(Durability::named) {
+            config.store.durability = durability;
+        }
+        config.store.repair = self.repair;
         if let Some(level) = self.log.as_deref().and_then(LogLevel::named) {
             config.log = level;
         }

@@ -6,12 +6,13 @@ mod table;
 mod users;
 
 use std::fs;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 pub use error::ConfigError;
 
 use crate::auth::{PasswordSettings, Users};
 use crate::core::Settings;
+use crate::store::Options;
 
 /// Everything that a broker can be told.
 ///
@@ -25,6 +26,10 @@ pub struct Config {
     pub allow_anonymous: bool,
     /// Worker threads; 0, the default, is one for each core that the process may use.
     pub workers: u16,
+    /// Where sessions, queues and retained messages are kept; `None`, the default, keeps them in memory only.
+    pub data_dir: Option<PathBuf>,
+    /// How the store there is kept.
+    pub store: Options,
     /// What the binary logs; the library leaves that to the program that embeds it.
     pub log: LogLevel,
     /// Who may connect, with which password: section `[users]` of the file. `None`, the default: nobody has to give one.

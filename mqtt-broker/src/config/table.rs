@@ -2,11 +2,13 @@
 
 use core::fmt::{self, Write};
 use core::time::Duration;
+use std::path::Path;
 
 use mqtt_codec::QoS;
 
 use super::{Config, LogLevel};
 use crate::core::QueuePolicy;
+use crate::store::Durability;
 
 /// One key of the configuration file.
 pub(super) struct Key {
@@ -160,6 +162,33 @@ pub(super) static KEYS: &[Key] = &[
         workers,
         "Worker threads; 0: one for each core that the process may use"
     ),
+    Key {
+        name: "data_dir",
+        accepts: Accepts::Text,
+        doc: "Directory in which sessions, queues and retained messages are kept over a restart, made if it is not there. Empty: nothing is kept",
+        set: |config, value| {
+            if let Value::Text(text) = value {
+                config.data_dir = (!text.is_empty()).then(|| text.into());
+            }
+        },
+        show: |config| {
+            let path = config.data_dir.as_deref().unwrap_or_else(|| Path::new(""));
+            format!("{:?}", path.display().to_string())
+        },
+    },
+    Key {
+        name: "durability",
+        accepts: Accepts::Choice(Durability::NAMES),
+        doc: "With data_dir: when an answer leaves. \"fsync\": when the disk has what it promises; survives a power cut. \"os\": when the system has it; survives a crash of the broker, and spares SD cards. \"none\": at once; a crash loses about the last second",
+        set: |config, value| {
+            if let Value::Text(text) = value
+                && let Some(durability) = Durability::named(&text)
+            {
+                config.store.durability = durability;
+            }
+        },
+        show: |config| format!("{:?}", config.store.durability.name()),
+    },
     Key {
         name: "log",
         accepts: Accepts::Choice(LogLevel::NAMES),

@@ -39,6 +39,8 @@ const LAZY_BYTES: usize = 1024 * 1024;
 const RETRY: Duration = Duration::from_millis(500);
 /// A clock of the day that has gone this much further than ours, or less far, was set.
 const JUMP_MS: u64 = 10_000;
+/// How often a full disk is tried again before a broker that is to stop does so.
+const CLOSING_TRIES: u32 = 6;
 /// Segments that are kept for later use.
 const SPARES: usize = 1;
 
@@ -82,9 +84,8 @@ pub struct Log {
     failed: Option<String>,
     /// A segment was left since the last look.
     rolled: bool,
-    /// The log says that all of it is durable.
-    marked: bool,
     closed: bool,
+    closing_tries: u32,
 }
 
 /// Where a store that was opened stands.
@@ -128,8 +129,8 @@ impl Log {
             tried: None,
             failed: None,
             rolled: false,
-            marked: true,
             closed: false,
+            closing_tries: 0,
         };
         if let Next::Ready(header, file) = &log.tail.next {
             let file = Arc::clone(file);
@@ -183,27 +184,10 @@ impl Log {
         self.image.start(cores, &mut bodies, self.now(), self.now())
     }
 
-    /// Does what there is to do: `now` is the store's clock, `wall` the time of day in milliseconds of the Unix epoch. Says when it wants
-    /// to be turned again although nothing has come: `None` is never.
+    /// Does what there is to do: `now` is the store's clock, `wall` the time of day in milliseconds of the Unix epoch. Says after how long it
+    /// has to be turned again although nothing has come; `None` is never.
     pub fn turn(&mut self, now: Instant, wall: u64) -> Option<Duration> {
-        self.take(Some(Duration::ZERO), now, wall)
-    }
-
-    /// The same, but waits for something to come, up to `wait`.
-    pub(super) fn take(
-        &mut self,
-        wait: Option<Duration>,
-        now: Instant,
-        wall: u64,
-    ) -> Option<Duration> {
-        let lazy = self.is_lazy();
-        let most = match (self.held.is_empty(), lazy) {
-            // What is held goes first.
-            (false, _) => 0,
-            (true, true) => LAZY_BYTES,
-            (true, false) => GROUP_BYTES,
-        };
-        let mut work = self.queue.take(most, wait, lazy);
+        let mut work = self.queue.take(self.most());
         for done in work.finished.drain(..) {
             self.finished(done);
         }
@@ -215,10 +199,24 @@ impl Log {
             self.write();
             self.tidy();
         }
-        if work.closing && self.held.is_empty() {
+        if work.closing {
             self.close();
         }
         self.next_turn()
+    }
+
+    /// Waits until there is something to do, but not longer than `wait`.
+    pub(super) fn wait(&self, wait: Option<Duration>) {
+        self.queue.wait(self.most(), wait, self.is_lazy());
+    }
+
+    /// How many bytes of batches to take: none as long as others are held, which go first.
+    fn most(&self) -> usize {
+        match (self.held.is_empty(), self.is_lazy()) {
+            (false, _) => 0,
+            (true, true) => LAZY_BYTES,
+            (true, false) => GROUP_BYTES,
+        }
     }
 
     /// Whether batches gather although nobody holds them up.
@@ -277,14 +275,6 @@ impl Log {
     /// Writes what is held, as one group.
     fn write(&mut self) {
         if self.held.is_empty() {
-            if !self.marked
-                && self.options.durability == Durability::Fsync
-                && !self.queue.has_batches()
-            {
-                self.marked = true;
-                // Best effort: it saves a question after a crash, and promises nothing.
-                let _ = self.tail.mark(self.clocks);
-            }
             return;
         }
         let held = &self.held;
@@ -302,7 +292,6 @@ impl Log {
         {
             return self.fail("a sync failed", &error);
         }
-        self.marked = false;
         self.since_snapshot += self.tail.buffer.len() as u64;
         for batch in self.held.drain(..) {
             for (first, end) in batch.numbers {
@@ -323,6 +312,10 @@ impl Log {
             return self.fail("records contradict each other", &error);
         }
         self.queue.publish_kept(committed);
+        if !self.queue.has_batches() {
+            // Best effort: it spares a question after a crash, and promises nothing.
+            let _ = self.tail.mark(self.clocks);
+        }
     }
 
     fn trouble(&mut self, trouble: Trouble) {
@@ -570,7 +563,6 @@ impl Log {
         let (image, changes) = (&mut self.image, &mut self.changes);
         apply(payload, place, Reader::Writer, image, &self.shelf, changes)
             .map_err(|wrong| io::Error::other(wrong.what))?;
-        self.marked = false;
         Ok(true)
     }
 
@@ -599,7 +591,19 @@ impl Log {
 
     /// The broker stops in good order.
     fn close(&mut self) {
-        if core::mem::replace(&mut self.closed, true) || self.failed.is_some() {
+        if self.closed {
+            return;
+        }
+        if !self.held.is_empty() && self.closing_tries < CLOSING_TRIES {
+            self.closing_tries += 1;
+            return;
+        }
+        self.closed = true;
+        if !self.held.is_empty() {
+            tracing::warn!("the disk is full: what nobody was told of yet is lost");
+            return;
+        }
+        if self.failed.is_some() {
             return;
         }
         if self

@@ -16,9 +16,9 @@ mod header;
 mod index;
 mod job;
 mod kind;
+mod log;
 #[cfg(feature = "cli")]
 pub mod mosquitto_db;
-mod log;
 mod names;
 mod open;
 mod options;
@@ -31,6 +31,7 @@ mod report;
 mod shelf;
 mod snapshot;
 mod tail;
+mod thread;
 mod varint;
 
 pub use error::StoreError;
@@ -40,6 +41,7 @@ pub use log::Log;
 pub use options::{Durability, Options};
 pub use queue::Wake;
 pub use report::Report;
+pub(crate) use thread::wall;
 
 use std::path::Path;
 use std::sync::Arc;

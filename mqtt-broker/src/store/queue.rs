@@ -176,26 +176,31 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// Takes what there is: batches up to so many bytes together, at least one; none when `most` is 0. Waits if there is nothing, but not
-    /// longer than `wait`; `patient` waits for as many bytes.
-    pub(super) fn take(&self, most: usize, wait: Option<Duration>, patient: bool) -> Work {
-        let mut inner = self.lock();
+    /// Waits until there is something, but not longer than `wait`: until there are batches, unless `most` is 0; `patient` waits for so many
+    /// bytes of them.
+    pub(super) fn wait(&self, most: usize, wait: Option<Duration>, patient: bool) {
+        let inner = self.lock();
         let idle = |inner: &mut Inner| {
             (most == 0 || inner.batches.is_empty() || (patient && inner.bytes < most))
                 && inner.finished.is_empty()
                 && !inner.closing
         };
-        inner = match wait {
-            Some(Duration::ZERO) => inner,
+        match wait {
             Some(wait) => {
                 let waited = self.arrived.wait_timeout_while(inner, wait, idle);
-                waited.unwrap_or_else(PoisonError::into_inner).0
+                drop(waited.unwrap_or_else(PoisonError::into_inner));
             }
-            None => {
-                let waited = self.arrived.wait_while(inner, idle);
-                waited.unwrap_or_else(PoisonError::into_inner)
-            }
-        };
+            None => drop(
+                self.arrived
+                    .wait_while(inner, idle)
+                    .unwrap_or_else(PoisonError::into_inner),
+            ),
+        }
+    }
+
+    /// Takes what there is: batches up to so many bytes together, at least one; none when `most` is 0.
+    pub(super) fn take(&self, most: usize) -> Work {
+        let mut inner = self.lock();
         let mut work = Work {
             finished: core::mem::take(&mut inner.finished),
             ..Work::default()

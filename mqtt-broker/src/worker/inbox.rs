@@ -84,7 +84,14 @@ impl Inbox {
         }
         items.push(item);
         drop(queue);
-        if first && let Err(error) = self.waker.wake() {
+        if first {
+            self.wake();
+        }
+    }
+
+    /// Wakes the worker: there is something to look at that does not come through here.
+    pub(crate) fn wake(&self) {
+        if let Err(error) = self.waker.wake() {
             tracing::error!(%error, "a worker cannot be woken");
         }
     }
