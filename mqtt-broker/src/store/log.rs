@@ -277,6 +277,12 @@ impl Log {
         if self.held.is_empty() {
             return;
         }
+        if cfg!(mutation = "committed-before-write") {
+            for (first, end) in self.held.iter().flat_map(|batch| &batch.numbers) {
+                self.front.take(*first, *end);
+            }
+            self.queue.publish(self.front.latest());
+        }
         let held = &self.held;
         let appended = self.tail.append(GroupKind::Data, self.clocks, |bytes| {
             for batch in held {

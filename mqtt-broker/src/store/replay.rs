@@ -190,7 +190,8 @@ impl<'c> Replay<'c> {
                 wall: header.wall,
             };
             match header.kind {
-                GroupKind::Mark => return Ok(End::Last { torn: false }),
+                // It may be an older one: what leads to the next segment took its place, and was not made durable.
+                GroupKind::Mark => return Ok(self.end(bytes, false, "a group is missing")),
                 GroupKind::End => {
                     self.seq += 1;
                     return Ok(End::GoesOn);
