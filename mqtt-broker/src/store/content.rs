@@ -6,10 +6,14 @@ use mqtt_codec::{PacketId, QoS, SubscriptionId, SubscriptionOptions};
 use mqtt_session::Instant;
 
 use super::index::{Index, Place};
+use super::shelf::Shelf;
 use super::snapshot::Out;
 use super::varint::{Cursor, Wrong, put, put_text};
 use crate::core::restore::{Copies, Copy, Grant, Group, Presence, Session, Walk, Will};
 use crate::core::{Image, Message, Subscriber, Terms};
+
+/// Entries of the index that are looked at under one lock.
+const PIECE: usize = 4096;
 
 const USER: u8 = 1;
 const BRIDGE: u8 = 2;
@@ -22,7 +26,7 @@ const EXACTLY_ONCE: u8 = 1;
 const RETAIN: u8 = 2;
 const TERMS: u8 = 4;
 
-pub(super) fn write(out: &mut Out<'_>, image: &Image, index: &Index) -> io::Result<()> {
+pub(super) fn write(out: &mut Out<'_>, image: &Image, shelf: &Shelf) -> io::Result<()> {
     put(&mut out.bytes, image.latest);
     put(&mut out.bytes, image.sessions.len() as u64);
     for (birth, session) in &image.sessions {
@@ -71,16 +75,29 @@ pub(super) fn write(out: &mut Out<'_>, image: &Image, index: &Index) -> io::Resu
         put(&mut out.bytes, *number);
         out.flow()?;
     }
-    put(&mut out.bytes, index.messages() as u64);
+    // Others read messages meanwhile, and hold some; only this thread puts or removes any.
+    let messages = shelf.lock().index.messages();
+    put(&mut out.bytes, messages as u64);
     let mut before = 0;
-    for (number, place, len) in index.iter() {
-        put(&mut out.bytes, number - before);
-        put(&mut out.bytes, place.segment.into());
-        put(&mut out.bytes, place.offset.into());
-        put(&mut out.bytes, len.into());
-        let terms = index.terms(number);
-        put_expiry(&mut out.bytes, terms.and_then(|terms| terms.expires));
-        before = number;
+    let mut piece = Vec::new();
+    let mut from = 0;
+    for _ in 0..messages.div_ceil(PIECE) {
+        let inner = shelf.lock();
+        piece.clear();
+        let entries = inner.index.iter_from(from).take(PIECE);
+        piece.extend(
+            entries.map(|(number, place, len)| (number, place, len, inner.index.expires(number))),
+        );
+        drop(inner);
+        for &(number, place, len, expires) in &piece {
+            put(&mut out.bytes, number - before);
+            put(&mut out.bytes, place.segment.into());
+            put(&mut out.bytes, place.offset.into());
+            put(&mut out.bytes, len.into());
+            put_expiry(&mut out.bytes, expires);
+            before = number;
+        }
+        from = before + 1;
         out.flow()?;
     }
     Ok(())

@@ -198,7 +198,7 @@ impl Index {
         let entry = self.entry(number)?;
         Some(Terms {
             size: entry.len + size_of::<Message>() as u32,
-            expires: self.expiring.get(&number).copied(),
+            expires: self.expires(number),
         })
     }
 
@@ -230,7 +230,23 @@ impl Index {
         self.live.keys().copied()
     }
 
-    /// All of them in ascending order: number, place, length, uses.
+    /// When it expires.
+    pub(super) fn expires(&self, number: u64) -> Option<Instant> {
+        self.expiring.get(&number).copied()
+    }
+
+    /// Those from this number on, in ascending order: number, place, length.
+    pub(super) fn iter_from(&self, from: u64) -> impl Iterator<Item = (u64, Place, u32)> + '_ {
+        let chunk = self.chunk(from).map_or(from, |(first, _)| first);
+        self.chunks.range(chunk..).flat_map(move |(first, chunk)| {
+            let skip = chunk.partition_point(|entry| first + u64::from(entry.number) < from);
+            let rest = chunk.get(skip..).unwrap_or_default();
+            let whole = move |entry: &Entry| (first + u64::from(entry.number), entry.place, entry.len);
+            rest.iter().map(whole)
+        })
+    }
+
+    /// All of them in ascending order: number, place, length.
     pub(super) fn iter(&self) -> impl Iterator<Item = (u64, Place, u32)> + '_ {
         self.chunks.iter().flat_map(|(first, chunk)| {
             chunk
@@ -318,6 +334,10 @@ mod tests {
             .iter()
             .map(|(number, (place, len, _))| (*number, *place, *len));
         assert_eq!(all, expected.collect::<Vec<_>>());
+        for at in (0..all.len()).step_by(97) {
+            let from: Vec<_> = index.iter_from(all[at].0).take(3).collect();
+            assert_eq!(from, all[at..(at + 3).min(all.len())]);
+        }
         for segment in 0..5 {
             let here = map.values().filter(|(place, ..)| place.segment == segment);
             let bytes: u64 = here.map(|(_, len, _)| u64::from(*len) + OVERHEAD).sum();

@@ -228,7 +228,7 @@ impl Log {
         if self.failed.is_some() {
             return None;
         }
-        if self.full || !self.held.is_empty() {
+        if self.full || self.is_short || !self.held.is_empty() {
             return Some(RETRY);
         }
         if self.leaving.is_some() {
@@ -297,6 +297,9 @@ impl Log {
             && let Err(error) = self.tail.sync()
         {
             return self.fail("a sync failed", &error);
+        }
+        if self.full && !self.is_short {
+            self.set_enough();
         }
         self.since_snapshot += self.tail.buffer.len() as u64;
         for batch in self.held.drain(..) {
@@ -476,8 +479,8 @@ impl Log {
         }
         let name = names::unfinished(&names::snapshot(position.seq));
         let written = self.files.create(&name).and_then(|file| {
-            let inner = self.shelf.lock();
-            let len = snapshot::write(&*file, self.tail.store, position, &self.image, &inner.index);
+            let (store, image) = (self.tail.store, &self.image);
+            let len = snapshot::write(&*file, store, position, image, &self.shelf);
             len.map(|len| (file, len))
         });
         match written {

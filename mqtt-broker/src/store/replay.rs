@@ -154,6 +154,8 @@ impl<'c> Replay<'c> {
                 return Err(self.damaged(self.at, what));
             }
             report.lost(what);
+            // Or the next start would ask for them again.
+            self.seq = self.closed + 1;
         }
         Ok(())
     }

@@ -8,6 +8,7 @@ use super::content;
 use super::files::{File, write_all};
 use super::header::VERSION;
 use super::index::Index;
+use super::shelf::Shelf;
 use super::varint::Wrong;
 use crate::core::Image;
 
@@ -61,7 +62,7 @@ pub(super) fn write(
     store: u64,
     position: Position,
     image: &Image,
-    index: &Index,
+    shelf: &Shelf,
 ) -> io::Result<u64> {
     let mut out = Out {
         file,
@@ -69,7 +70,7 @@ pub(super) fn write(
         at: HEADER as u64,
         sum: 0,
     };
-    content::write(&mut out, image, index)?;
+    content::write(&mut out, image, shelf)?;
     out.flush()?;
     let mut header = Vec::with_capacity(HEADER);
     header.extend_from_slice(&MAGIC);
