@@ -241,7 +241,8 @@ impl Index {
         self.chunks.range(chunk..).flat_map(move |(first, chunk)| {
             let skip = chunk.partition_point(|entry| first + u64::from(entry.number) < from);
             let rest = chunk.get(skip..).unwrap_or_default();
-            let whole = move |entry: &Entry| (first + u64::from(entry.number), entry.place, entry.len);
+            let whole =
+                move |entry: &Entry| (first + u64::from(entry.number), entry.place, entry.len);
             rest.iter().map(whole)
         })
     }

@@ -80,17 +80,11 @@ impl Broker {
 
     fn ours(program: &Path, toml: &str, listeners: usize) -> (Self, Vec<SocketAddr>) {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let mut command = Command::new(program);
-        command.current_dir(folder.path());
-        for _ in 0..listeners {
-            command.args(["--listen", "127.0.0.1:0"]);
-        }
         if !toml.is_empty() {
-            let file = folder.path().join("broker.toml");
+            let file = folder.path().join(CONFIGURATION);
             fs::write(&file, toml).expect("the temporary folder is writable");
-            command.arg("--config").arg(&file);
         }
-        let mut process = Tool::spawn(&mut command);
+        let mut process = Tool::spawn(&mut command(program, folder.path(), listeners));
         let mut addresses = (0..listeners).map(|_| {
             process.find("line `listening on ADDRESS (mqtt)`", |line| {
                 let (_, rest) = line.split_once("listening on ")?;
@@ -145,6 +139,28 @@ impl Broker {
         }
     }
 
+    /// Starts our program again in the same folder, with `more` on its command line; it has ended, or is killed now.
+    pub(crate) fn again(&mut self, more: &[&str]) {
+        self.process.kill();
+        let mut command = command(&program(), self.folder.path(), 1);
+        self.process = Tool::spawn(command.args(more));
+        self.address = self
+            .process
+            .find("line `listening on ADDRESS (mqtt)`", |line| {
+                let (_, rest) = line.split_once("listening on ")?;
+                rest.strip_suffix(" (mqtt)")?.parse().ok()
+            });
+    }
+
+    /// The same, when it is not expected to serve: what it prints before it ends, and its status.
+    pub(crate) fn again_in_vain(&mut self, more: &[&str]) -> (Vec<String>, Option<i32>) {
+        self.process.kill();
+        let mut command = command(&program(), self.folder.path(), 1);
+        let mut process = Tool::spawn(command.args(more));
+        let status = process.wait(PATIENCE);
+        (process.rest().to_vec(), status.code())
+    }
+
     /// Where it listens.
     pub(crate) fn address(&self) -> SocketAddr {
         self.address
@@ -187,6 +203,23 @@ impl Broker {
             panic!("the broker has ended: {status}");
         }
     }
+}
+
+/// The name of the configuration file.
+const CONFIGURATION: &str = "broker.toml";
+
+/// Our program on free ports, with the configuration that is in the folder.
+fn command(program: &Path, folder: &Path, listeners: usize) -> Command {
+    let mut command = Command::new(program);
+    command.current_dir(folder);
+    for _ in 0..listeners {
+        command.args(["--listen", "127.0.0.1:0"]);
+    }
+    let file = folder.join(CONFIGURATION);
+    if file.exists() {
+        command.arg("--config").arg(file);
+    }
+    command
 }
 
 /// A port nobody listens on at this moment.
