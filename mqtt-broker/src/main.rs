@@ -18,21 +18,26 @@ use cli::{Cli, Command, Failure};
 
 fn main() -> ExitCode {
     match run(&Cli::parse()) {
-        Ok(()) => ExitCode::SUCCESS,
+        Ok(status) => status,
         Err(failure) => failure.report(),
     }
 }
 
-fn run(cli: &Cli) -> Result<(), Failure> {
-    if let Some(Command::HashPassword { user }) = &cli.command {
-        return Ok(hash::run(user.as_deref())?);
+fn run(cli: &Cli) -> Result<ExitCode, Failure> {
+    match &cli.command {
+        Some(Command::HashPassword { user }) => {
+            hash::run(user.as_deref())?;
+            return Ok(ExitCode::SUCCESS);
+        }
+        Some(Command::Store(command)) => return Ok(command.run()?),
+        None => {}
     }
     let config = cli.config()?;
     let users = config.users.is_some();
     if cli.check_config {
         Broker::builder().config(config).check()?;
         println!("the configuration is valid");
-        return Ok(());
+        return Ok(ExitCode::SUCCESS);
     }
     logging::start(config.log);
     // Best effort: with fewer files there are fewer connections, and the log says so when it comes to that.
@@ -41,5 +46,5 @@ fn run(cli: &Cli) -> Result<(), Failure> {
     signals::stop_on_signal(&broker)?;
     cli::greet(broker.local_addrs(), users);
     broker.stopped_blocking()?;
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

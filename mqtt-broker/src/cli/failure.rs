@@ -5,6 +5,7 @@ use std::process::ExitCode;
 
 use mqtt_broker::{BrokerError, ConfigError};
 
+use super::StoreFailure;
 use crate::hash::PasswordFailure;
 
 /// Why the program ends with a status other than 0.
@@ -14,6 +15,8 @@ pub(crate) enum Failure {
     Config(#[from] ConfigError),
     #[error(transparent)]
     Password(#[from] PasswordFailure),
+    #[error(transparent)]
+    Store(#[from] StoreFailure),
     #[error(transparent)]
     Broker(#[from] BrokerError),
     #[error("the signals of the system cannot be handled")]
@@ -33,6 +36,7 @@ impl Failure {
             eprintln!("error: {line}");
         }
         match self {
+            Self::Store(failure) => failure.status(),
             Self::Config(_)
             | Self::Password(PasswordFailure::Given(_))
             | Self::Broker(BrokerError::Address { .. } | BrokerError::Anonymous { .. }) => {

@@ -2,6 +2,7 @@
 
 mod failure;
 mod greeting;
+mod store;
 
 use std::path::PathBuf;
 
@@ -12,6 +13,7 @@ use mqtt_broker::{Config, ConfigError, LogLevel};
 
 pub(crate) use failure::Failure;
 pub(crate) use greeting::greet;
+pub(crate) use store::{StoreCommand, StoreFailure};
 
 /// An MQTT broker: versions 3.1, 3.1.1 and 5.0 on one port.
 ///
@@ -68,6 +70,11 @@ pub(crate) enum Command {
         /// The user's name, for the line that is shown
         user: Option<String>,
     },
+    /// Look into the store of a data directory, take its content out and in
+    ///
+    /// No broker may have it open meanwhile.
+    #[command(subcommand)]
+    Store(StoreCommand),
 }
 
 fn keys() -> String {

@@ -58,6 +58,9 @@ pub enum StoreError {
         /// The directory.
         path: PathBuf,
     },
+    /// An import was interrupted, or is under way.
+    #[error("{importing} says that an import into this directory was interrupted: remove its files, and import again", importing = super::names::IMPORTING)]
+    Unfinished,
     /// A new store was to be made, and something is there.
     #[error("{} is not empty: a new store needs a directory of its own", path.display())]
     NotEmpty {

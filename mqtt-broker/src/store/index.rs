@@ -202,7 +202,7 @@ impl Index {
         })
     }
 
-    #[cfg(test)]
+    #[cfg(any(test, feature = "cli"))]
     pub(super) fn uses(&self, number: u64) -> u32 {
         match self.entry(number) {
             Some(entry) if entry.uses == MANY => self.many.get(&number).copied().unwrap_or(0),

@@ -32,6 +32,8 @@ mod shelf;
 mod snapshot;
 mod tail;
 mod thread;
+#[cfg(feature = "cli")]
+pub mod tool;
 mod varint;
 
 pub use error::StoreError;

@@ -2,6 +2,8 @@
 
 /// Says which store a directory holds.
 pub(super) const IDENTITY: &str = "store";
+/// The same, while an import fills the store.
+pub(super) const IMPORTING: &str = "store.import";
 /// What is being written and has no name yet.
 pub(super) const UNFINISHED: &str = ".tmp";
 /// What a repair has set aside.

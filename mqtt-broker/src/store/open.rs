@@ -108,6 +108,7 @@ pub(super) fn survey(files: &dyn Files) -> Result<Option<Contents>, StoreError> 
             }
             Name::Snapshot(seq) => contents.snapshots.push(seq),
             Name::Unfinished => contents.unfinished.push(name),
+            Name::Foreign if name == names::IMPORTING => return Err(StoreError::Unfinished),
             Name::Foreign => {}
         }
     }

@@ -16,7 +16,6 @@ mod record;
 mod tests;
 mod text;
 mod time;
-#[cfg(test)]
 mod walk;
 mod write;
 
@@ -31,7 +30,6 @@ pub use message::{Message, MessageRef, Properties};
 pub use read::{PortableError, Reader};
 pub use record::{Clocks, RecordError, Recorded, Recorder};
 pub use time::{NoTime, Time};
-#[cfg(test)]
 pub(crate) use walk::{Source, walk};
 pub use write::Writer;
 

@@ -152,6 +152,11 @@ impl<S: Store> Recorder<S> {
         Ok(())
     }
 
+    /// The store.
+    pub const fn store(&self) -> &S {
+        &self.store
+    }
+
     /// Commits what is left, and gives the store back.
     pub fn finish(mut self) -> (S, Recorded) {
         self.retained_underway();
