@@ -19,8 +19,8 @@ Options:
       --first <N>    The first of them [default: 0]
       --seed <N>     Only this seed
       --steps <N>    Steps of each run [default: what the simulation's tests do]
-      --only <NAME>  Only this simulation: `session` (a client and a server joined by a link) or `broker` (clients and
-                     workers around the broker's core)
+      --only <NAME>  Only this simulation: `session` (a client and a server joined by a link), `broker` (clients and
+                     workers around the broker's core) or `store` (the same on its store, on a simulated disk)
   -h, --help         Print this help
 ";
 

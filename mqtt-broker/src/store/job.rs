@@ -83,7 +83,9 @@ fn prepare(
         write_all(&*file, &header.to_bytes(), 0)?;
         file.sync()?;
         files.rename(&unfinished, &name)?;
-        files.sync_names()?;
+        if !cfg!(mutation = "segment-not-named") {
+            files.sync_names()?;
+        }
         Ok((header, file))
     });
     if ready.is_err() {
@@ -96,8 +98,12 @@ fn prepare(
 fn name(files: &dyn Files, file: &dyn File, seq: u64) -> io::Result<u64> {
     let name = names::snapshot(seq);
     let unfinished = names::unfinished(&name);
-    let named = file
-        .sync()
+    let synced = if cfg!(mutation = "snapshot-not-synced") {
+        Ok(())
+    } else {
+        file.sync()
+    };
+    let named = synced
         .and_then(|()| files.rename(&unfinished, &name))
         .and_then(|()| files.sync_names());
     if let Err(error) = named {

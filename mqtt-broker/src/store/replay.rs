@@ -193,6 +193,9 @@ impl<'c> Replay<'c> {
             };
             match header.kind {
                 // It may be an older one: what leads to the next segment took its place, and was not made durable.
+                GroupKind::Mark if cfg!(mutation = "mark-ends-the-log") => {
+                    return Ok(End::Last { torn: false });
+                }
                 GroupKind::Mark => return Ok(self.end(bytes, false, "a group is missing")),
                 GroupKind::End => {
                     self.seq += 1;
@@ -395,6 +398,9 @@ impl<'c> Replay<'c> {
     /// read it. And what must not be read by the next start goes.
     pub(super) fn settle(&mut self, report: &mut Report) -> Result<(), StoreError> {
         let mut ranges = core::mem::take(&mut self.unproven);
+        if cfg!(mutation = "not-written-again") {
+            ranges.clear();
+        }
         ranges.retain(|(_, from, to)| to > from);
         for (segment, from, to) in ranges {
             let Some(found) = self.segments.get(&segment) else {

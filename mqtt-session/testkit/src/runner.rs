@@ -60,6 +60,16 @@ pub fn simulations() -> Vec<Simulation> {
             describe: |_| "clients and workers around the broker's core".to_owned(),
             expected: || crate::broker::INTERESTING.to_vec(),
         },
+        #[cfg(feature = "broker")]
+        Simulation {
+            name: "store",
+            steps: 150,
+            run: crate::broker::run_stored,
+            describe: |_| {
+                "the broker's core on its store, on a disk that fails and is cut off".to_owned()
+            },
+            expected: || crate::broker::INTERESTING_STORED.to_vec(),
+        },
     ]
 }
 

@@ -15,7 +15,10 @@ pub(crate) const PATH: &str = "xtask/mutations.toml";
 const FUZZ_PATH: &str = "xtask/src/fuzz/planted.rs";
 
 /// What can find one.
-pub(crate) const SIMULATIONS: [&str; 5] = ["session", "broker", MODEM, COMPACT, DEVICE];
+pub(crate) const SIMULATIONS: [&str; 6] = ["session", "broker", STORE, MODEM, COMPACT, DEVICE];
+
+/// The simulation of the broker on its store.
+pub(crate) const STORE: &str = "store";
 
 /// The one that is a test and no part of `mqtt-sim`.
 pub(crate) const MODEM: &str = "modem";

@@ -167,7 +167,8 @@ fn run(ws: &Workspace, mutation: Option<&Mutation>, by: &str, seeds: u64) -> Res
         }
     } else {
         // The broker is not built for what needs none, and a thousand seeds are not worth any optimization.
-        let features = if by == "broker" { sim::FEATURES } else { "cli" };
+        let of_broker = ["broker", list::STORE].contains(&by);
+        let features = if of_broker { sim::FEATURES } else { "cli" };
         cargo(&["build", "--quiet", "--profile", sim::PROFILE])
             .args(["--config", "profile.sim.opt-level=0"])
             .args(["-p", "mqtt-testkit", "--features", features])

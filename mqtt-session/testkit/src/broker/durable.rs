@@ -8,6 +8,7 @@ use std::io;
 use std::sync::Arc;
 
 use mqtt_broker::core::{AllowAll, Core, Settings, Shared, Store};
+use mqtt_broker::store::Durability;
 use mqtt_session::Instant;
 
 use super::ledger::Ledger;
@@ -24,67 +25,145 @@ pub(super) trait Engine {
     fn latest(&self) -> u64;
     /// Puts back into new cores what it found.
     fn start(&mut self, cores: &mut [Core], now: Instant);
-    /// Writes what was committed, and makes it durable.
+    /// Writes what was committed, and makes it durable; it may need more than one turn.
     fn turn(&mut self, now: Instant);
-    /// Does some of the work for which nobody waits; says whether there was any.
-    fn aside(&mut self, now: Instant) -> bool;
+    /// Does some of the work that takes its time; says whether there was any.
+    fn aside(&mut self) -> bool;
     /// How far everything is durable, as it says.
     fn committed(&self) -> u64;
     /// It has failed, and makes nothing durable any more.
     fn failed(&self) -> bool;
+    /// Everything is written, and nobody has a hold on it any more.
+    fn closed(&self) -> bool;
 }
 
-/// Opens what is on a disk, for so many workers.
-pub(super) type Open = fn(&SimDisk, u16, Instant) -> Result<Box<dyn Engine>, String>;
+/// Opens what is on a disk.
+pub(super) type Open = fn(&SimDisk, &How, Instant) -> Result<Box<dyn Engine>, String>;
+
+/// A kind of store.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Kind {
+    pub(super) open: Open,
+    /// What it can be asked to survive.
+    pub(super) durability: &'static [Durability],
+}
+
+/// How a store is kept.
+#[derive(Clone, Debug)]
+pub(super) struct How {
+    pub(super) durability: Durability,
+    /// Bytes of a segment.
+    pub(super) segment: u64,
+    /// Goes on where something is damaged.
+    pub(super) repair: bool,
+}
 
 /// The store of the broker's process.
 pub(super) struct Durable {
     open: Open,
+    how: How,
     pub(super) disk: SimDisk,
     pub(super) engine: Box<dyn Engine>,
     rng: Rng,
     /// The disk fails now and then.
     pub(super) fails: bool,
-    /// The syncs of the latest turn, if they are to be looked at.
+    /// Moments of the latest turn, if they are to be looked at.
     moments: Vec<Moment>,
 }
 
-/// What a crash leaves.
+/// How a process ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// With the whole machine.
+    Power,
+    /// Alone.
+    Process,
+    /// In good order.
+    Stop,
+}
+
+/// What the end of a process has left.
 pub(super) struct Left {
     disk: SimDisk,
+    /// The process has ended in good order before.
+    pub(super) stopped: bool,
+    /// How many batches have to be there.
+    least: usize,
     what: String,
 }
 
 impl Durable {
     /// A store on an empty disk.
-    pub(super) fn new(open: Open, workers: u16, now: Instant, seed: u64) -> Self {
+    pub(super) fn new(kind: Kind, now: Instant, seed: u64) -> Self {
         let mut rng = Rng::new(seed);
+        let how = How {
+            durability: kind.durability[rng.below(kind.durability.len())],
+            segment: [4, 8, 32][rng.below(3)] * 1024,
+            repair: false,
+        };
         let disk = SimDisk::new(rng.next());
         if rng.one_in(2) {
             disk.write_short(5);
         }
-        let engine = open(&disk, workers, now);
+        let engine = (kind.open)(&disk, &how, now);
         Self {
-            open,
+            open: kind.open,
             engine: engine.unwrap_or_else(|error| panic!("a new store does not open: {error}")),
             disk,
-            fails: rng.one_in(3),
+            // Without a sync nobody is told that one has failed.
+            fails: rng.one_in(3) && how.durability == Durability::Fsync,
+            how,
             rng,
             moments: vec![],
         }
     }
 
-    /// A crash now, or in the middle of the next turn: of the power, or of the process alone.
-    pub(super) fn crash(&mut self, now: Instant) -> Left {
+    /// The process ends as the store's durability lets it: `cores` are its cores, `ledger` has what they recorded.
+    pub(super) fn end(&mut self, cores: &mut Vec<Core>, ledger: &mut Ledger, now: Instant) -> Left {
+        let end = match (self.how.durability, self.rng.below(5)) {
+            (Durability::Fsync | Durability::Os, 0) => End::Stop,
+            (Durability::Fsync, 1..3) => End::Power,
+            (Durability::Fsync | Durability::Os, _) => End::Process,
+            _ => End::Stop,
+        };
+        if end == End::Stop && !self.engine.failed() {
+            return self.stop(cores, ledger, now);
+        }
         let moment = if self.rng.one_in(4) {
             None
         } else {
             self.disk.watch(Watch::Everything);
             let _ = self.disk.moments();
-            self.engine.turn(now);
+            self.work(now);
             self.any_moment()
         };
-        self.cut(moment)
+        cores.clear();
+        self.cut(moment, end, ledger)
+    }
+
+    /// The cores give their stores back, and the store closes.
+    fn stop(&mut self, cores: &mut Vec<Core>, ledger: &mut Ledger, now: Instant) -> Left {
+        cores.clear();
+        ledger.seal_all();
+        settle(&mut *self.engine, now);
+        assert!(self.engine.closed(), "it does not close");
+        let mut end = End::Stop;
+        if self.how.durability == Durability::Fsync && self.rng.one_in(2) {
+            end = End::Power;
+        }
+        let mut left = self.cut(None, end, ledger);
+        left.least = ledger.batches();
+        left.stopped = true;
+        left.what.push_str(" after a stop");
+        left
+    }
+
+    /// Some turns, with some of the work aside.
+    fn work(&mut self, now: Instant) {
+        self.engine.turn(now);
+        while self.rng.one_in(2) && self.engine.aside() {
+            self.engine.turn(now);
+        }
     }
 
     fn any_moment(&mut self) -> Option<Moment> {
@@ -94,7 +173,7 @@ impl Durable {
         (at < moments.len()).then(|| moments.swap_remove(at))
     }
 
-    fn cut(&mut self, moment: Option<Moment>) -> Left {
+    fn cut(&mut self, moment: Option<Moment>, end: End, ledger: &Ledger) -> Left {
         let (disk, at) = match moment {
             Some(moment) => {
                 let at = format!("in call {} ({:?})", moment.number, moment.call);
@@ -102,108 +181,127 @@ impl Durable {
             }
             None => (self.disk.clone(), "between calls".to_owned()),
         };
-        if self.rng.one_in(2) {
-            let disk = disk.kill();
-            let what = format!("the process dies {at}");
-            return Left { disk, what };
+        let (disk, who) = match end {
+            End::Power => (disk.crash(&mut self.rng), "the power goes"),
+            End::Process | End::Stop => (disk.kill(), "the process ends"),
+        };
+        let survives = match self.how.durability {
+            Durability::Fsync => true,
+            Durability::Os => end != End::Power,
+            _ => false,
+        };
+        Left {
+            disk,
+            stopped: false,
+            least: if survives { ledger.acknowledged() } else { 0 },
+            what: format!("{who} {at}, durability {}", self.how.durability.name()),
         }
-        let disk = disk.crash(&mut self.rng);
-        let what = format!("the power goes {at}");
-        Left { disk, what }
     }
 
-    /// Opens what a crash has left; that may end in another crash. Says how many batches are there that were not acknowledged.
-    pub(super) fn reopen(
-        &mut self,
-        mut left: Left,
-        ledger: &Ledger,
-        workers: u16,
-        now: Instant,
-    ) -> usize {
+    /// Opens what is left; that may end in another crash. Says how many batches are there.
+    pub(super) fn reopen(&mut self, mut left: Left, ledger: &Ledger, now: Instant) -> usize {
         while self.rng.one_in(4) {
             left.disk.watch(Watch::Everything);
             // A process that dies while it opens has opened nothing.
-            drop(left.open(self.open, workers, now));
+            drop(left.open(self.open, &self.how, now));
             self.disk = left.disk;
             let moment = self.any_moment();
-            let next = self.cut(moment);
+            let end = if self.how.durability == Durability::Fsync && self.rng.one_in(2) {
+                End::Power
+            } else {
+                End::Process
+            };
+            let next = self.cut(moment, end, ledger);
             left = Left {
                 disk: next.disk,
                 what: format!("{}, and as it starts again {}", left.what, next.what),
+                ..left
             };
         }
-        let batches = left.check(self.open, ledger, now, &mut self.rng);
-        self.engine = left.open(self.open, workers, now);
+        let batches = left.check(self.open, &self.how, ledger, now, &mut self.rng);
+        self.engine = left.open(self.open, &self.how, now);
         self.disk = left.disk;
         batches
     }
 
-    /// Looks at what a crash at each sync of the latest turn may have left.
+    /// Looks at what the end of the power, and that of the process, may leave in the moments of the latest turn.
     pub(super) fn check_cuts(&mut self, ledger: &Ledger, now: Instant) -> usize {
         let moments = core::mem::take(&mut self.moments);
         let cuts = moments.len();
         for moment in moments {
-            let left = self.cut(Some(moment));
-            left.check(self.open, ledger, now, &mut self.rng);
+            let end = [End::Power, End::Power, End::Process][self.rng.below(3)];
+            let left = self.cut(Some(moment), end, ledger);
+            left.check(self.open, &self.how, ledger, now, &mut self.rng);
         }
         cuts
     }
 
-    /// Looks at what a crash may leave now.
+    /// Looks at what is left when everything has come to rest.
     pub(super) fn check_now(&mut self, ledger: &Ledger, now: Instant) {
-        let left = self.crash(now);
-        left.check(self.open, ledger, now, &mut self.rng);
+        for end in [End::Power, End::Process] {
+            let left = self.cut(None, end, ledger);
+            left.check(self.open, &self.how, ledger, now, &mut self.rng);
+        }
     }
 
-    /// Makes durable what was committed; now and then the disk fails.
-    pub(super) fn turn(&mut self, now: Instant, watched: bool) {
+    /// Makes durable what was committed; now and then the disk fails. Of a turn that is watched, moments are kept.
+    pub(super) fn turn(&mut self, now: Instant, watch: Watch) {
         let before = self.engine.committed();
         let failed = self.engine.failed();
         if self.fails && self.rng.one_in(20) {
             let call = [Call::Sync, Call::Sync, Call::Write][self.rng.below(3)];
             self.disk.fail(call, 0, 1, io::ErrorKind::Other);
         }
-        if watched {
-            self.disk.watch(Watch::Syncs);
-        }
-        self.engine.turn(now);
-        if watched {
-            self.disk.watch(Watch::Nothing);
-            self.moments = self.disk.moments();
-        }
+        self.disk.watch(watch);
+        self.work(now);
+        self.disk.watch(Watch::Nothing);
+        self.moments = self.disk.moments();
         self.disk.mend();
         assert!(
             !failed || self.engine.committed() == before,
             "something becomes durable after a failure"
         );
     }
+
+    /// Does everything that there is to do.
+    pub(super) fn settle(&mut self, now: Instant) {
+        settle(&mut *self.engine, now);
+    }
 }
 
 impl Left {
-    fn open(&self, open: Open, workers: u16, now: Instant) -> Box<dyn Engine> {
-        open(&self.disk, workers, now)
+    fn open(&self, open: Open, how: &How, now: Instant) -> Box<dyn Engine> {
+        open(&self.disk, how, now)
             .unwrap_or_else(|error| panic!("the store does not open when {}: {error}", self.what))
     }
 
-    /// Looks at what a broker shows that starts from this; says how many batches are there that were not acknowledged.
+    /// Looks at what a broker shows that starts from this; says how many batches are there.
     ///
     /// # Panics
     /// When something is missing that was, or something else is there.
-    pub(super) fn check(&self, open: Open, ledger: &Ledger, now: Instant, rng: &mut Rng) -> usize {
+    pub(super) fn check(
+        &self,
+        open: Open,
+        how: &How,
+        ledger: &Ledger,
+        now: Instant,
+        rng: &mut Rng,
+    ) -> usize {
         let workers = 1 + rng.below(3) as u16;
         let seconds = rng.below(100) as u32;
         let copy = Self {
             disk: self.disk.kill(),
             what: self.what.clone(),
+            ..*self
         };
-        let mut engine = copy.open(open, workers, now);
+        let mut engine = copy.open(open, how, now);
         let latest = engine.latest();
-        let fronts = ledger.fronts(latest);
+        let fronts = ledger.fronts(latest, self.least);
         assert!(
             !fronts.is_empty(),
-            "what is there when {} ends with record {latest}; acknowledged are those to {}, and batches end with {:?}",
+            "what is there when {} ends with record {latest}; {} batches have to be there, and they end with {:?}",
             self.what,
-            ledger.committed(),
+            self.least,
             ledger.ends(),
         );
         let notes = Notes::default();
@@ -211,13 +309,14 @@ impl Left {
         engine.start(&mut cores, now);
         let mut sync = |now| {
             let before = engine.committed();
-            engine.turn(now);
+            settle(&mut *engine, now);
             engine.committed() > before
         };
         let found = Probe::new(shared, &mut cores, now, &notes, &mut sync).look(seconds);
         let mut difference = None;
         for batches in fronts {
-            let expected = expected(ledger, batches, workers, seconds, now);
+            let at_once = how.durability == Durability::None;
+            let expected = expected(ledger, batches, workers, at_once, seconds, now);
             match expected.difference(&found) {
                 None => return batches,
                 Some(text) => difference = Some(text),
@@ -228,9 +327,24 @@ impl Left {
     }
 }
 
+/// Turns a store until everything is done.
+fn settle(engine: &mut dyn Engine, now: Instant) {
+    engine.turn(now);
+    while engine.aside() {
+        engine.turn(now);
+    }
+}
+
 /// What a broker shows that starts with what the ledger has.
-fn expected(ledger: &Ledger, batches: usize, workers: u16, seconds: u32, now: Instant) -> Seen {
-    let late = Late::default();
+fn expected(
+    ledger: &Ledger,
+    batches: usize,
+    workers: u16,
+    at_once: bool,
+    seconds: u32,
+    now: Instant,
+) -> Seen {
+    let late = Late::new(at_once);
     let notes = Notes::default();
     let (shared, mut cores) = cores(workers, now, |worker| notes.of(late.store(worker)));
     ledger.front(batches).start(&mut cores, now, now);

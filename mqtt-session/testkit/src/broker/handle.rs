@@ -82,7 +82,11 @@ impl Store for Handle {
         let remembered = self.ledger.lock().fetch(body.0);
         assert!(body <= self.committed(), "{body:?} was never written");
         match &mut self.lasting {
-            Some(store) => store.fetch(body),
+            // Nothing is damaged here.
+            Some(store) => {
+                let read = store.fetch(body);
+                Ok(read.unwrap_or_else(|unreadable| panic!("{unreadable}")))
+            }
             None => remembered.ok_or_else(|| Unreadable {
                 body,
                 why: "no record brought it".into(),

@@ -15,13 +15,17 @@ type Numbered = (u64, OwnedRecord);
 /// The records of all workers.
 #[derive(Debug, Default)]
 pub(super) struct Ledger {
-    /// The number of the latest record.
+    /// How many records there were.
+    recorded: u64,
+    /// The number of the latest record. In a store that lasts, another may have a larger one.
     latest: u64,
+    /// The largest number of all.
+    largest: u64,
     /// What each worker has recorded since its last commit.
     open: [Vec<Numbered>; 3],
     /// Batches that are not durable.
     sealed: VecDeque<Vec<Numbered>>,
-    durable: Vec<Numbered>,
+    durable: Vec<Vec<Numbered>>,
     /// The number of the latest record of each worker.
     of: [u64; 3],
     /// No record up to here is missing among those that are durable.
@@ -167,10 +171,12 @@ impl Ledger {
     pub(super) fn take(&mut self, worker: usize, record: &Record<'_>, number: Option<u64>) -> u64 {
         let lasting = number.is_some();
         let number = number.unwrap_or(self.latest + 1);
-        assert!(number > self.latest, "{number} after {}", self.latest);
+        self.recorded += 1;
         self.latest = number;
+        self.largest = self.largest.max(number);
         self.known.take(number, record);
-        self.of[worker] = number;
+        let before = core::mem::replace(&mut self.of[worker], number);
+        assert!(number > before, "{number} after {before}");
         self.open[worker].push((number, OwnedRecord::from(record)));
         if !lasting {
             self.keep(record);
@@ -218,6 +224,11 @@ impl Ledger {
         }
     }
 
+    /// How many records there were so far.
+    pub(super) const fn recorded(&self) -> u64 {
+        self.recorded
+    }
+
     /// The number of the latest record.
     pub(super) const fn latest(&self) -> u64 {
         self.latest
@@ -258,19 +269,17 @@ impl Ledger {
     /// Makes the first batches durable that are not; says whether there were any.
     pub(super) fn release(&mut self, batches: usize) -> bool {
         let n = batches.min(self.sealed.len());
-        for batch in self.sealed.drain(..n) {
-            self.durable.extend(batch);
-        }
-        self.committed = self.complete();
+        self.durable.extend(self.sealed.drain(..n));
+        let missing = self.missing();
+        self.committed = missing.map_or(self.largest, |number| number - 1);
         n > 0
     }
 
-    /// No record up to here is missing among those that are durable.
-    fn complete(&self) -> u64 {
+    /// The first record that is not durable.
+    fn missing(&self) -> Option<u64> {
         let open = self.open.iter().filter_map(|open| open.first());
         let sealed = self.sealed.iter().filter_map(|batch| batch.first());
-        let missing = open.chain(sealed).map(|(number, _)| *number).min();
-        missing.map_or(self.latest, |number| number - 1)
+        open.chain(sealed).map(|(number, _)| *number).min()
     }
 
     /// A store that lasts says that everything up to here is durable.
@@ -279,40 +288,53 @@ impl Ledger {
         let first = |batch: &Vec<Numbered>| batch.first().is_some_and(|(at, _)| *at <= committed);
         let durable = self.sealed.iter().rposition(first);
         self.release(durable.map_or(0, |at| at + 1));
+        let missing = self.missing().filter(|number| *number <= committed);
         assert!(
-            committed <= self.committed,
-            "{committed} is said to be durable, and {} is missing",
-            self.committed + 1
+            missing.is_none(),
+            "everything up to {committed} is said to be durable, and {missing:?} is missing"
         );
         self.committed = committed;
     }
 
-    /// How many of the batches that are not durable may be there when the latest record there is this.
-    pub(super) fn fronts(&self, latest: u64) -> Vec<usize> {
-        let ends = self.ends().into_iter().enumerate();
+    /// All batches in the order of their commits.
+    fn all(&self) -> impl Iterator<Item = &Vec<Numbered>> {
+        self.durable.iter().chain(&self.sealed)
+    }
+
+    /// How many batches there are.
+    pub(super) fn batches(&self) -> usize {
+        self.durable.len() + self.sealed.len()
+    }
+
+    /// How many of them hold everything that was said to be durable.
+    pub(super) const fn acknowledged(&self) -> usize {
+        self.durable.len()
+    }
+
+    /// How many batches may be there, at least so many, when the largest number among them is this.
+    pub(super) fn fronts(&self, latest: u64, least: usize) -> Vec<usize> {
+        let ends = self.ends().into_iter().enumerate().skip(least);
         ends.filter_map(|(batches, end)| (end == latest).then_some(batches))
             .collect()
     }
 
-    /// The largest number among what is durable and so many further batches.
+    /// The largest number among the first batches: none, one, two, …
     pub(super) fn ends(&self) -> Vec<u64> {
-        let last = |batch: &[Numbered]| batch.last().map_or(0, |(number, _)| *number);
         // Within a batch numbers grow, from batch to batch they may not.
-        let durable = self.durable.iter().map(|(number, _)| *number).max();
-        let mut end = durable.unwrap_or(0);
+        let last = |batch: &Vec<Numbered>| batch.last().map_or(0, |(number, _)| *number);
+        let mut end = 0;
         let mut ends = vec![end];
-        for batch in &self.sealed {
+        for batch in self.all() {
             end = end.max(last(batch));
             ends.push(end);
         }
         ends
     }
 
-    /// What a restart begins with when so many of the batches are durable that are not.
+    /// What a restart begins with when so many batches are there.
     pub(super) fn front(&self, batches: usize) -> Restore {
         let mut restore = Restore::new();
-        let sealed = self.sealed.iter().take(batches).flatten();
-        for (number, record) in self.durable.iter().chain(sealed) {
+        for (number, record) in self.all().take(batches).flatten() {
             let record = record.record();
             let taken = restore.take(&record, Commit(*number));
             taken.unwrap_or_else(|malformed| panic!("{malformed}: {record:?}"));
@@ -320,27 +342,36 @@ impl Ledger {
         restore
     }
 
-    /// The crash: what is durable is left, and so many batches of what is not. Says of each record whether it is there, and gives what a
-    /// restart begins with.
+    /// Every worker commits what it has.
+    pub(super) fn seal_all(&mut self) {
+        for worker in 0..self.open.len() {
+            self.seal(worker);
+        }
+    }
+
+    /// The crash: so many batches are left. Says of each record whether it is there, and gives what a restart begins with.
     pub(super) fn crash(&mut self, batches: usize) -> (Vec<bool>, Restore) {
-        self.release(batches);
+        self.release(batches.saturating_sub(self.durable.len()));
+        self.durable.truncate(batches);
         self.open = Default::default();
         self.sealed.clear();
-        self.committed = self.latest;
+        self.committed = self.largest;
         self.known = Known::default();
-        let mut is_durable = vec![false; self.latest as usize + 1];
+        let mut is_durable = vec![false; self.largest as usize + 1];
         // What has no record happened whatever the store has kept.
         is_durable[0] = true;
-        for (number, record) in &self.durable {
+        for (number, record) in self.durable.iter().flatten() {
             is_durable[*number as usize] = true;
             self.known.take(*number, &record.record());
         }
-        (is_durable, self.front(0))
+        (is_durable, self.front(batches))
     }
 
     /// Numbers go on behind what a store that lasts has found.
     pub(super) const fn go_on(&mut self, latest: u64, committed: u64) {
         self.latest = latest;
+        self.largest = latest;
+        self.of = [latest; 3];
         self.committed = committed;
     }
 }

@@ -16,6 +16,7 @@ mod judge;
 mod kept;
 mod ledger;
 mod link;
+mod log;
 mod model;
 #[cfg(test)]
 mod naive;
@@ -34,7 +35,7 @@ use mqtt_session::Instant;
 use crate::rng::Rng;
 use crate::sim::Counters;
 use client::Client;
-use durable::Open;
+use durable::Kind as StoreKind;
 use model::{Model, number};
 use net::Net;
 use tables::{Kind, NAMES, Setup};
@@ -86,6 +87,20 @@ pub const INTERESTING: &[&str] = &[
     "window full",
 ];
 
+/// Everything that must have happened in a run of many seeds with a store.
+pub const INTERESTING_STORED: &[&str] = &[
+    "broker restarted",
+    "crash before a commit",
+    "crash kept what was not acknowledged",
+    "cut at every call of a turn",
+    "cut at every sync of a turn",
+    "first segment gone in the end",
+    "resumed with a session",
+    "snapshot in the end",
+    "stopped in good order",
+    "turn of a store that has failed",
+];
+
 /// One run.
 struct Sim {
     rng: Rng,
@@ -106,8 +121,17 @@ pub fn run(seed: u64, steps: u32) -> Counters {
     run_on(seed, steps, None)
 }
 
-fn run_on(seed: u64, steps: u32, open: Option<Open>) -> Counters {
-    let mut sim = Sim::new(seed, open);
+/// The same, with the broker's store on a simulated disk that fails and is cut off at any moment.
+///
+/// # Panics
+/// When something that was acknowledged is gone, when the store does not open, and when it has what was never recorded.
+#[must_use]
+pub fn run_stored(seed: u64, steps: u32) -> Counters {
+    run_on(seed, steps, Some(log::KIND))
+}
+
+fn run_on(seed: u64, steps: u32, store: Option<StoreKind>) -> Counters {
+    let mut sim = Sim::new(seed, store);
     for _ in 0..steps {
         sim.step();
     }
@@ -116,7 +140,7 @@ fn run_on(seed: u64, steps: u32, open: Option<Open>) -> Counters {
 }
 
 impl Sim {
-    fn new(seed: u64, open: Option<Open>) -> Self {
+    fn new(seed: u64, store: Option<StoreKind>) -> Self {
         let mut rng = Rng::new(seed);
         let workers = 1 + rng.below(3) as u16;
         let clients = 2 + rng.below(7);
@@ -134,7 +158,7 @@ impl Sim {
         limits.topic_alias_maximum = 3;
         limits.topic_alias_send_maximum = 3;
         let send_maximum = limits.send_maximum;
-        let late = !rng.one_in(4) || open.is_some();
+        let late = !rng.one_in(4) || store.is_some();
         let mut versions = Vec::new();
         for _ in 0..clients {
             let version = match rng.below(6) {
@@ -145,7 +169,7 @@ impl Sim {
             versions.push((version, version.is_v5() && rng.one_in(4)));
         }
         let now = Instant::from_millis(1_000);
-        let net = Net::new(settings, workers, seed, now, open, |shared| {
+        let net = Net::new(settings, workers, seed, now, store, |shared| {
             let kinds = versions.iter().zip(NAMES);
             let kinds = kinds.map(|(&(version, limited), name)| Kind {
                 version,
@@ -167,7 +191,7 @@ impl Sim {
             wills: 0,
             crashes: false,
         };
-        sim.crashes = sim.rng.one_in(2) || open.is_some();
+        sim.crashes = sim.rng.one_in(2) || store.is_some();
         let kinds = sim.net.model.setup.kinds.iter().enumerate();
         sim.clients = kinds
             .map(|(index, &kind)| Client::new(index, kind))

@@ -3,10 +3,10 @@
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use mqtt_broker::core::{Core, OwnedRecord, Record, Restore, Store};
-use mqtt_broker::store::File;
+use mqtt_broker::store::{Durability, File};
 use mqtt_session::{Commit, Instant};
 
-use super::durable::Engine;
+use super::durable::{Engine, How, Kind};
 use crate::disk::SimDisk;
 use crate::rng::Rng;
 
@@ -79,10 +79,18 @@ fn frame(number: u64, records: usize) -> Vec<u8> {
     [head, body].concat()
 }
 
+/// The store with this mistake.
+const fn kind<const MISTAKE: u8>() -> Kind {
+    Kind {
+        open: open::<MISTAKE>,
+        durability: &[Durability::Fsync],
+    }
+}
+
 /// Opens it.
-pub(super) fn open<const MISTAKE: u8>(
+fn open<const MISTAKE: u8>(
     disk: &SimDisk,
-    _workers: u16,
+    _how: &How,
     _now: Instant,
 ) -> Result<Box<dyn Engine>, String> {
     let files = disk.files();
@@ -194,7 +202,7 @@ impl<const MISTAKE: u8> Engine for Naive<MISTAKE> {
         }
     }
 
-    fn aside(&mut self, _now: Instant) -> bool {
+    fn aside(&mut self) -> bool {
         false
     }
 
@@ -205,6 +213,10 @@ impl<const MISTAKE: u8> Engine for Naive<MISTAKE> {
     fn failed(&self) -> bool {
         self.failed
     }
+
+    fn closed(&self) -> bool {
+        lock(&self.common).sealed.is_empty()
+    }
 }
 
 impl Common {
@@ -214,6 +226,12 @@ impl Common {
         let open = self.open.iter().filter_map(|batch| batch.first());
         let missing = sealed.chain(open).map(|(number, _)| *number).min();
         missing.map_or_else(|| self.latest.max(written), |number| number - 1)
+    }
+}
+
+impl Drop for Handle {
+    fn drop(&mut self) {
+        self.commit();
     }
 }
 
@@ -253,30 +271,29 @@ impl Store for Handle {
 
 #[cfg(test)]
 mod tests {
-    use super::super::durable::Open;
     use super::super::run_on;
     use super::*;
     use crate::rng::asked_seeds;
     use crate::sim::Counters;
 
-    fn run(open: Open, seeds: u64) -> Counters {
+    fn run(kind: Kind, seeds: u64) -> Counters {
         let mut counters = Counters::default();
         crate::rng::seeds("naive store", seeds, |seed| {
-            counters.add(&run_on(seed, 150, Some(open)));
+            counters.add(&run_on(seed, 150, Some(kind)));
         });
         counters
     }
 
     #[test]
     fn a_store_without_mistakes_keeps_every_promise() {
-        let counters = run(open::<NONE>, asked_seeds().unwrap_or(100));
+        let counters = run(kind::<NONE>(), asked_seeds().unwrap_or(100));
         eprint!("{}", counters.table());
     }
 
     /// What finds each mistake, and at which seed.
-    fn found(open: Open) -> String {
+    fn found(kind: Kind) -> String {
         for seed in 0..300 {
-            let run = std::panic::catch_unwind(|| run_on(seed, 150, Some(open)));
+            let run = std::panic::catch_unwind(|| run_on(seed, 150, Some(kind)));
             if let Err(cause) = run {
                 let text = crate::runner::message(&*cause);
                 return format!("seed {seed}: {text}");
@@ -287,16 +304,16 @@ mod tests {
 
     #[test]
     fn mistakes_are_found() {
-        let mistakes: [(&str, Open); 6] = [
-            ("never syncs", open::<NEVER_SYNCS>),
-            ("forgets the name", open::<FORGETS_THE_NAME>),
-            ("says so too early", open::<SAYS_SO_TOO_EARLY>),
-            ("reads torn batches", open::<READS_TORN_BATCHES>),
-            ("trusts what it finds", open::<TRUSTS_WHAT_IT_FINDS>),
-            ("tries again", open::<TRIES_AGAIN>),
+        let mistakes: [(&str, Kind); 6] = [
+            ("never syncs", kind::<NEVER_SYNCS>()),
+            ("forgets the name", kind::<FORGETS_THE_NAME>()),
+            ("says so too early", kind::<SAYS_SO_TOO_EARLY>()),
+            ("reads torn batches", kind::<READS_TORN_BATCHES>()),
+            ("trusts what it finds", kind::<TRUSTS_WHAT_IT_FINDS>()),
+            ("tries again", kind::<TRIES_AGAIN>()),
         ];
-        for (mistake, open) in mistakes {
-            eprintln!("{mistake}: {}", found(open));
+        for (mistake, kind) in mistakes {
+            eprintln!("{mistake}: {}", found(kind));
         }
     }
 }

@@ -7,13 +7,14 @@ use mqtt_broker::core::{AllowAll, Batch, ConnId, Core, Effect, Peer, Received, S
 use mqtt_codec::{Decoded, FromClient};
 use mqtt_session::Instant;
 
-use super::durable::{Durable, Open};
+use super::durable::{Durable, Kind as StoreKind};
 use super::event::Event;
 use super::handle::Ledgers;
 use super::link::{Link, copy, describe};
 use super::model::{At, Model};
 use super::tables::NAMES;
 use super::wire::Wire;
+use crate::disk::Watch;
 use crate::rng::Rng;
 
 /// Commits and rounds of polling before a worker looks at its sockets again.
@@ -44,13 +45,13 @@ impl Net {
         workers: u16,
         seed: u64,
         now: Instant,
-        open: Option<Open>,
+        store: Option<StoreKind>,
         model: impl FnOnce(&Shared) -> Model,
     ) -> Self {
         let shared = Shared::new(settings.clone(), workers, seed);
         let model = model(&shared);
         let ledgers = Ledgers::new(model.setup.late);
-        let durable = open.map(|open| Durable::new(open, workers, now, seed));
+        let durable = store.map(|kind| Durable::new(kind, now, seed));
         let mut net = Self {
             shared,
             settings,
@@ -111,15 +112,16 @@ impl Net {
 
     /// What happens from `before` on is durable when the latest record is, if there is one.
     fn at(&self, before: u64) -> At {
-        let latest = self.ledgers.lock().latest();
+        let ledger = self.ledgers.lock();
+        let recorded = ledger.recorded() > before;
         At {
-            record: if latest > before { latest } else { 0 },
+            record: if recorded { ledger.latest() } else { 0 },
             now: self.now,
         }
     }
 
-    fn latest(&self) -> u64 {
-        self.ledgers.lock().latest()
+    fn recorded(&self) -> u64 {
+        self.ledgers.lock().recorded()
     }
 
     /// The transport breaks: the broker notices in the next round of its worker.
@@ -151,7 +153,7 @@ impl Net {
             return;
         };
         self.live.retain(|&other| other != link);
-        let before = self.latest();
+        let before = self.recorded();
         self.cores[worker].closed(conn, self.now);
         let at = self.at(before);
         self.note_lost();
@@ -171,20 +173,21 @@ impl Net {
         let Some(durable) = &mut self.durable else {
             return self.ledgers.lock().release(batches);
         };
-        let watched = !self.calm && rng.one_in(6);
-        durable.turn(self.now, watched);
-        self.model
-            .counters
-            .hit_if(durable.engine.failed(), "turn of a store that has failed");
-        while rng.one_in(3) && durable.engine.aside(self.now) {
-            self.model.counters.hit("work of the store aside");
+        let watch = match rng.below(if self.calm { 1 } else { 12 }) {
+            1..3 => Watch::Syncs,
+            3 => Watch::Everything,
+            _ => Watch::Nothing,
+        };
+        durable.turn(self.now, watch);
+        if self.calm {
+            durable.settle(self.now);
         }
+        let counters = &mut self.model.counters;
+        counters.hit_if(durable.engine.failed(), "turn of a store that has failed");
         let mut ledger = self.ledgers.lock();
-        if watched {
-            let cuts = durable.check_cuts(&ledger, self.now);
-            self.model
-                .counters
-                .hit_if(cuts > 0, "cut at every sync of a turn");
+        if durable.check_cuts(&ledger, self.now) > 0 {
+            counters.hit("cut at every sync of a turn");
+            counters.hit_if(watch == Watch::Everything, "cut at every call of a turn");
         }
         let before = ledger.committed();
         ledger.reached(durable.engine.committed());
@@ -195,6 +198,12 @@ impl Net {
     pub(super) fn check_store(&mut self) {
         if let Some(durable) = &mut self.durable {
             durable.check_now(&self.ledgers.lock(), self.now);
+            let names: Vec<String> = durable.disk.contents().into_keys().collect();
+            let counters = &mut self.model.counters;
+            let snapshot = names.iter().any(|name| name.ends_with(".snap"));
+            counters.hit_if(snapshot, "snapshot in the end");
+            let first = names.iter().any(|name| name == "0000000001.log");
+            counters.hit_if(!first, "first segment gone in the end");
         }
     }
 
@@ -214,14 +223,20 @@ impl Net {
         self.model
             .counters
             .hit_if(ledger.waiting() > 0, "crash before a commit");
-        let left = self.durable.as_mut().map(|it| it.crash(self.now));
-        let batches = match (&mut self.durable, left) {
-            (Some(durable), Some(left)) => durable.reopen(left, &ledger, workers, self.now),
-            _ => 0,
+        let acknowledged = ledger.acknowledged();
+        let batches = match &mut self.durable {
+            Some(durable) => {
+                let left = durable.end(&mut self.cores, &mut ledger, self.now);
+                let counters = &mut self.model.counters;
+                counters.hit_if(left.stopped, "stopped in good order");
+                durable.reopen(left, &ledger, self.now)
+            }
+            None => acknowledged,
         };
-        self.model
-            .counters
-            .hit_if(batches > 0, "crash kept what was not acknowledged");
+        self.model.counters.hit_if(
+            batches > acknowledged,
+            "crash kept what was not acknowledged",
+        );
         let (is_durable, restore) = ledger.crash(batches);
         if let Some(durable) = &self.durable {
             ledger.go_on(durable.engine.latest(), durable.engine.committed());
@@ -275,7 +290,7 @@ impl Net {
             self.cores[worker].inbox(batch, self.now);
             self.note_lost();
         }
-        let before = self.latest();
+        let before = self.recorded();
         if self.cores[worker]
             .deadline()
             .is_some_and(|due| due <= self.now)
@@ -307,6 +322,11 @@ impl Net {
         let mut busy = false;
         let core = &mut self.cores[worker];
         core.commit();
+        if let Some(durable) = &self.durable {
+            // Without durability that is done now.
+            let committed = durable.engine.committed();
+            self.ledgers.lock().reached(committed);
+        }
         for effect in core.effects() {
             busy = true;
             match effect {
@@ -347,7 +367,7 @@ impl Net {
     fn hand_in(&mut self, link: usize) {
         let end = &mut self.links[link];
         let Some((worker, conn)) = end.at else { return };
-        let before = self.ledgers.lock().latest();
+        let before = self.ledgers.lock().recorded();
         let arrived = end.up.get(..end.arrived).unwrap_or_default();
         let len = arrived.len();
         let taken_over = self.model.wires[link].taken_over;

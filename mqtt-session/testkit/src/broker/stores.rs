@@ -19,15 +19,31 @@ struct Recorded {
     committed: u64,
     /// The first record of each worker since its last commit.
     open: [Option<u64>; 3],
+    /// What was committed is durable at once.
+    at_once: bool,
+}
+
+impl Recorded {
+    fn sync(&mut self) -> bool {
+        let open = self.open.iter().flatten().min();
+        let committed = open.map_or(self.latest, |first| first - 1);
+        core::mem::replace(&mut self.committed, committed) < committed
+    }
 }
 
 impl Late {
+    /// One that is late, or one that is not.
+    pub(super) fn new(at_once: bool) -> Self {
+        let recorded = Recorded {
+            at_once,
+            ..Recorded::default()
+        };
+        Self(Arc::new(Mutex::new(recorded)))
+    }
+
     /// Takes for durable what was committed; says whether that was anything.
     pub(super) fn sync(&self) -> bool {
-        let mut recorded = lock(&self.0);
-        let open = recorded.open.iter().flatten().min();
-        let committed = open.map_or(recorded.latest, |first| first - 1);
-        core::mem::replace(&mut recorded.committed, committed) < committed
+        lock(&self.0).sync()
     }
 
     /// The store of a worker.
@@ -60,7 +76,11 @@ impl Store for LateHandle {
     }
 
     fn commit(&mut self) {
-        lock(&self.late.0).open[self.worker] = None;
+        let mut recorded = lock(&self.late.0);
+        recorded.open[self.worker] = None;
+        if recorded.at_once {
+            recorded.sync();
+        }
     }
 
     fn committed(&self) -> Commit {
