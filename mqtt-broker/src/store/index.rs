@@ -43,6 +43,8 @@ pub(super) struct Index {
     /// Bytes of messages in use, by segment.
     live: BTreeMap<u32, u64>,
     messages: usize,
+    /// What nobody uses stays: a record that comes later may have held it.
+    pub(super) keeps_unused: bool,
 }
 
 impl Index {
@@ -152,8 +154,23 @@ impl Index {
         self.forget_unused(number);
     }
 
+    /// Forgets everything that nobody uses, now and from now on.
+    pub(super) fn keep_used(&mut self) {
+        self.keeps_unused = false;
+        let unused = self.chunks.iter().flat_map(|(first, chunk)| {
+            let unused = chunk.iter().filter(|entry| entry.uses == 0);
+            unused.map(move |entry| first + u64::from(entry.number))
+        });
+        for number in unused.collect::<Vec<_>>() {
+            self.forget_unused(number);
+        }
+    }
+
     /// Forgets it if nobody uses it.
     pub(super) fn forget_unused(&mut self, number: u64) {
+        if self.keeps_unused {
+            return;
+        }
         let Some((&first, chunk)) = self.chunks.range_mut(..=number).next_back() else {
             return;
         };

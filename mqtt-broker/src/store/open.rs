@@ -270,6 +270,7 @@ pub(super) fn read(
     let snapshot_len = base.len;
     let mut replay = Replay::new(&contents, base, options.repair);
     replay.run(files, report)?;
+    replay.keep_used();
     replay.check_messages(position, report)?;
     replay.settle(report)?;
     let last = replay.last();

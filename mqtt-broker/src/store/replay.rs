@@ -58,6 +58,8 @@ impl<'c> Replay<'c> {
         };
         let shelf = Shelf::default();
         shelf.lock().index = index;
+        // The broker that wrote this held messages for records that it had not yet written.
+        shelf.lock().index.keeps_unused = true;
         let position = base.position;
         Self {
             store: contents.store,
@@ -320,6 +322,11 @@ impl<'c> Replay<'c> {
                 false
             }
         }
+    }
+
+    /// Every record was read: what nobody uses is not needed.
+    pub(super) fn keep_used(&self) {
+        self.shelf.lock().index.keep_used();
     }
 
     /// Whether messages that the snapshot names are what they were; those of later groups were looked at with their groups.

@@ -201,3 +201,50 @@ fn a_session_that_stays_away_does_not_keep_the_disk() {
     let (log, mut handle, _) = rig.open(&options());
     assert_eq!(waiting(&log, &mut handle, "away"), expected);
 }
+
+/// A message that one worker is about to queue loses its last other use by another worker, and both are durable before a crash: the writer
+/// held it, and so must the next start.
+#[test]
+fn what_a_record_to_come_names_is_not_forgotten_by_a_restart() {
+    for (last_use_ends_first, snapshot) in [(true, false), (true, true), (false, false)] {
+        let mut rig = Rig::new();
+        let (mut log, mut one, _) = rig.open(&options());
+        let mut other = log.handle();
+        session(&mut one, 1, "a");
+        let kept = Arc::new(Message::new(
+            "t/1",
+            &[],
+            b"\x07\0\0\0\0\0\0\0",
+            QoS::AtLeastOnce,
+            true,
+        ));
+        one.record(&Record::Retained(&kept));
+        one.commit();
+        rig.turn(&mut log);
+        queued(&mut other, 1, &kept);
+        assert_eq!(
+            other.body(),
+            kept.body().unwrap(),
+            "it is not written twice"
+        );
+        one.record(&Record::Unretained("t/1"));
+        if last_use_ends_first {
+            one.commit();
+            rig.turn(&mut log);
+            if snapshot {
+                log.settle_repair().unwrap();
+            }
+            other.commit();
+        } else {
+            other.commit();
+            rig.turn(&mut log);
+            one.commit();
+        }
+        rig.turn(&mut log);
+        assert_eq!(waiting(&log, &mut one, "a"), [7]);
+        drop(log);
+        let (log, mut handle, report) = rig.open(&options());
+        assert_eq!(report.messages, 1);
+        assert_eq!(waiting(&log, &mut handle, "a"), [7]);
+    }
+}
