@@ -1,19 +1,20 @@
-//! Files that a real Mosquitto has written, read as the items of a store.
+//! Files that a real Mosquitto has written: read as the items of a store, and imported with the program, whose broker goes on with them.
 
 mod support;
 
 use std::fs::{self, File};
 use std::io::BufReader;
 use std::path::{Path, PathBuf};
+use std::process::{Command, Output};
 
 use mqtt_broker::store::mosquitto_db::{LeftOut, MosquittoDb, MosquittoError, Unclean};
 use mqtt_broker::store::portable::{Time, Writer};
 use mqtt_codec::{
-    Connect, Delivery, FromServer, Properties, Property, PubRec, Publish, QoS, RetainHandling,
-    SubscriptionId, SubscriptionOptions, Version,
+    Connect, Delivery, FromServer, Properties, Property, PubComp, PubRec, PubRel, Publish, QoS,
+    RetainHandling, SubscriptionId, SubscriptionOptions, Version,
 };
 use support::frame::{at, keeping, packet_id, publish};
-use support::{Broker, Client, PATIENCE, foreign, need};
+use support::{Broker, Client, PATIENCE, broker, foreign, need, not_for_mosquitto};
 use tempfile::TempDir;
 
 /// A Mosquitto that writes its state into a folder when it stops, and when it is told to.
@@ -234,4 +235,232 @@ fn an_empty_file_holds_nothing() {
     let (lines, left_out) = read(&file, Unclean::Refuse).expect("it is whole");
     assert_eq!(lines, [r#"{"end":{"items":0}}"#]);
     assert_eq!(left_out, LeftOut::default());
+}
+
+fn store(command: &str, arguments: &[&Path]) -> Output {
+    let mut program = Command::new(broker::program());
+    let output = program.args(["store", command]).args(arguments).output();
+    output.expect("the program runs")
+}
+
+fn succeeded(output: &Output) -> String {
+    let said = String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{}: {said}", output.status);
+    String::from_utf8_lossy(&output.stdout).into_owned()
+}
+
+/// Our broker, with what it keeps in this directory.
+fn ours(data: &Path) -> Broker {
+    Broker::configured(
+        &format!("data_dir = {:?}\n", data.display().to_string()),
+        "",
+    )
+}
+
+fn resumed(broker: &Broker, connect: &Connect<'_>) -> Client {
+    let (client, answer) = Client::connect_with(broker, connect);
+    assert!(answer.conn_ack().session_present, "{}", connect.client_id);
+    client
+}
+
+/// Mosquitto's own client has a session at Mosquitto, which stops; after the import it goes on with ours as if nothing had been.
+#[test]
+fn mosquitto_sub_goes_on_with_our_broker() {
+    not_for_mosquitto!("this is about the way from one to the other");
+    let tools = need!(foreign::mosquitto_tools());
+    need!(foreign::mosquitto_broker());
+    let mosquitto = Mosquitto::start();
+    let port = mosquitto.broker.port();
+    let clients = [("mqttv311", "old"), ("mqttv5", "new")];
+    let session = |version, id| {
+        let expiry = ["-x", "3600"];
+        let more: &[&str] = if version == "mqttv5" { &expiry } else { &[] };
+        let all = ["-V", version, "-c", "-i", id, "-q", "2", "-t", "house/#"];
+        [&all[..], more].concat()
+    };
+    for (version, id) in clients {
+        let mut tool = tools.subscribe(port, &session(version, id));
+        tool.signal("TERM");
+        tool.wait(PATIENCE);
+    }
+    let mut expected = Vec::new();
+    for number in 1..=50 {
+        let qos = ["1", "2"][number % 2];
+        let (topic, payload) = (format!("house/{number}"), format!("message {number}"));
+        tools.publish(port, &["-q", qos, "-t", &topic, "-m", &payload]);
+        expected.push(format!("{topic}|{qos}|0|{payload}"));
+    }
+    tools.publish(port, &["-r", "-q", "1", "-t", "state/door", "-m", "closed"]);
+    let (file, folder) = mosquitto.stop();
+    let data = folder.path().join("data");
+    let said = succeeded(&store("import", &[&data, &file]));
+    let counts = "2 sessions, 2 subscriptions, 1 retained message, 100 waiting messages, 0 handshakes, 0 wills";
+    assert!(said.contains(counts), "{said}");
+    let whole = succeeded(&store("check", &[&data]));
+    assert_eq!(whole, "the store is whole: 2 sessions, 51 messages\n");
+
+    let broker = ours(&data);
+    for (version, id) in clients {
+        let mut tool = tools.start_subscribe(broker.port(), &session(version, id));
+        let got: Vec<String> = expected.iter().map(|_| tool.line_after("MSG ")).collect();
+        // What came with QoS 2 is shown when its PUBREL comes.
+        for qos in ["|1|", "|2|"] {
+            let of = |all: &[String]| -> Vec<String> {
+                all.iter()
+                    .filter(|line| line.contains(qos))
+                    .cloned()
+                    .collect()
+            };
+            assert_eq!(of(&got), of(&expected), "{id}");
+        }
+    }
+    let mut late = tools.start_subscribe(broker.port(), &["-q", "1", "-t", "state/#"]);
+    assert_eq!(late.line_after("MSG "), "state/door|1|1|closed");
+}
+
+/// Everything that Mosquitto's file holds goes on: queues in their order, QoS 2 in both directions where it stood, and what had not been
+/// given to anybody.
+#[test]
+fn handshakes_go_on_with_our_broker() {
+    not_for_mosquitto!("this is about the way from one to the other");
+    need!(foreign::mosquitto_broker());
+    let mosquitto = Mosquitto::start();
+    let clients = fill(&mosquitto);
+    let (file, folder) = mosquitto.stop();
+    drop(clients);
+    let data = folder.path().join("data");
+    succeeded(&store("import", &[&data, &file]));
+    let broker = ours(&data);
+
+    let mut meter = resumed(&broker, &keeping(Version::V311, "meter"));
+    let waiting = [
+        "b/all|1|0|all",
+        "a/2|1|0|two",
+        "a/kept|1|0|kept",
+        "a/over|1|0|handed over",
+    ];
+    for message in waiting {
+        assert_eq!(meter.take_text(), message);
+    }
+    meter.expect_silence();
+
+    let mut stalled = resumed(&broker, &keeping(Version::V311, "stalled1"));
+    for number in ["1", "2", "3", "4", "5"] {
+        assert_eq!(stalled.take_text(), format!("s/1/x|1|0|{number}"));
+    }
+    let mut stalled = resumed(&broker, &keeping(Version::V311, "stalled2"));
+    let release = stalled.receive_where("PUBREL", |packet| matches!(packet, FromServer::PubRel(_)));
+    let first = release.pub_rel().packet_id;
+    assert_eq!(first.get(), 1);
+    stalled.send(&PubComp::new(first));
+    for number in 2..=5 {
+        let frame = stalled.take();
+        let publish = frame.publish();
+        assert_eq!((frame.publish_id().get(), publish.dup), (number, true));
+        assert_eq!(publish.payload, number.to_string().as_bytes());
+    }
+    stalled.expect_silence();
+
+    let week = [Property::SessionExpiryInterval(604_800)];
+    let mut five = resumed(
+        &broker,
+        &Connect {
+            properties: Properties::List(&week),
+            ..keeping(Version::V5, "five")
+        },
+    );
+    let frame = five.take();
+    assert_eq!(
+        (frame.text(), frame.publish_id().get()),
+        ("a/2|2|0|two".into(), 1)
+    );
+    let frame = five.take();
+    assert_eq!(frame.text(), "a/kept|1|1|kept");
+    let ids = frame.publish().properties.subscription_identifiers();
+    assert_eq!(ids.map(|id| id.get()).collect::<Vec<_>>(), [77]);
+    // One is released; of another the client does not know whether it had arrived.
+    five.send(&PubRel::new(packet_id(900)));
+    let over = five.receive_where("PUBCOMP", |packet| matches!(packet, FromServer::PubComp(_)));
+    assert_eq!(over.pub_comp().packet_id.get(), 900);
+    five.send(&Publish {
+        dup: true,
+        retain: true,
+        delivery: Delivery::ExactlyOnce(packet_id(901)),
+        ..publish("kept/replaced", "new")
+    });
+    let again = five.receive_where("PUBREC", |packet| matches!(packet, FromServer::PubRec(_)));
+    assert_eq!(again.pub_rec().packet_id.get(), 901);
+
+    let mut late = Client::subscribed(
+        &broker,
+        Version::V311,
+        "visitor",
+        "kept/#",
+        QoS::AtLeastOnce,
+    );
+    let mut kept = [late.take(), late.take()].map(|frame| {
+        let publish = frame.publish();
+        (
+            publish.topic.to_owned(),
+            publish.payload.to_vec(),
+            publish.retain,
+        )
+    });
+    kept.sort();
+    let bytes = ("kept/bytes".to_owned(), vec![0, 1, 254, 255], true);
+    let replaced = ("kept/replaced".to_owned(), b"new".to_vec(), true);
+    assert_eq!(kept, [bytes, replaced]);
+    late.expect_silence();
+}
+
+/// A file that is not read ends with status 2, the file's name, the place, and what to do; nothing is left behind.
+#[test]
+fn a_bad_file_is_refused_by_the_program() {
+    not_for_mosquitto!("the program is ours");
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let data = folder.path().join("data");
+    let whole = include_bytes!("fixtures/mosquitto-2.0.11.db");
+    let mut running = whole.to_vec();
+    running[39] = 0;
+    let cases: [(&str, &[u8], &str); 5] = [
+        (
+            "cut.db",
+            &whole[..3_000],
+            "the file is damaged or was cut off: a chunk should have",
+        ),
+        (
+            "running.db",
+            &running,
+            "byte 23: Mosquitto wrote it while it was running, and what came later is not in it: stop Mosquitto",
+        ),
+        (
+            "notes.txt",
+            b"remember the milk",
+            "byte 0: this is neither an export of a store nor a mosquitto.db",
+        ),
+        (
+            "cut.jsonl",
+            br#"{"format":"mqtt-store","version":1,"written":"2026-11-30T15:03:21Z"}"#,
+            "line 1: it ends without a line {\"end\":…}",
+        ),
+        (
+            "other.json",
+            b"{\"a\":1}\n",
+            "line 1: this is no export of a store",
+        ),
+    ];
+    for (name, content, said) in cases {
+        let file = folder.path().join(name);
+        fs::write(&file, content).expect("the temporary folder is writable");
+        let output = store("import", &[&data, &file]);
+        let error = String::from_utf8_lossy(&output.stderr);
+        assert_eq!(output.status.code(), Some(2), "{error}");
+        let place = format!("error: {}", file.display());
+        assert!(error.starts_with(&place) && error.contains(said), "{error}");
+        assert!(!data.exists(), "{name} left something");
+    }
+    let missing = store("import", &[&data, &folder.path().join("missing")]);
+    assert_eq!(missing.status.code(), Some(2));
+    let running = folder.path().join("running.db");
+    succeeded(&store("import", &[Path::new("--unclean"), &data, &running]));
 }
