@@ -57,3 +57,32 @@ fn a_broker_without_a_store_is_found_out() {
     }
     assert_eq!(report.rounds, 1);
 }
+
+/// What was acknowledged survives the end of the process, 20 times in a row on one store.
+#[test]
+fn what_was_acknowledged_survives_kill_9() {
+    let report = judged(Durability::Fsync, 20, |_| {});
+    assert_eq!(report.tally.total(), 0);
+    assert_eq!((report.rounds, report.idle_kills()), (20, 0));
+    assert!(
+        report.kills_starting >= 5,
+        "a quarter is killed again while it starts"
+    );
+}
+
+/// Without a sync too: the system has what was acknowledged, and writes it when the broker is gone.
+#[test]
+fn durability_os_survives_kill_9() {
+    let report = judged(Durability::Os, 6, |_| {});
+    assert_eq!((report.tally.total(), report.rounds), (0, 6));
+}
+
+/// `durability = "none"` loses what was acknowledged in the last second, as its name says.
+#[test]
+fn durability_none_is_found_out() {
+    let report = judged(Durability::None, 20, |options| {
+        options.stop_at_first = true;
+        options.patience = Duration::from_secs(1);
+    });
+    assert!(report.tally.count(Promise::Delivered) > 0);
+}

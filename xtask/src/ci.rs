@@ -5,6 +5,7 @@ use std::time::Instant;
 
 use crate::bare_metal::BareMetal;
 use crate::conformance::ConformanceOptions;
+use crate::crash::CrashOptions;
 use crate::firmware::{self, FirmwareOptions};
 use crate::mutations::{self, MutationsOptions};
 use crate::shell::{Error, Program, Result, bold, dim, red, yellow};
@@ -12,7 +13,7 @@ use crate::tally::Tally;
 use crate::test::{TestOptions, in_ci};
 use crate::tidy::TidyOptions;
 use crate::workspace::{PURE, Workspace};
-use crate::{bench, conformance, instructions, test, tidy};
+use crate::{bench, conformance, crash, instructions, test, tidy};
 
 /// Which steps to run.
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -40,7 +41,7 @@ enum Outcome {
 }
 
 /// Quick ones first, so that a slip shows soon.
-const STEPS: [Step; 14] = [
+const STEPS: [Step; 15] = [
     Step {
         name: "fmt",
         about: "rustfmt would change nothing",
@@ -95,6 +96,11 @@ const STEPS: [Step; 14] = [
         name: "mutations",
         about: "two planted bugs are found (`cargo xtask mutations` plants all)",
         run: run_mutations,
+    },
+    Step {
+        name: "crash",
+        about: "20 kills under load lose nothing, the controls lose, and PUBACK leaves after the sync",
+        run: run_crash,
     },
     Step {
         name: "instructions",
@@ -353,6 +359,24 @@ fn run_mutations(ws: &Workspace) -> Result<Outcome> {
         list: false,
     };
     mutations::main(ws, &options).map(|()| Outcome::Held)
+}
+
+/// Without Mosquitto, which takes long to write its whole store at every change, and judges nothing.
+fn run_crash(ws: &Workspace) -> Result<Outcome> {
+    let run = |arguments: &[&str]| {
+        let options = CrashOptions {
+            quick: true,
+            peer: false,
+            arguments: arguments.iter().map(|it| (*it).to_owned()).collect(),
+        };
+        crash::main(ws, &options)
+    };
+    run(&[])?;
+    if !crash::can_trace() {
+        return Ok(Outcome::Missing(crash::INSTALL_STRACE.to_owned()));
+    }
+    run(&["--trace"])?;
+    Ok(Outcome::Held)
 }
 
 /// The Cortex-M0 has no compare-and-swap: what builds for it builds for the others.

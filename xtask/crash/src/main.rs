@@ -39,7 +39,7 @@ struct Arguments {
     /// 200 kills of our broker under load
     #[arg(long)]
     full: bool,
-    /// Kills of Mosquitto [default: as ours, at most 20]
+    /// Kills of Mosquitto [default: as ours, at most 10]
     #[arg(long, value_name = "N")]
     peer_rounds: Option<u32>,
     /// Repeat the decisions of a run that printed this seed
@@ -76,8 +76,10 @@ fn durability(text: &str) -> Result<Durability, String> {
 
 /// A control is to fail within so many rounds.
 const CONTROL_ROUNDS: u32 = 20;
-/// What others have not sent after a second without anything does not come.
-const PEER_PATIENCE: Duration = Duration::from_secs(1);
+/// Others are killed so often at most, unless more is asked for.
+const PEER_ROUNDS: u32 = 10;
+/// What others have not sent after so long without anything does not come.
+const PEER_PATIENCE: Duration = Duration::from_secs(2);
 /// Violations that are shown of each promise.
 const SHOWN: usize = 2;
 
@@ -122,7 +124,7 @@ fn kill(arguments: &Arguments) -> Result<bool, Box<dyn Error>> {
     if let Some(program) = &arguments.mosquitto {
         let rounds = arguments
             .peer_rounds
-            .unwrap_or_else(|| rounds.min(CONTROL_ROUNDS));
+            .unwrap_or_else(|| rounds.min(PEER_ROUNDS));
         let mosquitto = Program::Mosquitto(program.clone());
         reports.push(shown(&mosquitto, &options(rounds, "mosquitto"))?);
     }

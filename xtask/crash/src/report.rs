@@ -68,6 +68,9 @@ pub fn table(reports: &[Report]) -> String {
     row("sent and not acknowledged at a kill", &|it| {
         of_kills(it, |kill| kill.unaccepted as u64)
     });
+    row("… and not answered either", &|it| {
+        of_kills(it, |kill| kill.unanswered as u64)
+    });
     row("owed by subscribers at a kill", &|it| {
         of_kills(it, |kill| kill.owed as u64)
     });

@@ -36,8 +36,10 @@ pub struct Options {
 pub struct Kill {
     /// Messages that were accepted in the round before it.
     pub accepted: u64,
-    /// Messages that were sent to the broker and not accepted.
+    /// Messages that were sent to the broker and not accepted when it was killed.
     pub unaccepted: usize,
+    /// Those of them that it had not answered either: no acknowledgement was on its way back.
+    pub unanswered: usize,
     /// Acknowledgements that subscribers owed to the broker.
     pub owed: usize,
 }
@@ -201,11 +203,13 @@ impl Run<'_> {
             let text = format!("the broker has ended: {}", broker.said());
             self.world.judge.report(Promise::Serving, text);
         }
-        self.kill(broker);
         let (unaccepted, owed) = self.world.in_flight();
+        self.kill(broker);
+        let (unanswered, _) = self.world.in_flight();
         self.report.kills.push(Kill {
             accepted: self.world.judge.deliveries.accepted - accepted,
             unaccepted,
+            unanswered,
             owed,
         });
         let started = self.restart(broker, &plan)?;

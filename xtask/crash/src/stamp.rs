@@ -25,9 +25,9 @@ pub(crate) struct Stamp {
 
 /// Payloads are up to so long, but for one in [`LARGE_EVERY`].
 const USUAL: u64 = 240;
-/// One that does not fit a few sectors of a disk.
+/// One that fills sectors of a disk, and a log soon.
 const LARGE: u64 = 20_000;
-const LARGE_EVERY: u32 = 97;
+const LARGE_EVERY: u32 = 11;
 
 impl Stamp {
     pub(crate) const fn load(publisher: usize, number: u32) -> Self {

@@ -131,7 +131,12 @@ impl World {
             if world.judge.deliveries.accepted >= end {
                 over.get_or_insert_with(|| Instant::now() + delay);
             }
-            over.is_some_and(|over| Instant::now() >= over)
+            let over = over.is_some_and(|over| Instant::now() >= over);
+            if over {
+                // What is counted as on its way is.
+                world.flush();
+            }
+            over
         })
     }
 
@@ -148,6 +153,8 @@ impl World {
 
     /// The broker is gone: reads what it had sent, and lets all connections go.
     pub(crate) fn killed(&mut self) {
+        // A broker that ends in order publishes wills before it closes the connections of others.
+        self.each(|_, role, cx, _| role.doomed(cx.judge));
         self.read_to_the_end(&Vec::from_iter(0..self.clients.len()));
         self.crashed();
     }
@@ -245,9 +252,7 @@ impl World {
             if met(self) {
                 return Waited::Met;
             }
-            for client in &mut self.clients {
-                client.flush();
-            }
+            self.flush();
             let now = Instant::now();
             if end.is_some_and(|end| now >= end) {
                 return Waited::Over;
@@ -263,6 +268,12 @@ impl World {
             for place in ready {
                 self.read(place, false);
             }
+        }
+    }
+
+    fn flush(&mut self) {
+        for client in &mut self.clients {
+            client.flush();
         }
     }
 

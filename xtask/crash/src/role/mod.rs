@@ -122,6 +122,13 @@ impl Role {
         }
     }
 
+    /// The broker is gone, and what it had sent is still to be read.
+    pub(crate) fn doomed(&self, judge: &mut Judge) {
+        if let Self::Testator(it) = self {
+            it.doomed(judge);
+        }
+    }
+
     /// The broker was killed, and everything that it had sent was read.
     pub(crate) fn crashed(&mut self, client: &mut Client, judge: &mut Judge) {
         client.cut();

@@ -65,9 +65,14 @@ impl Testator {
     }
 
     /// The connection is lost with the broker.
+    pub(crate) fn doomed(&self, judge: &mut Judge) {
+        judge.wills.crash(self.stream, self.delay > 0);
+    }
+
+    /// The same, when everything was read.
     pub(crate) fn crashed(&mut self, judge: &mut Judge) {
         // Whether the goodbye was heard is not known.
         self.withdrawn = None;
-        judge.wills.crash(self.stream, self.delay > 0);
+        self.doomed(judge);
     }
 }
