@@ -82,8 +82,6 @@ pub struct Log {
     /// When the disk was full for the last time.
     tried: Option<u64>,
     failed: Option<String>,
-    /// A segment was left since the last look.
-    rolled: bool,
     closed: bool,
     closing_tries: u32,
 }
@@ -128,7 +126,6 @@ impl Log {
             full: false,
             tried: None,
             failed: None,
-            rolled: false,
             closed: false,
             closing_tries: 0,
         };
@@ -429,7 +426,6 @@ impl Log {
             if self.options.durability == Durability::Fsync {
                 self.jobs.push_back(Job::Sync(Arc::clone(&segment.file)));
             }
-            self.rolled = true;
         }
         let retry = self
             .tried
@@ -445,7 +441,7 @@ impl Log {
         let grown = self.since_snapshot >= self.options.segment_bytes.max(2 * self.snapshot_len);
         // A full disk is helped by a snapshot if segments are needed for nothing but the replay.
         let frees = self.is_short && retry && self.has_dead_segments();
-        if (core::mem::take(&mut self.rolled) && grown) || frees {
+        if grown || frees {
             self.snapshot();
         }
         if let Err(error) = forward::step(self) {

@@ -318,11 +318,12 @@ pub(super) fn read(
         removed.map_err(StoreError::io(format!("{name} cannot be removed")))?;
     }
     let clocks = go_on(clocks, wall, report);
-    let since_snapshot = tail
+    let full: u64 = tail
         .sealed
         .range(position.segment..)
         .map(|(_, len)| len)
         .sum();
+    let since_snapshot = (full + tail.active.at).saturating_sub(position.offset.into());
     Ok(Opened {
         image,
         shelf,
