@@ -7,7 +7,7 @@ use std::io::BufReader;
 use std::path::{Path, PathBuf};
 use std::process::{Command, Output};
 
-use mqtt_broker::store::mosquitto_db::{LeftOut, MosquittoDb, MosquittoError, Unclean};
+use mqtt_broker::store::mosquitto_db::{MosquittoDb, MosquittoError, Remarks, Unclean};
 use mqtt_broker::store::portable::{Time, Writer};
 use mqtt_codec::{
     Connect, Delivery, FromServer, Properties, Property, PubComp, PubRec, PubRel, Publish, QoS,
@@ -59,10 +59,10 @@ impl Mosquitto {
     }
 }
 
-fn read(file: &Path, unclean: Unclean) -> Result<(Vec<String>, LeftOut), MosquittoError> {
+fn read(file: &Path, unclean: Unclean) -> Result<(Vec<String>, Remarks), MosquittoError> {
     let file = BufReader::new(File::open(file).expect("it is there"));
     let database = MosquittoDb::open(file, unclean)?;
-    let left_out = database.left_out();
+    let remarks = database.remarks();
     let mut writer = Writer::new(Vec::new(), Time::now()).expect("memory takes it");
     for item in database.into_items() {
         writer.item(item?).expect("memory takes it");
@@ -70,7 +70,7 @@ fn read(file: &Path, unclean: Unclean) -> Result<(Vec<String>, LeftOut), Mosquit
     let text = writer.finish().expect("memory takes it");
     let text = String::from_utf8(text).expect("JSON is UTF-8");
     let lines = text.lines().skip(1).map(without_times).collect();
-    Ok((lines, left_out))
+    Ok((lines, remarks))
 }
 
 /// A line with `TIME` for every point in time.
@@ -197,15 +197,15 @@ fn a_file_of_mosquitto_is_read() {
     if let Some(path) = std::env::var_os("MQTT_TEST_FIXTURE") {
         fs::copy(&file, path).expect("MQTT_TEST_FIXTURE names a file");
     }
-    let (lines, left_out) = read(&file, Unclean::Refuse).expect("it is whole");
+    let (lines, remarks) = read(&file, Unclean::Refuse).expect("it is whole");
     let expected: Vec<&str> = EXPECTED.lines().collect();
     assert_eq!(lines, expected, "{}", lines.join("\n"));
-    let LeftOut {
+    let Remarks {
         at_most_once,
         sessions,
         not_acknowledged,
         ..
-    } = left_out;
+    } = remarks;
     assert_eq!((at_most_once, sessions, not_acknowledged), (4, 1, 0));
 }
 
@@ -232,9 +232,9 @@ fn a_snapshot_of_a_running_mosquitto_is_not_taken_for_all() {
 fn an_empty_file_holds_nothing() {
     need!(foreign::mosquitto_broker());
     let (file, _folder) = Mosquitto::start().stop();
-    let (lines, left_out) = read(&file, Unclean::Refuse).expect("it is whole");
+    let (lines, remarks) = read(&file, Unclean::Refuse).expect("it is whole");
     assert_eq!(lines, [r#"{"end":{"items":0}}"#]);
-    assert_eq!(left_out, LeftOut::default());
+    assert_eq!(remarks, Remarks::default());
 }
 
 fn store(command: &str, arguments: &[&Path]) -> Output {

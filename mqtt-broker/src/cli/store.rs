@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use clap::Subcommand;
 use indicatif::{ProgressBar, ProgressStyle};
 use mqtt_broker::store::StoreError;
-use mqtt_broker::store::mosquitto_db::{LeftOut, Unclean};
+use mqtt_broker::store::mosquitto_db::{Remarks, Unclean};
 use mqtt_broker::store::portable::{Time, Writer};
 use mqtt_broker::store::tool::{self, Checked, ImportError, Imported, Stats};
 
@@ -275,15 +275,10 @@ fn export(dir: &Path) -> Result<ExitCode, StoreFailure> {
 
 fn import(dir: &Path, file: &Path, unclean: Unclean) -> Result<ExitCode, StoreFailure> {
     let bar = bar();
-    let imported = tool::import(dir, file, unclean, &mut |items, bytes| {
+    let imported = tool::import(dir, file, unclean, &mut |items, (done, all)| {
         bar.set_message(format!("{} items", grouped(items)));
-        match bytes {
-            Some((read, all)) => {
-                bar.set_length(all);
-                bar.set_position(read);
-            }
-            None => bar.tick(),
-        }
+        bar.set_length(all);
+        bar.set_position(done);
     });
     bar.finish_and_clear();
     print(&summary(&imported?, dir)).map(|()| ExitCode::SUCCESS)
@@ -313,14 +308,15 @@ fn summary(imported: &Imported, dir: &Path) -> String {
         count(recorded.handshakes, "handshake"),
         count(recorded.wills, "will"),
     );
-    if let Some(left_out) = &imported.left_out {
-        let LeftOut {
+    if let Some(remarks) = &imported.remarks {
+        let Remarks {
             at_most_once,
             sessions,
             not_acknowledged,
             user_names,
+            bridge_ends,
             ..
-        } = *left_out;
+        } = *remarks;
         let rows = [
             (
                 at_most_once,
@@ -341,6 +337,12 @@ fn summary(imported: &Imported, dir: &Path) -> String {
         ];
         for (number, what, why) in rows.iter().filter(|(number, ..)| *number > 0) {
             text.push_str(&format!("left out: {}: {why}\n", count(*number, what)));
+        }
+        if bridge_ends > 0 {
+            text.push_str(&format!(
+                "note: {} that begin with `local.` look like Mosquitto's own ends of bridges: nobody will come for what waits there\n",
+                count(bridge_ends, "session")
+            ));
         }
     }
     text

@@ -179,6 +179,8 @@ pub(super) struct Client<'a> {
     pub(super) ends: Option<u64>,
     /// In seconds; `u32::MAX` is for ever.
     pub(super) expiry: u32,
+    /// The port of the listener to which it was connected last; 0 when that was before the last start of Mosquitto, and for its own bridges.
+    pub(super) listener: u16,
     /// As it stands there: see [`UserNames`](super::user_names::UserNames).
     pub(super) user_name: &'a [u8],
 }
@@ -190,7 +192,7 @@ impl<'a> Client<'a> {
         let expiry = fields.u32("the expiry of the session")?;
         fields.u16("the latest packet id")?;
         let id_len = fields.u16("the length of the client id")?;
-        fields.u16("the port of the listener")?;
+        let listener = fields.u16("the port of the listener")?;
         let user_len = fields.u16("the length of the user name")?;
         fields.take(4, "padding")?;
         let client_id = fields.text(id_len, "the client id")?;
@@ -200,6 +202,7 @@ impl<'a> Client<'a> {
             client_id,
             ends,
             expiry,
+            listener,
             user_name,
         })
     }

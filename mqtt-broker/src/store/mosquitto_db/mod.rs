@@ -50,10 +50,10 @@ pub enum Unclean {
     Accept,
 }
 
-/// What stands in the file and has no place in a store of ours.
+/// What an operator should know of a file: what stands in it and has no place in a store of ours, and what may be of no use there.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
-pub struct LeftOut {
+pub struct Remarks {
     /// Messages of QoS 0 that waited for a client.
     pub at_most_once: u64,
     /// Sessions that end with their connection.
@@ -62,6 +62,8 @@ pub struct LeftOut {
     pub not_acknowledged: u64,
     /// User names that may be left over from another session. They come with the client again.
     pub user_names: u64,
+    /// Sessions that come, and look like Mosquitto's own ends of bridges: nobody will come for what waits for them.
+    pub bridge_ends: u64,
 }
 
 impl<R: BufRead + Seek> MosquittoDb<R> {
@@ -74,13 +76,31 @@ impl<R: BufRead + Seek> MosquittoDb<R> {
         Ok(Self { chunks, index })
     }
 
-    /// What stands in it and will not come.
+    /// What an operator should know of it.
     #[must_use]
-    pub const fn left_out(&self) -> LeftOut {
-        self.index.left_out
+    pub const fn remarks(&self) -> Remarks {
+        self.index.remarks
     }
 
-    /// Everything else, in an order that makes a store.
+    /// About how many items there will be.
+    #[must_use]
+    pub fn len(&self) -> u64 {
+        let index = &self.index;
+        let references = index
+            .messages
+            .values()
+            .map(|place| u64::from(place.references));
+        (index.sessions.len() + index.subscriptions.len() + index.unreleased.len()) as u64
+            + references.sum::<u64>()
+    }
+
+    /// Whether there will be none.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
+
+    /// Everything in it that has a place in a store of ours, in an order that makes one.
     #[must_use]
     pub fn into_items(self) -> Items<R> {
         Items::new(self.chunks, self.index)

@@ -11,7 +11,7 @@ use super::error::MosquittoError;
 use super::file::{Chunks, HEADER_LEN, Head, kind};
 use super::meaning::Meaning;
 use super::user_names::UserNames;
-use super::{LeftOut, Unclean};
+use super::{Remarks, Unclean};
 use crate::store::portable::{Expiry, Session, Subscription, Time};
 
 /// Where a message stands.
@@ -46,7 +46,7 @@ pub(super) struct Index {
     pub(super) retained: BTreeMap<String, u64>,
     /// Where the first message of a client stands.
     pub(super) client_messages: Option<u64>,
-    pub(super) left_out: LeftOut,
+    pub(super) remarks: Remarks,
 }
 
 /// Reads the whole file once.
@@ -82,7 +82,7 @@ pub(super) fn scan<R: BufRead + Seek>(
     for unreleased in scan.index.unreleased.clone() {
         scan.retain_unreleased(&mut chunks, &unreleased)?;
     }
-    scan.index.left_out.user_names = scan.user_names.left_out;
+    scan.index.remarks.user_names = scan.user_names.left_out;
     Ok((chunks, scan.index))
 }
 
@@ -172,8 +172,11 @@ impl Scan {
             return Err(format!("{client_id:?} has two sessions"));
         }
         if !kept {
-            self.index.left_out.sessions += 1;
+            self.index.remarks.sessions += 1;
             return Ok(());
+        }
+        if client.listener == 0 && client_id.starts_with("local.") {
+            self.index.remarks.bridge_ends += 1;
         }
         let ends = client.ends.map(Time::from_seconds);
         self.index.sessions.push(Session {
@@ -211,8 +214,8 @@ impl Scan {
                 packet_id: message.packet_id,
                 message: message.message,
             }),
-            Meaning::AtMostOnce => self.index.left_out.at_most_once += 1,
-            Meaning::NotAcknowledged => self.index.left_out.not_acknowledged += 1,
+            Meaning::AtMostOnce => self.index.remarks.at_most_once += 1,
+            Meaning::NotAcknowledged => self.index.remarks.not_acknowledged += 1,
             Meaning::Releasing | Meaning::Over => {}
         }
         Ok(())

@@ -224,3 +224,32 @@ fn impossible_states_are_refused() {
         );
     }
 }
+
+/// What waits for a bridge of Mosquitto's own comes, and the operator is told that nobody will come for it. Its session has no listener.
+#[test]
+fn an_end_of_a_bridge_is_told() {
+    let mut file = FIXTURE.to_vec();
+    let (name, bridge) = (b"stalled1", b"local.ab");
+    for at in 0..file.len() - name.len() {
+        if file[at..].starts_with(name) {
+            file[at..at + name.len()].copy_from_slice(bridge);
+        }
+    }
+    let remarks = |file: &[u8]| {
+        let opened = MosquittoDb::open(Cursor::new(file), Unclean::Refuse);
+        opened.unwrap().remarks()
+    };
+    assert_eq!(
+        remarks(&file).bridge_ends,
+        0,
+        "a client may have such a name"
+    );
+    let ends = boundaries(&file);
+    let mut pairs = ends.windows(2).map(|pair| pair[0]..pair[1]);
+    let session = pairs
+        .find(|chunk| file[chunk.start + 3] == 6 && file[chunk.start + 32..].starts_with(bridge));
+    let port = session.unwrap().start + 8 + 16;
+    file[port..port + 2].fill(0);
+    assert_eq!(remarks(&file).bridge_ends, 1);
+    assert_eq!(read(&file).unwrap().len(), read(FIXTURE).unwrap().len());
+}

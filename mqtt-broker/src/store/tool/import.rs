@@ -5,7 +5,7 @@ use std::io::{self, BufRead, BufReader, Read, Seek};
 use std::path::{Path, PathBuf};
 
 use super::super::error::StoreError;
-use super::super::mosquitto_db::{LeftOut, MosquittoDb, MosquittoError, Unclean, is_mosquitto_db};
+use super::super::mosquitto_db::{MosquittoDb, MosquittoError, Remarks, Unclean, is_mosquitto_db};
 use super::super::portable::{Item, PortableError, Reader, RecordError, Recorded, Recorder, Time};
 use super::new::New;
 
@@ -65,12 +65,12 @@ pub enum ImportError {
 pub struct Imported {
     /// How many of what.
     pub recorded: Recorded,
-    /// Of a file of Mosquitto's: what stands in it and did not come.
-    pub left_out: Option<LeftOut>,
+    /// Of a file of Mosquitto's: what an operator should know.
+    pub remarks: Option<Remarks>,
 }
 
 /// Makes a new store in a directory, which must be empty or not there, of an export or a `mosquitto.db`: its first bytes tell which. Whatever
-/// goes wrong, no store is there then. `progress` is told now and then how many items came, and how much of the file was read of how much.
+/// goes wrong, no store is there then. `progress` is told now and then how many items came, and how much is done of how much.
 ///
 /// # Errors
 /// [`ImportError`], with the place in the file where that is to blame.
@@ -78,7 +78,7 @@ pub fn import(
     path: &Path,
     file: &Path,
     unclean: Unclean,
-    progress: &mut dyn FnMut(u64, Option<(u64, u64)>),
+    progress: &mut dyn FnMut(u64, (u64, u64)),
 ) -> Result<Imported, ImportError> {
     let unreadable = |source| ImportError::Read {
         file: file.to_owned(),
@@ -96,12 +96,12 @@ pub fn import(
     };
     if is_mosquitto_db(&first) {
         let database = MosquittoDb::open(input, unclean).map_err(wrong)?;
-        let left_out = Some(database.left_out());
+        let (remarks, all) = (Some(database.remarks()), database.len());
         let items = database.into_items().map(|item| item.map_err(wrong));
         let recorded = fill(path, file, Time::now(), items, &mut |items| {
-            progress(items, None);
+            progress(items, (items, all));
         })?;
-        return Ok(Imported { recorded, left_out });
+        return Ok(Imported { recorded, remarks });
     }
     if !first.trim_ascii_start().starts_with(b"{") {
         let file = file.to_owned();
@@ -121,11 +121,11 @@ pub fn import(
     let now = Time::now().max(reader.header().written);
     let items = reader.map(|item| item.map_err(wrong));
     let recorded = fill(path, file, now, items, &mut |items| {
-        progress(items, Some((count.get(), len)));
+        progress(items, (count.get(), len));
     })?;
     Ok(Imported {
         recorded,
-        left_out: None,
+        remarks: None,
     })
 }
 
