@@ -264,12 +264,12 @@ impl BrokerHandle {
         &self.inner.addresses
     }
 
-    /// Publishes a message; returns when it is routed: whoever is subscribed gets it, or has it waiting.
+    /// Publishes a message; returns when it is routed, and what that promises is kept: whoever is subscribed gets it, or has it waiting.
     ///
     /// Messages of one caller, each awaited, arrive in their order. To publish faster than they are routed, do not await each one.
     ///
     /// # Errors
-    /// If the topic is not valid, the message too large, or the broker has stopped.
+    /// If the topic is not valid, the message too large, the store is full or has failed, or the broker has stopped.
     pub async fn publish(
         &self,
         topic: &str,
@@ -285,7 +285,7 @@ impl BrokerHandle {
         if let Some(inbox) = inner.inboxes.last() {
             inbox.send(Item::Publish(Arc::new(message), sender));
         }
-        routed.await.map_err(|_| LocalError::Stopped)
+        routed.await.unwrap_or(Err(LocalError::Stopped))
     }
 
     /// Subscribes to a filter; messages come with at most this QoS, retained ones first.

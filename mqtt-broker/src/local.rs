@@ -13,7 +13,7 @@ use mqtt_codec::{Properties, Property, QoS, RetainHandling, SubscriptionOptions}
 use mqtt_session::Instant;
 use mqtt_topic::{TopicFilter, TopicFilterBuf, TopicName};
 
-use crate::core::{LocalId, Message, Shared};
+use crate::core::{LocalId, Message, Room, Shared};
 
 /// Messages that a [`Subscription`] holds until they are taken; more are dropped and counted.
 const WAITING: usize = 10_000;
@@ -37,9 +37,26 @@ pub enum LocalError {
     /// The message is larger than [`Limits::maximum_packet_size`](mqtt_session::Limits::maximum_packet_size) allows clients to send.
     #[error("the message is larger than the limit")]
     TooLarge,
+    /// The disk is full; it passes. QoS 0 that is not retained needs no disk.
+    #[error("the store is full")]
+    Full,
+    /// The store has failed, and nothing can be kept until the operator has acted. Of a message that was on its way to the disk it is not known
+    /// whether it came there.
+    #[error("the store has failed")]
+    Failed,
     /// The broker has stopped.
     #[error("the broker has stopped")]
     Stopped,
+}
+
+impl LocalError {
+    /// What the store says that does not take a message.
+    pub(crate) const fn of(room: Room) -> Self {
+        match room {
+            Room::Failed => Self::Failed,
+            Room::Enough | Room::Full => Self::Full,
+        }
+    }
 }
 
 /// How to publish. The default is QoS 0, not retained, never expiring, without properties.

@@ -281,6 +281,65 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
         }
     }
 
+    /// The owner cannot keep a received message, and it is as if that had never come. A 5.0 peer is told why, by PUBACK or PUBREC; before
+    /// 5.0 nothing is said: there is no refusal, and an acknowledgement would be a lie. The peer still has the message, and sends it
+    /// again on its next connection.
+    ///
+    /// Unlike after a refusal by [`settle`](Self::settle), the id of a QoS 2 message is free at once, and the answer waits for no commit. So
+    /// call this before the owner commits the batch in which it has noted [`Change::Received`]: the [`Change::Released`] that takes it back
+    /// has to stand in the same. Returns whether there was something to give up, as `settle` does. `reason` is 0x80 or more.
+    pub fn abandon<O: Owner<Gate = P::Gate>>(
+        &mut self,
+        delivery: DeliveryId,
+        reason: ReasonCode,
+        owner: &mut O,
+    ) -> bool {
+        if P::MAX_QOS == QoS::ExactlyOnce && delivery.exactly_once() {
+            let inbound = self.state.inbound.get_mut();
+            let entry = inbound.and_then(|inbound| inbound.entry(delivery.id, delivery.number));
+            let Some(status) = entry.map(|entry| entry.status) else {
+                return false;
+            };
+            let Some(id) = mqtt_codec::PacketId::new(delivery.id) else {
+                return false;
+            };
+            match status {
+                Status::Settled(_) => return false,
+                Status::Unsettled => {
+                    self.state.record(owner, Change::Released(id));
+                }
+                Status::Arriving => {}
+            }
+            self.remove_received(id);
+            self.answer_abandoned(delivery, reason);
+            return true;
+        }
+        self.answer_abandoned(delivery, reason)
+    }
+
+    /// The peer is told, where that can be, in its turn; where not, nothing waits for this message any more.
+    fn answer_abandoned(&mut self, delivery: DeliveryId, reason: ReasonCode) -> bool {
+        let v5 = self.link.v5();
+        let Some(owing) = self.link.owing.get_mut() else {
+            return false;
+        };
+        let place = owing.acks.position(|owed| {
+            owed.number == delivery.number
+                && owed.exactly_once == delivery.exactly_once()
+                && owed.verdict == UNDECIDED
+        });
+        let Some(at) = place else { return false };
+        if v5 {
+            if let Some(owed) = owing.acks.get_mut(at) {
+                owed.verdict = reason.0;
+                owed.gate = P::Gate::default();
+            }
+        } else {
+            owing.acks.remove(at);
+        }
+        true
+    }
+
     pub(crate) fn puback<O: Owner<Gate = P::Gate>>(
         &mut self,
         packet: &PubAck<'_>,

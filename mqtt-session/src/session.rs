@@ -158,7 +158,7 @@ impl<R: Role, P: Profile, S: Storage> Session<R, P, S> {
     ///
     /// QoS 1 deliveries die with their connection, QoS 2 deliveries live on with the session. Returns whether there was something to
     /// settle: a late verdict on a QoS 1 delivery returns false and changes nothing. Before 5.0 a refusal cannot be told, and the
-    /// message is acknowledged [3.1.1:MQTT-3.3.5-2].
+    /// message is acknowledged [3.1.1:MQTT-3.3.5-2]; where it must not be, [`abandon`](Self::abandon) it.
     pub fn settle(&mut self, delivery: DeliveryId, reason: ReasonCode, kept: P::Gate) -> bool {
         if P::MAX_QOS == QoS::ExactlyOnce && delivery.exactly_once() {
             let entry = self

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use mqtt_codec::{Auth, ConnectView, ReasonCode};
-use mqtt_session::{Accept, Instant, Misuse};
+use mqtt_session::{Accept, Commit, Instant, Misuse};
 
 use super::connection::Handshake;
 use super::effect::{Effect, Question, QuestionId};
@@ -12,7 +12,7 @@ use super::message::Message;
 use super::policy::{Decision, Identity};
 use super::routing::is_reserved;
 use super::sessions::Will;
-use super::store::Record;
+use super::store::{Record, Room};
 use super::{Core, connection};
 
 impl Core {
@@ -222,9 +222,16 @@ impl Core {
             }
         }
         let (client_id, clean_start) = (handshake.request.client_id.clone(), handshake.clean_start);
-        let resumed = self
-            .find_session(&client_id)
-            .and_then(|key| self.take_over(key, clean_start, now));
+        let known = self.find_session(&client_id);
+        // Before the session is taken from another connection, which would be in vain.
+        let handshake = self.conns.get(id.slot, id.generation);
+        let handshake = handshake.and_then(|conn| conn.handshake.as_deref());
+        if let Some(reason) = handshake.and_then(|it| self.connect_refusal(it, known)) {
+            self.tally.refused_full += 1;
+            return self.refuse(id, reason);
+        }
+        let before = known.is_some_and(|key| self.outlives_its_connection(key));
+        let resumed = known.and_then(|key| self.take_over(key, clean_start, now));
         let (key, state, session_present) = match resumed {
             Some(resumed) => resumed,
             None if self.sessions.len() >= self.shared.settings().sessions as usize => {
@@ -240,7 +247,7 @@ impl Core {
                 false,
             ),
         };
-        self.attach(id, key, state, session_present, now);
+        self.attach(id, key, state, (session_present, before), now);
     }
 
     /// The session of this client id as it is now, in any state, and whether CONNACK says that it was there; `None` when it is over and a
@@ -281,13 +288,13 @@ impl Core {
         Some((key, state, session_present))
     }
 
-    /// Gives a session to a connection, and answers CONNECT.
+    /// Gives a session to a connection, and answers CONNECT: whether the session was there, and whether one was that outlives connections.
     fn attach(
         &mut self,
         id: ConnId,
         key: SessionKey,
         state: connection::State,
-        session_present: bool,
+        (session_present, before): (bool, bool),
         now: Instant,
     ) {
         let settings = self.shared.settings();
@@ -339,6 +346,10 @@ impl Core {
                 delay: will.delay,
                 due: None,
             });
+        }
+        // Nothing is left of it after a crash, and nothing was there before: CONNACK promises nothing.
+        if session_expiry.unwrap_or(asked) == 0 && !before && self.store.room() != Room::Enough {
+            kept = Commit::default();
         }
         let accepted = conn.machine.accept(Accept {
             session_present,

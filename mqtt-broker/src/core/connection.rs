@@ -16,7 +16,7 @@ use super::policy::{ConnectRequest, Peer};
 use super::queue::Queue;
 use super::sessions::Will;
 use super::settings::Settings;
-use super::store::{Record, Store, Unreadable};
+use super::store::{Record, Room, Store, Unreadable};
 
 /// The state machine of one connection.
 pub(super) type Machine = ServerSession<Durable, Heap>;
@@ -171,6 +171,8 @@ pub(super) struct Keeper<'a> {
     pub(super) store: &'a mut dyn Store,
     pub(super) settings: &'a Settings,
     pub(super) handshake: Option<&'a Handshake>,
+    /// The session outlives its connection.
+    pub(super) lasts: bool,
     pub(super) client_id: &'a str,
     pub(super) ended: &'a mut Vec<(GroupId, Subscriber)>,
     pub(super) tally: &'a mut Tally,
@@ -263,11 +265,16 @@ impl Owner for Keeper<'_> {
             }
             _ => None,
         };
-        self.store.record(&Record::Handshake {
+        let commit = self.store.record(&Record::Handshake {
             session: self.who,
             change,
             copy: copy.unwrap_or_default(),
-        })
+        });
+        // After a crash nobody asks for the ids of a session that has ended with it: they need not wait for a store without room.
+        if !self.lasts && self.store.room() != Room::Enough {
+            return Commit::default();
+        }
+        commit
     }
 
     fn committed(&self) -> Commit {

@@ -64,6 +64,10 @@ counters! {
     expired,
     /// Copies of messages that were not delivered because the store could not read them back.
     unreadable,
+    /// Messages, subscriptions and connections that were refused because the store had no room, or had failed.
+    refused_full,
+    /// Messages of the broker's own that were delivered to whoever was connected and could not be kept for the others.
+    unstored,
     /// Messages larger than their receiver takes.
     too_large,
     /// Messages that clients refused.

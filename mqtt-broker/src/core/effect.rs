@@ -62,33 +62,19 @@ pub enum Effect {
 /// What one worker has for another: whatever gathered in a round.
 #[derive(Debug, Default)]
 pub struct Batch {
+    /// For sessions whose home is there.
     pub(super) items: Vec<Item>,
     bytes: usize,
 }
 
-#[derive(Debug)]
-pub(super) enum Item {
-    /// For a session whose home is there.
-    Deliver(SessionKey, Queued),
-    /// To be routed there: from a handle inside this process.
-    Publish(Arc<Message>),
-}
+type Item = (SessionKey, Queued);
 
 impl Batch {
-    /// A message to publish, from someone inside this process; any worker can take it.
-    #[must_use]
-    pub fn publish(message: Arc<Message>) -> Self {
-        Self {
-            bytes: message.size(),
-            items: vec![Item::Publish(message)],
-        }
-    }
-
     /// Adds a message for a session, and says by how many bytes that has made it larger.
     pub(super) fn deliver(&mut self, key: SessionKey, queued: Queued) -> usize {
         let bytes = queued.message.size() + size_of::<Item>();
         self.bytes += bytes;
-        self.items.push(Item::Deliver(key, queued));
+        self.items.push((key, queued));
         bytes
     }
 
@@ -136,14 +122,15 @@ mod tests {
             slot: 1,
             generation: 0,
         };
-        let mut batch = Batch::publish(Arc::clone(&message));
-        assert_eq!(batch.bytes(), message.size());
+        let mut batch = Batch::default();
         let grown = [batch.deliver(key, queued()), batch.deliver(key, queued())];
         assert_eq!(grown, [message.size() + size_of::<Item>(); 2]);
-        assert_eq!(batch.bytes(), message.size() + grown[0] + grown[1]);
+        assert_eq!(batch.bytes(), grown[0] + grown[1]);
         let (bytes, items) = (batch.bytes(), batch.items.len());
-        batch.append(Batch::publish(Arc::clone(&message)));
-        assert_eq!(batch.bytes(), bytes + message.size());
+        let mut other = Batch::default();
+        let more = other.deliver(key, queued());
+        batch.append(other);
+        assert_eq!(batch.bytes(), bytes + more);
         assert_eq!(batch.items.len(), items + 1);
     }
 }

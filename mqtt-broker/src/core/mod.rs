@@ -32,6 +32,7 @@ mod quota;
 mod receive;
 pub mod restore;
 mod retained;
+mod room;
 mod routing;
 mod sessions;
 mod settings;
@@ -148,6 +149,8 @@ pub struct Core {
     flushed: Commit,
     /// Whose messages are put away when the store has come further.
     aside: Aside,
+    /// Whether the store took more at the end of the latest round.
+    room: Room,
     /// All queues together were full, and are not half empty yet.
     total_overflowed: bool,
     /// Members of groups whose message has ended, until the groups are told.
@@ -204,6 +207,7 @@ impl Core {
             withheld: VecDeque::new(),
             flushed: Commit::default(),
             aside: Aside::default(),
+            room: Room::Enough,
             total_overflowed: false,
             ended: Vec::new(),
             scratch: Vec::new(),
@@ -249,24 +253,10 @@ impl Core {
         }
     }
 
-    /// Takes what another worker, or a handle inside this process, has sent.
+    /// Takes what another worker has sent.
     pub fn inbox(&mut self, batch: Batch, now: Instant) {
-        for item in batch.items {
-            match item {
-                effect::Item::Deliver(key, queued) => self.deliver_queued(key, queued, now),
-                effect::Item::Publish(message) => {
-                    if self.policy.wants_messages() {
-                        self.policy.message(
-                            None,
-                            message.topic(),
-                            message.payload(),
-                            message.qos,
-                            message.retain,
-                        );
-                    }
-                    self.route(&mut message::Incoming::of(&message), now);
-                }
-            }
+        for (key, queued) in batch.items {
+            self.deliver_queued(key, queued, now);
         }
     }
 
@@ -285,6 +275,7 @@ impl Core {
                 self.touch(id);
             }
         }
+        self.note_room();
         self.put_away();
         self.tell_groups();
         for (worker, batch) in self.batches.iter_mut().enumerate() {
@@ -468,6 +459,7 @@ impl Core {
         f: impl FnOnce(&mut connection::Machine, &mut Keeper<'_>) -> T,
     ) -> Option<T> {
         let conn = self.conns.get_mut(id.slot, id.generation)?;
+        let lasts = conn.machine.state().session_expiry() != 0;
         let mut nothing = None;
         let (who, queue, client_id) = match conn.session {
             Some(key) => {
@@ -483,6 +475,7 @@ impl Core {
             store: &mut *self.store,
             settings: self.shared.settings(),
             handshake: conn.handshake.as_deref(),
+            lasts,
             client_id,
             ended: &mut self.ended,
             tally: &mut self.tally,

@@ -142,6 +142,18 @@ impl Core {
             .map(|seconds| now.plus_seconds(seconds));
         let reason = self.accept_publication(key, &mut incoming, now);
         self.scratch = forwarded;
+        let reason = match reason {
+            Ok(reason) => reason,
+            Err(reason) => {
+                self.tally.refused_full += 1;
+                if let Some(delivery) = publication.delivery {
+                    self.with_machine(id, |machine, keeper| {
+                        machine.abandon(delivery, reason, keeper)
+                    });
+                }
+                return;
+            }
+        };
         if let Some(delivery) = publication.delivery {
             let kept = if cfg!(mutation = "acknowledged-before-store") {
                 Commit::default()
@@ -155,14 +167,17 @@ impl Core {
     }
 
     /// Asks whether the client may publish this, and routes it if so.
+    ///
+    /// # Errors
+    /// Why the store cannot take it.
     fn accept_publication(
         &mut self,
         key: SessionKey,
         incoming: &mut Incoming<'_>,
         now: Instant,
-    ) -> ReasonCode {
+    ) -> Result<ReasonCode, ReasonCode> {
         let Some(session) = self.sessions.get(key.slot, key.generation) else {
-            return ReasonCode::UNSPECIFIED_ERROR;
+            return Ok(ReasonCode::UNSPECIFIED_ERROR);
         };
         let client = session.identity();
         // What the broker says of itself cannot be said by clients.
@@ -171,7 +186,10 @@ impl Core {
                 .policy
                 .publish(client, incoming.topic, incoming.qos, incoming.retain)
         {
-            return ReasonCode::NOT_AUTHORIZED;
+            return Ok(ReasonCode::NOT_AUTHORIZED);
+        }
+        if let Some(reason) = self.refusal(incoming) {
+            return Err(reason);
         }
         if self.policy.wants_messages() {
             self.policy.message(
@@ -183,10 +201,10 @@ impl Core {
             );
         }
         let anybody = self.route(incoming, now);
-        if anybody || incoming.qos == QoS::AtMostOnce {
+        Ok(if anybody || incoming.qos == QoS::AtMostOnce {
             ReasonCode::SUCCESS
         } else {
             ReasonCode::NO_MATCHING_SUBSCRIBERS
-        }
+        })
     }
 }

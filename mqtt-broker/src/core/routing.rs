@@ -70,7 +70,17 @@ impl Core {
         if incoming.retain {
             self.store_retained(&name, incoming);
         }
-        let fan_out = self.fan_out(&name);
+        self.deliver_to_all(&name, incoming, now)
+    }
+
+    /// To everybody whose subscription matches. Says whether anybody's does.
+    pub(super) fn deliver_to_all(
+        &mut self,
+        name: &TopicName<'_>,
+        incoming: &mut Incoming<'_>,
+        now: Instant,
+    ) -> bool {
+        let fan_out = self.fan_out(name);
         for route in fan_out.iter() {
             let Some(terms) = route.terms(incoming.publisher) else {
                 continue;

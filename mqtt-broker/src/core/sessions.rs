@@ -306,9 +306,9 @@ impl Core {
             let mut fresh = will.duplicate();
             fresh.expires = Some(now.plus_millis(expires.millis_since(Instant::ZERO)));
             let fresh = Arc::new(fresh);
-            self.route(&mut Incoming::of(&fresh), now);
+            self.route_own(&mut Incoming::of(&fresh), now);
         } else {
-            self.route(&mut incoming, now);
+            self.route_own(&mut incoming, now);
         }
     }
 

@@ -14,6 +14,7 @@ use super::groups::Groups;
 use super::ids::{LocalId, Subscriber};
 use super::message::Message;
 use super::settings::Settings;
+use super::store::Room;
 
 /// The part of a broker's core that its workers share. Locks are held for one look-up or one bounded batch.
 #[derive(Debug)]
@@ -25,6 +26,8 @@ pub struct Shared {
     subscriptions: RwLock<SubscriptionIndex<Subscriber, Grant>>,
     retained: RwLock<RetainedIndex<Arc<Message>>>,
     groups: Mutex<Groups>,
+    /// What was last said about the store's room.
+    room: Mutex<Room>,
 }
 
 impl Shared {
@@ -40,6 +43,7 @@ impl Shared {
             subscriptions: RwLock::new(SubscriptionIndex::with_seed(seed)),
             retained: RwLock::new(RetainedIndex::with_seed(seed)),
             groups: Mutex::new(Groups::default()),
+            room: Mutex::new(Room::Enough),
         })
     }
 
@@ -104,6 +108,12 @@ impl Shared {
 
     pub(super) fn groups(&self) -> MutexGuard<'_, Groups> {
         self.groups.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Whether this is news to all workers.
+    pub(super) fn room_changed(&self, room: Room) -> bool {
+        let mut known = self.room.lock().unwrap_or_else(PoisonError::into_inner);
+        core::mem::replace(&mut *known, room) != room
     }
 
     /// Subscribes someone inside this process; messages come as [`Effect::Local`](super::Effect::Local) of any worker.

@@ -3,7 +3,7 @@
 use mqtt_codec::{
     ReasonCode, RetainHandling, Subscribe, SubscriptionId, SubscriptionOptions, Unsubscribe,
 };
-use mqtt_session::Instant;
+use mqtt_session::{Commit, Instant};
 use mqtt_topic::ParsedFilter;
 
 use super::Core;
@@ -103,6 +103,7 @@ impl Core {
         now: Instant,
     ) {
         let most = self.shared.settings().subscriptions_per_client as usize;
+        let no_room = self.subscription_refusal(id);
         let mut groups = Vec::new();
         let codes: Vec<ReasonCode> = asked
             .filters
@@ -113,16 +114,24 @@ impl Core {
                 Some(Decision::Accept | Decision::AcceptWith(_)) if at >= most => {
                     ReasonCode::QUOTA_EXCEEDED
                 }
-                Some(Decision::Accept | Decision::AcceptWith(_)) => {
-                    self.subscribe_one(key, filter, *options, asked.id, &mut groups)
-                }
+                Some(Decision::Accept | Decision::AcceptWith(_)) => match no_room {
+                    Some(reason) => {
+                        self.tally.refused_full += 1;
+                        reason
+                    }
+                    None => self.subscribe_one(key, filter, *options, asked.id, &mut groups),
+                },
                 Some(Decision::Refuse(reason)) if reason.is_error() => *reason,
                 Some(Decision::Refuse(_) | Decision::Challenge(_) | Decision::Ask) | None => {
                     ReasonCode::NOT_AUTHORIZED
                 }
             })
             .collect();
-        let kept = self.store.latest();
+        // Where none was made, nothing is promised.
+        let kept = match no_room {
+            Some(_) => Commit::default(),
+            None => self.promise(id),
+        };
         self.with_machine(id, |machine, _| machine.answer_subscribe(codes, kept));
         self.trim_soon(id);
         self.touch(id);
@@ -260,7 +269,7 @@ impl Core {
         gone.sort_unstable();
         self.forget_walks(key, &gone);
         self.give_back_waiting(key, left, now);
-        let kept = self.store.latest();
+        let kept = self.promise(id);
         self.with_machine(id, |machine, _| machine.answer_unsubscribe(codes, kept));
         self.trim_soon(id);
         self.touch(id);

@@ -37,7 +37,7 @@ impl Core {
         let sessions = counters.sessions.get();
         self.sys.maximum = self.sys.maximum.max(connected);
         let disconnected = sessions.saturating_sub(connected);
-        let values: [(&str, u64); 30] = [
+        let values: [(&str, u64); 32] = [
             ("clients/total", sessions),
             ("clients/connected", connected),
             ("clients/active", connected),
@@ -71,6 +71,8 @@ impl Core {
             ("messages/expired", counters.expired.get()),
             ("messages/unreadable", counters.unreadable.get()),
             ("messages/dropped/oldest", counters.dropped_oldest.get()),
+            ("store/refused", counters.refused_full.get()),
+            ("store/unstored", counters.unstored.get()),
             ("messages/queued/bytes", counters.queued_bytes.with(0)),
             ("clients/refused", counters.refused_connections.get()),
             ("clients/violations", counters.violations.get()),

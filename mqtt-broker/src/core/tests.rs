@@ -23,6 +23,7 @@ mod regroup;
 mod restart;
 mod restore;
 mod retained;
+mod room;
 mod sessions;
 mod sizes;
 mod subscriptions;

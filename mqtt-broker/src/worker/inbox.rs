@@ -11,16 +11,20 @@ use mio::{Registry, Token, Waker};
 use super::transport::Wire;
 use crate::auth::Finding;
 use crate::core::{Batch, ConnectRequest, Decision, Message, QuestionId};
+use crate::local::LocalError;
 
 /// Bytes of messages in one inbox from which on the other workers read no more of their clients.
 const ENOUGH: usize = 16 * 1024 * 1024;
+
+/// Tells a publisher inside this process what became of its message.
+pub(crate) type Published = oneshot::Sender<Result<(), LocalError>>;
 
 /// Something for a worker.
 pub(crate) enum Item {
     /// From another worker's core.
     Batch(Batch),
     /// From this process; its publisher is told once the message is routed and what it promises is durable.
-    Publish(Arc<Message>, oneshot::Sender<()>),
+    Publish(Arc<Message>, Published),
     /// A connection whose session lives here, with what was read of it: at least its CONNECT.
     Arrival(Arrival),
     /// The answer of a hook to a CONNECT.

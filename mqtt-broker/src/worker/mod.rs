@@ -25,24 +25,25 @@ mod transport;
 
 use core::mem;
 use core::time::Duration;
+use std::collections::VecDeque;
 use std::io;
 use std::sync::Arc;
 
-use futures::channel::oneshot;
 use mio::event::Event;
 use mio::{Events, Poll, Registry, Token};
-use mqtt_session::Instant;
+use mqtt_session::{Commit, Instant};
 
 use self::accept::Doors;
 pub(crate) use self::clock::Clock;
 use self::connection::{Flag, Rest, Table};
 use self::end::End;
 use self::farewell::Farewells;
+use self::inbox::Published;
 pub(crate) use self::inbox::{Inbox, Item};
-use crate::core::{Batch, ConnId, Core, Effect};
+use crate::core::{ConnId, Core, Effect, Room};
 use crate::hooks::Policed;
 use crate::listener::Listener;
-use crate::local::Locals;
+use crate::local::{LocalError, Locals};
 
 /// Readiness reports taken from the kernel at once.
 const EVENTS: usize = 1024;
@@ -113,8 +114,8 @@ struct Driver {
     farewells: Farewells,
     inbox: Arc<Inbox>,
     items: Vec<Item>,
-    /// Publishers inside this process that wait for the end of the round.
-    published: Vec<oneshot::Sender<()>>,
+    /// Publishers inside this process that wait until what their message promises is durable, in the order of their coming.
+    published: VecDeque<(Commit, Published)>,
     surroundings: Surroundings,
     /// The time of this round.
     now: Instant,
@@ -148,7 +149,7 @@ impl Worker {
             farewells: Farewells::default(),
             inbox: site.inbox,
             items: Vec::new(),
-            published: Vec::new(),
+            published: VecDeque::new(),
             now: surroundings.clock.now(),
             surroundings,
             stop: None,
@@ -272,10 +273,10 @@ impl Driver {
             match item {
                 Item::Batch(batch) => self.core.inbox(batch, self.now),
                 Item::Arrival(arrival) => self.arrive(arrival),
-                Item::Publish(message, done) => {
-                    self.core.inbox(Batch::publish(message), self.now);
-                    self.published.push(done);
-                }
+                Item::Publish(message, done) => match self.core.publish(&message, self.now) {
+                    Ok(promised) => self.published.push_back((promised, done)),
+                    Err(room) => drop(done.send(Err(LocalError::of(room)))),
+                },
                 Item::MayConnect(question, decision) => {
                     self.core.answer_connect(question, decision, self.now);
                 }
@@ -334,9 +335,23 @@ impl Driver {
             }
         }
         self.write_dirty();
-        for done in self.published.drain(..) {
-            // Whoever asked may have stopped waiting.
-            let _ = done.send(());
+        self.tell_publishers();
+    }
+
+    /// Tells publishers inside this process what has become of their messages. They may have stopped waiting.
+    fn tell_publishers(&mut self) {
+        let committed = self.core.committed();
+        while let Some((promised, _)) = self.published.front()
+            && *promised <= committed
+        {
+            if let Some((_, done)) = self.published.pop_front() {
+                drop(done.send(Ok(())));
+            }
+        }
+        if !self.published.is_empty() && self.core.room() == Room::Failed {
+            for (_, done) in self.published.drain(..) {
+                drop(done.send(Err(LocalError::Failed)));
+            }
         }
     }
 

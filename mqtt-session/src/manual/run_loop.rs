@@ -46,7 +46,8 @@
 //! # Questions
 //!
 //! CONNECT, SUBSCRIBE, UNSUBSCRIBE and AUTH end in a question on the server. Answer at once or later; until then nothing is read, and
-//! writing goes on. A message is a question, too: [`settle`](crate::Session::settle) it, in any order. Acknowledgements leave in the order
+//! writing goes on. A message is a question, too: [`settle`](crate::Session::settle) it, in any order, or, when there is no
+//! place for it now, [`abandon`](crate::Session::abandon) it. Acknowledgements leave in the order
 //! in which the messages came.
 //!
 //! # The end

@@ -142,6 +142,15 @@ impl<R: Role, K: Kind> Script<R, K> {
         self.session.settle(delivery, reason, kept)
     }
 
+    /// Gives up the oldest message that is not settled.
+    ///
+    /// # Panics
+    /// When there is none.
+    pub fn abandon(&mut self, reason: ReasonCode) -> bool {
+        let delivery = self.unsettled.remove(0);
+        self.session.abandon(delivery, reason, &mut self.owner)
+    }
+
     fn publication(&mut self, publication: Publication<'_>) -> String {
         let topic = match publication.topic {
             Topic::Name(name) => name.as_str().to_owned(),

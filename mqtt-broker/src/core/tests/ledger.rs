@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
 use mqtt_session::{Change, Commit};
 
-use crate::core::{Message, OwnedRecord, Record, Restore, Store, Subscriber, Unreadable};
+use crate::core::{Message, OwnedRecord, Record, Restore, Room, Store, Subscriber, Unreadable};
 
 /// A copy of a message as it waits for somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -75,6 +75,8 @@ pub(super) struct Ledger {
     pub(super) unreadable: BTreeSet<u64>,
     /// How many messages were read back.
     pub(super) fetched: usize,
+    /// Whether it takes more. One that has failed makes nothing durable any more.
+    pub(super) room: Room,
 }
 
 impl Ledger {
@@ -393,6 +395,15 @@ impl Ledgers {
         restore
     }
 
+    /// From now on it takes more, or not. One that fails makes nothing durable any more; what it has is there after a restart.
+    pub(super) fn set_room(&self, room: Room) {
+        let late = self.lock().late;
+        if room == Room::Failed && !late {
+            self.hold();
+        }
+        self.lock().room = room;
+    }
+
     /// From now on the message with this payload cannot be read back.
     pub(super) fn damage(&self, payload: &str) {
         let mut ledger = self.lock();
@@ -467,6 +478,10 @@ impl Store for Handle {
 
     fn kept(&self) -> Commit {
         Commit(self.ledgers.lock().kept())
+    }
+
+    fn room(&self) -> Room {
+        self.ledgers.lock().room
     }
 
     fn fetch(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {

@@ -378,7 +378,7 @@ fn a_publication_that_is_not_allowed() {
 /// Everything that happens is told once, in order: a will is a message of its client, what comes from the process is nobody's.
 #[test]
 fn life_cycle_and_messages_are_told() {
-    use crate::core::{Batch, Message};
+    use crate::core::Message;
     let (mut net, log) = net(Mode::Exchange);
     let client = net.connect_with(&Connect {
         will: Some(Will {
@@ -395,7 +395,7 @@ fn life_cycle_and_messages_are_told() {
     net.connect("c");
     let message = Message::new("in", &[], b"", QoS::AtMostOnce, false);
     let now = net.now;
-    net.cores[0].inbox(Batch::publish(message.into()), now);
+    net.cores[0].publish(&message.into(), now).unwrap();
     net.run();
     assert_eq!(
         *log.lock().unwrap(),

@@ -297,7 +297,7 @@ fn unsubscribe_ends_new_messages_and_completes_begun_ones() {
 /// A subscriber inside the process gets messages of every worker, and can publish.
 #[test]
 fn subscribers_inside_the_process() {
-    use crate::core::{Batch, Effect, LocalId};
+    use crate::core::{Effect, LocalId};
     let mut net = Net::new(2);
     let filter = mqtt_topic::TopicFilter::new("t/+").unwrap();
     net.shared.subscribe_local(LocalId(5), &filter, QOS_1);
@@ -308,7 +308,7 @@ fn subscribers_inside_the_process() {
     }
     let message = crate::core::Message::new("t/in", &[], b"in", QoS::AtLeastOnce, false);
     let now = net.now;
-    net.cores[1].inbox(Batch::publish(message.into()), now);
+    net.cores[1].publish(&message.into(), now).unwrap();
     net.run();
     let local = |effect: &Effect| match effect {
         Effect::Local {
@@ -330,7 +330,7 @@ fn subscribers_inside_the_process() {
     net.publish(2, "t/out", "x", QoS::AtLeastOnce);
     assert_eq!(net.locals.len(), 4);
     let too_long = crate::core::Message::new(&"t".repeat(70_000), &[], b"", QoS::AtMostOnce, true);
-    net.cores[0].inbox(Batch::publish(too_long.into()), now);
+    net.cores[0].publish(&too_long.into(), now).unwrap();
     assert_eq!(
         net.shared.counters().retained.get(),
         0,

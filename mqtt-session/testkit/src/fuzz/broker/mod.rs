@@ -7,7 +7,7 @@ mod world;
 use std::sync::Arc;
 
 use mqtt_broker::core::{
-    Batch, ConnectRequest, Decision, Identity, LocalId, Message, Policy, Question, Settings,
+    ConnectRequest, Decision, Identity, LocalId, Message, Policy, Question, Settings,
 };
 use mqtt_codec::{Connect, QoS, ReasonCode, SubscriptionOptions, Version};
 use mqtt_session::Limits;
@@ -248,8 +248,8 @@ impl Run {
         let retain = choice & 0x40 != 0;
         let qos = qos[usize::from(choice >> 2 & 3)];
         let message = Message::new(topic, &[], &payload, qos, retain);
-        let batch = Batch::publish(Arc::new(message));
-        self.world.inbox(usize::from(choice >> 7), batch);
+        self.world
+            .publish(usize::from(choice >> 7), &Arc::new(message));
     }
 
     fn local(&mut self, operation: u8) {

@@ -5,8 +5,8 @@ use std::io::IoSlice;
 use std::sync::Arc;
 
 use mqtt_broker::core::{
-    Batch, ConnId, Core, Effect, Peer as Address, Policy, Question, QuestionId, Received, Settings,
-    Shared,
+    Batch, ConnId, Core, Effect, Message, Peer as Address, Policy, Question, QuestionId, Received,
+    Settings, Shared,
 };
 use mqtt_session::Instant;
 
@@ -113,8 +113,14 @@ impl World {
         }
     }
 
-    /// Hands a worker what someone inside this process publishes.
-    pub(super) fn inbox(&mut self, worker: usize, batch: Batch) {
+    /// Someone inside this process publishes at a worker.
+    pub(super) fn publish(&mut self, worker: usize, message: &Arc<Message>) {
+        let worker = worker % self.cores.len();
+        let published = self.cores[worker].publish(message, self.now);
+        assert!(published.is_ok(), "its store has always room");
+    }
+
+    fn inbox(&mut self, worker: usize, batch: Batch) {
         let worker = worker % self.inboxes.len();
         self.inboxes[worker].push_back(batch);
     }
