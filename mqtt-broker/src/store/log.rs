@@ -504,7 +504,8 @@ impl Log {
             Ok(_) => {
                 let (before, _) = core::mem::replace(&mut self.snapshot, (seq, segment));
                 self.snapshot_len = len;
-                if before != 0 {
+                // After a repair it may be the same again, written anew.
+                if before != 0 && before != seq {
                     self.jobs
                         .push_back(Job::Remove(vec![names::snapshot(before)]));
                 }

@@ -17,6 +17,7 @@ mod index;
 mod job;
 mod kind;
 mod log;
+mod mend;
 #[cfg(feature = "cli")]
 pub mod mosquitto_db;
 mod names;

@@ -7,8 +7,8 @@ use std::sync::Arc;
 use super::error::StoreError;
 use super::files::{File, Files, read_all, write_all};
 use super::header::{GroupHeader, IDENTITY, Identity, NoHeader, SEGMENT, SegmentHeader, short};
-use super::job::{Done, Job};
 use super::log::{Log, Opened};
+use super::mend;
 use super::names::{self, Name};
 use super::options::Options;
 use super::replay::Replay;
@@ -75,7 +75,8 @@ pub(super) fn open(
     wall: u64,
 ) -> Result<(Log, Report), StoreError> {
     let mut report = Report::default();
-    let opened = match survey(&*files)? {
+    let mend = options.repair.then_some(&mut report);
+    let opened = match survey(&*files, mend)? {
         Some(contents) => read(&*files, contents, options, wall, &mut report)?,
         None => create(&*files, options, wall)?,
     };
@@ -87,8 +88,11 @@ pub(super) fn open(
     Ok((log, report))
 }
 
-/// Looks at what is there; `None` is nothing.
-pub(super) fn survey(files: &dyn Files) -> Result<Option<Contents>, StoreError> {
+/// Looks at what is there; `None` is nothing. With a report to write to, it is for a repair.
+pub(super) fn survey(
+    files: &dyn Files,
+    repair: Option<&mut Report>,
+) -> Result<Option<Contents>, StoreError> {
     let mut contents = Contents {
         store: 0,
         closed: 0,
@@ -114,7 +118,14 @@ pub(super) fn survey(files: &dyn Files) -> Result<Option<Contents>, StoreError> 
     }
     contents.snapshots.sort_unstable();
     if !identity {
-        return begun(files, contents).map(|()| None);
+        return match (begun(files, &contents), repair) {
+            (Ok(()), _) => Ok(None),
+            (Err(missing @ StoreError::Missing { .. }), Some(report)) => {
+                mend::identity(files, &mut contents, missing, report)?;
+                Ok(Some(contents))
+            }
+            (Err(error), _) => Err(error),
+        };
     }
     let bytes = files
         .open(names::IDENTITY)
@@ -123,17 +134,19 @@ pub(super) fn survey(files: &dyn Files) -> Result<Option<Contents>, StoreError> 
         "{} cannot be read",
         names::IDENTITY
     )))?;
-    contents.store = match Identity::read(&bytes) {
-        Ok(identity) => identity.store,
-        Err(NoHeader::Version(version)) => {
+    match (Identity::read(&bytes), repair) {
+        (Ok(identity), _) => contents.store = identity.store,
+        (Err(NoHeader::Version(version)), _) => {
             return Err(StoreError::Version {
                 file: names::IDENTITY.into(),
                 version,
             });
         }
-        // It is a few bytes that every other file has as well.
-        Err(_) => return Err(damaged_identity()),
-    };
+        (Err(_), Some(report)) => {
+            mend::identity(files, &mut contents, damaged_identity(), report)?;
+        }
+        (Err(_), None) => return Err(damaged_identity()),
+    }
     contents.closed = closed(&bytes);
     Ok(Some(contents))
 }
@@ -159,7 +172,7 @@ fn found(files: &dyn Files, name: &str) -> Result<Found, StoreError> {
 }
 
 /// There is no identity: nothing was stored yet, or its file is gone.
-fn begun(files: &dyn Files, contents: Contents) -> Result<(), StoreError> {
+fn begun(files: &dyn Files, contents: &Contents) -> Result<(), StoreError> {
     let has_groups = contents.segments.values().any(|segment| {
         let mut bytes = [0; super::header::GROUP];
         let read = super::files::read_up_to(&*segment.file, &mut bytes, SEGMENT as u64);
@@ -172,7 +185,7 @@ fn begun(files: &dyn Files, contents: Contents) -> Result<(), StoreError> {
         });
     }
     let segments = contents.segments.keys().map(|id| names::segment(*id));
-    for name in segments.chain(contents.unfinished) {
+    for name in segments.chain(contents.unfinished.iter().cloned()) {
         let removed = files.remove(&name);
         removed.map_err(StoreError::io(format!("{name} cannot be removed")))?;
     }
@@ -219,18 +232,8 @@ pub(super) fn create(
         id: 1,
         len: options.segment_bytes,
     };
-    let Done::Prepared(prepared) = (Job::Prepare { header, from: None }).run(files) else {
-        unreachable!("this is what that job gives")
-    };
-    let (header, file) = prepared.map_err(StoreError::io("a new store cannot be written"))?;
-    let name = names::unfinished(names::IDENTITY);
-    let named = files.create(&name).and_then(|identity| {
-        write_all(&*identity, &Identity { store }.to_bytes(), 0)?;
-        identity.sync()?;
-        files.rename(&name, names::IDENTITY)?;
-        files.sync_names()
-    });
-    named.map_err(StoreError::io("a new store cannot be written"))?;
+    let file = mend::new_segment(files, header)?;
+    mend::write_identity(files, store).map_err(StoreError::io("a new store cannot be written"))?;
     let shelf = Shelf::default();
     shelf.lock().segments.insert(1, Arc::clone(&file));
     Ok(Opened {
@@ -289,20 +292,53 @@ pub(super) fn read(
             _ => superfluous.push(names::segment(*id)),
         }
     }
-    let Some(active) = contents.segments.get(&last) else {
-        return Err(StoreError::Missing {
-            file: names::segment(last),
-            why: "the log goes on there".into(),
-        });
+    // Segments that have got a header, with their lengths.
+    let mut mended = BTreeMap::new();
+    let room = options.segment_bytes.max(replay.room_needed());
+    if options.repair {
+        for (id, segment) in contents.segments.range(..=last) {
+            let faulty = segment.fault(*id, contents.store).is_some();
+            if faulty && (*id == last || replay.holds(*id)) {
+                let least = if *id == last { room } else { 0 };
+                let len = mend::segment(segment, contents.store, *id, least)?;
+                mended.insert(*id, len);
+            }
+        }
+    }
+    let active = match contents.segments.get(&last) {
+        Some(active) => Segment {
+            id: last,
+            file: Arc::clone(&active.file),
+            len: mended.get(&last).copied().unwrap_or(active.len),
+            at: 0,
+        },
+        None if options.repair => {
+            let header = SegmentHeader {
+                store: contents.store,
+                id: last,
+                len: room,
+            };
+            Segment {
+                id: last,
+                file: mend::new_segment(files, header)?,
+                len: header.len,
+                at: 0,
+            }
+        }
+        None => {
+            return Err(StoreError::Missing {
+                file: names::segment(last),
+                why: "the log goes on there".into(),
+            });
+        }
     };
-    let (mut tail, image, shelf, clocks) = replay.into_parts(Segment {
-        id: last,
-        file: Arc::clone(&active.file),
-        len: active.len,
-        at: 0,
-    });
+    let file = Arc::clone(&active.file);
+    let (mut tail, image, shelf, clocks) = replay.into_parts(active);
+    shelf.lock().segments.insert(last, file);
     tail.next = next;
-    let usable = |id: &u32, segment: &Found| segment.fault(*id, contents.store).is_none();
+    let usable = |id: &u32, segment: &Found| {
+        mended.contains_key(id) || segment.fault(*id, contents.store).is_none()
+    };
     for (id, segment) in contents.segments.range(..=last) {
         if !usable(id, segment) && shelf.lock().index.live(*id) == 0 && *id != last {
             superfluous.push(names::segment(*id));
@@ -310,7 +346,8 @@ pub(super) fn read(
         }
         shelf.lock().segments.insert(*id, Arc::clone(&segment.file));
         if *id != last {
-            tail.sealed.insert(*id, segment.len);
+            let len = mended.get(id).copied().unwrap_or(segment.len);
+            tail.sealed.insert(*id, len);
         }
     }
     for name in superfluous {

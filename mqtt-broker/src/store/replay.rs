@@ -112,6 +112,10 @@ impl<'c> Replay<'c> {
                         (self.segment, self.at) = (later, SEGMENT);
                         continue;
                     }
+                    None if self.repairs() => {
+                        report.lost(missing.to_string());
+                        break;
+                    }
                     _ => return Err(missing),
                 }
             };
@@ -443,6 +447,16 @@ impl<'c> Replay<'c> {
             report.say("the store was repaired".into());
         }
         Ok(())
+    }
+
+    /// Whether messages that are in use stand in this segment.
+    pub(super) fn holds(&self, segment: u32) -> bool {
+        self.shelf.lock().index.live(segment) > 0
+    }
+
+    /// The least length of a segment in which the log ends here and can go on.
+    pub(super) const fn room_needed(&self) -> u64 {
+        (self.at + 2 * GROUP) as u64
     }
 
     /// The segment in which the log ends.

@@ -65,7 +65,7 @@ pub(super) fn directory(path: &Path) -> Result<Directory, StoreError> {
 /// Opens the store in this directory to read; `repair` is as if it were repaired.
 pub(super) fn open(path: &Path, repair: bool) -> Result<Found, StoreError> {
     let files = Quiet(take(path)?);
-    let contents = open::survey(&files)?;
+    let contents = open::survey(&files, None)?;
     let contents = contents.ok_or_else(|| StoreError::NoStore { path: path.into() })?;
     let options = Options {
         repair,

@@ -7,7 +7,7 @@
 use std::io;
 use std::sync::Arc;
 
-use mqtt_broker::core::{AllowAll, Core, Settings, Shared, Store};
+use mqtt_broker::core::{AllowAll, Core, Settings, Shared, Store, Unreadable};
 use mqtt_broker::store::Durability;
 use mqtt_session::Instant;
 
@@ -23,8 +23,12 @@ pub(super) trait Engine {
     fn store(&mut self, worker: u16) -> Box<dyn Store>;
     /// The number of the latest record that it found.
     fn latest(&self) -> u64;
-    /// Puts back into new cores what it found.
-    fn start(&mut self, cores: &mut [Core], now: Instant);
+    /// Puts back into new cores what it found; gives the messages that could not be read.
+    fn start(&mut self, cores: &mut [Core], now: Instant) -> Vec<Unreadable>;
+    /// What it has to say about what it found.
+    fn words(&self) -> Vec<String> {
+        vec![]
+    }
     /// Writes what was committed, and makes it durable; it may need more than one turn.
     fn turn(&mut self, now: Instant);
     /// Does some of the work that takes its time; says whether there was any.
@@ -46,6 +50,10 @@ pub(super) struct Kind {
     pub(super) open: Open,
     /// What it can be asked to survive.
     pub(super) durability: &'static [Durability],
+    /// Bytes that a segment may have.
+    pub(super) segments: &'static [u64],
+    /// The disk may fail.
+    pub(super) fails: bool,
 }
 
 /// How a store is kept.
@@ -61,7 +69,7 @@ pub(super) struct How {
 /// The store of the broker's process.
 pub(super) struct Durable {
     open: Open,
-    how: How,
+    pub(super) how: How,
     pub(super) disk: SimDisk,
     pub(super) engine: Box<dyn Engine>,
     rng: Rng,
@@ -98,11 +106,11 @@ impl Durable {
         let mut rng = Rng::new(seed);
         let how = How {
             durability: kind.durability[rng.below(kind.durability.len())],
-            segment: [4, 8, 32][rng.below(3)] * 1024,
+            segment: kind.segments[rng.below(kind.segments.len())],
             repair: false,
         };
         let disk = SimDisk::new(rng.next());
-        if rng.one_in(2) {
+        if kind.fails && rng.one_in(2) {
             disk.write_short(5);
         }
         let engine = (kind.open)(&disk, &how, now);
@@ -111,7 +119,7 @@ impl Durable {
             engine: engine.unwrap_or_else(|error| panic!("a new store does not open: {error}")),
             disk,
             // Without a sync nobody is told that one has failed.
-            fails: rng.one_in(3) && how.durability == Durability::Fsync,
+            fails: kind.fails && rng.one_in(3) && how.durability == Durability::Fsync,
             how,
             rng,
             moments: vec![],
@@ -142,7 +150,12 @@ impl Durable {
     }
 
     /// The cores give their stores back, and the store closes.
-    fn stop(&mut self, cores: &mut Vec<Core>, ledger: &mut Ledger, now: Instant) -> Left {
+    pub(super) fn stop(
+        &mut self,
+        cores: &mut Vec<Core>,
+        ledger: &mut Ledger,
+        now: Instant,
+    ) -> Left {
         cores.clear();
         ledger.seal_all();
         settle(&mut *self.engine, now);
@@ -304,19 +317,17 @@ impl Left {
             self.least,
             ledger.ends(),
         );
-        let notes = Notes::default();
-        let (shared, mut cores) = cores(workers, now, |worker| notes.of(engine.store(worker)));
-        engine.start(&mut cores, now);
-        let mut sync = |now| {
-            let before = engine.committed();
-            settle(&mut *engine, now);
-            engine.committed() > before
+        let at = Look {
+            workers,
+            seconds,
+            now,
         };
-        let found = Probe::new(shared, &mut cores, now, &notes, &mut sync).look(seconds);
+        let (found, unreadable) = at.found(&mut *engine);
+        assert!(unreadable.is_empty(), "{unreadable:?}");
         let mut difference = None;
         for batches in fronts {
             let at_once = how.durability == Durability::None;
-            let expected = expected(ledger, batches, workers, at_once, seconds, now);
+            let expected = at.expected(ledger, batches, at_once);
             match expected.difference(&found) {
                 None => return batches,
                 Some(text) => difference = Some(text),
@@ -335,35 +346,50 @@ fn settle(engine: &mut dyn Engine, now: Instant) {
     }
 }
 
-/// What a broker shows that starts with what the ledger has.
-fn expected(
-    ledger: &Ledger,
-    batches: usize,
-    workers: u16,
-    at_once: bool,
-    seconds: u32,
-    now: Instant,
-) -> Seen {
-    let late = Late::new(at_once);
-    let notes = Notes::default();
-    let (shared, mut cores) = cores(workers, now, |worker| notes.of(late.store(worker)));
-    ledger.front(batches).start(&mut cores, now, now);
-    let mut sync = |_| late.sync();
-    Probe::new(shared, &mut cores, now, &notes, &mut sync).look(seconds)
+/// How a broker is looked at.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Look {
+    /// How many workers it has.
+    pub(super) workers: u16,
+    /// How many seconds pass before anybody comes.
+    pub(super) seconds: u32,
+    pub(super) now: Instant,
 }
 
-fn cores(
-    workers: u16,
-    now: Instant,
-    mut store: impl FnMut(u16) -> Box<dyn Store>,
-) -> (Arc<Shared>, Vec<Core>) {
-    let mut settings = Settings::default();
-    settings.sys_interval_ms = 0;
-    let shared = Shared::new(settings, workers, 5);
-    let cores = (0..workers).map(|worker| {
-        let (shared, policy) = (Arc::clone(&shared), Arc::new(AllowAll));
-        Core::new(shared, worker, store(worker), policy, 5, now)
-    });
-    let cores = cores.collect();
-    (shared, cores)
+impl Look {
+    /// What a broker shows that starts with what a store has found, and what of that cannot be read.
+    pub(super) fn found(self, engine: &mut dyn Engine) -> (Seen, Vec<Unreadable>) {
+        let notes = Notes::default();
+        let (shared, mut cores) = self.cores(|worker| notes.of(engine.store(worker)));
+        let unreadable = engine.start(&mut cores, self.now);
+        let mut sync = |now| {
+            let before = engine.committed();
+            settle(engine, now);
+            engine.committed() > before
+        };
+        let probe = Probe::new(shared, &mut cores, self.now, &notes, &mut sync);
+        (probe.look(self.seconds), unreadable)
+    }
+
+    /// What a broker shows that starts with the first batches of the ledger; `at_once` when its store says of everything that it is durable.
+    pub(super) fn expected(self, ledger: &Ledger, batches: usize, at_once: bool) -> Seen {
+        let late = Late::new(at_once);
+        let notes = Notes::default();
+        let (shared, mut cores) = self.cores(|worker| notes.of(late.store(worker)));
+        ledger.front(batches).start(&mut cores, self.now, self.now);
+        let mut sync = |_| late.sync();
+        Probe::new(shared, &mut cores, self.now, &notes, &mut sync).look(self.seconds)
+    }
+
+    fn cores(self, mut store: impl FnMut(u16) -> Box<dyn Store>) -> (Arc<Shared>, Vec<Core>) {
+        let mut settings = Settings::default();
+        settings.sys_interval_ms = 0;
+        let shared = Shared::new(settings, self.workers, 5);
+        let cores = (0..self.workers).map(|worker| {
+            let (shared, policy) = (Arc::clone(&shared), Arc::new(AllowAll));
+            Core::new(shared, worker, store(worker), policy, 5, self.now)
+        });
+        let cores = cores.collect();
+        (shared, cores)
+    }
 }

@@ -7,6 +7,7 @@
 //! a packet id is free, and whether the store has kept what an answer promises.
 
 mod client;
+mod damaged;
 mod doing;
 mod durable;
 mod event;
@@ -35,6 +36,7 @@ use mqtt_session::Instant;
 use crate::rng::Rng;
 use crate::sim::Counters;
 use client::Client;
+pub use damaged::{SmallStore, Verdict};
 use durable::Kind as StoreKind;
 use model::{Model, number};
 use net::Net;

@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mqtt_broker::core::{Core, OwnedRecord, Record, Restore, Store};
+use mqtt_broker::core::{Core, OwnedRecord, Record, Restore, Store, Unreadable};
 use mqtt_broker::store::{Durability, File};
 use mqtt_session::{Commit, Instant};
 
@@ -84,6 +84,8 @@ const fn kind<const MISTAKE: u8>() -> Kind {
     Kind {
         open: open::<MISTAKE>,
         durability: &[Durability::Fsync],
+        segments: &[0],
+        fails: true,
     }
 }
 
@@ -169,8 +171,9 @@ impl<const MISTAKE: u8> Engine for Naive<MISTAKE> {
         self.latest
     }
 
-    fn start(&mut self, cores: &mut [Core], now: Instant) {
+    fn start(&mut self, cores: &mut [Core], now: Instant) -> Vec<Unreadable> {
         core::mem::take(&mut self.restore).start(cores, now, now);
+        vec![]
     }
 
     fn turn(&mut self, _now: Instant) {

@@ -253,7 +253,10 @@ impl Net {
         self.inboxes = (0..workers).map(|_| VecDeque::new()).collect();
         self.cores = (0..workers).map(|worker| self.core(worker, seed)).collect();
         match &mut self.durable {
-            Some(durable) => durable.engine.start(&mut self.cores, self.now),
+            Some(durable) => {
+                let unreadable = durable.engine.start(&mut self.cores, self.now);
+                assert!(unreadable.is_empty(), "{unreadable:?}");
+            }
             None => restore.start(&mut self.cores, self.now, self.now),
         }
         self.note_lost();

@@ -25,9 +25,27 @@ pub(super) struct Seen {
     heard: Vec<(&'static str, Vec<u8>)>,
     /// At the start, and in the end.
     gauges: [[u64; 4]; 2],
+    /// Copies that were not delivered because their message could not be read.
+    pub(super) unreadable: u64,
 }
 
 impl Seen {
+    /// The payloads that clients have got.
+    pub(super) fn payloads(&self) -> Vec<&[u8]> {
+        let decoder = Decoder::new(Version::V5);
+        let mut payloads = vec![];
+        for (_, heard) in &self.heard {
+            let mut rest = &heard[..];
+            while let Ok(Decoded::Complete { packet, len }) = decoder.from_server(rest) {
+                if let FromServer::Publish(publish) = packet {
+                    payloads.push(publish.payload);
+                }
+                rest = &rest[len..];
+            }
+        }
+        payloads
+    }
+
     /// The first thing that is different, in words.
     pub(super) fn difference(&self, other: &Self) -> Option<String> {
         if self.start != other.start {
@@ -134,6 +152,7 @@ impl<'a> Probe<'a> {
         Seen {
             start: core::mem::take(&mut self.start),
             gauges: [first, self.gauges()],
+            unreadable: self.shared.counters().unreadable.get(),
             heard: self
                 .clients
                 .into_iter()

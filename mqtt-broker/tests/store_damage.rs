@@ -1,0 +1,51 @@
+//! Files of a store are damaged while nobody looks: it opens with everything that was in it, or says what is wrong; it never delivers what
+//! was not published, and a repair brings it to where it needs none.
+
+use mqtt_testkit::broker::{SmallStore, Verdict};
+
+/// The files are mostly zeroes behind this, or the payload of one large message.
+const DENSE: u64 = 700;
+
+fn check(stopped: bool, bits: impl Fn(u64, u8) -> bool) {
+    let store = SmallStore::new(stopped);
+    assert_eq!(store.judge("undamaged", &store.whole()), Verdict::Same);
+    let (mut same, mut told, mut refused) = (0, 0, 0);
+    for (what, disk) in store.damages().chain(store.flips(bits)) {
+        match store.judge(&what, &disk) {
+            Verdict::Same => same += 1,
+            Verdict::Told(_) => told += 1,
+            Verdict::Refused(_) => refused += 1,
+        }
+    }
+    eprintln!(
+        "it holds everything {same} times, says that it does not {told} times, is refused {refused} times"
+    );
+    assert!(refused > 300 && same > 300);
+}
+
+/// One bit of each byte, and of every 64th where there is little.
+fn sample(offset: u64, bit: u8) -> bool {
+    offset % 8 == u64::from(bit) && (offset < DENSE || offset.is_multiple_of(64))
+}
+
+#[test]
+fn a_stopped_store() {
+    check(true, sample);
+}
+
+#[test]
+fn a_store_that_was_left_by_a_crash() {
+    check(false, sample);
+}
+
+#[test]
+#[ignore = "minutes: `cargo xtask test --full`"]
+fn every_bit_of_a_stopped_store() {
+    check(true, |_, _| true);
+}
+
+#[test]
+#[ignore = "minutes: `cargo xtask test --full`"]
+fn every_bit_of_a_store_that_was_left_by_a_crash() {
+    check(false, |_, _| true);
+}
