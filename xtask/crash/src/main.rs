@@ -209,6 +209,14 @@ fn shown(program: &Program, options: &Options) -> Result<Report, Box<dyn Error>>
         ));
     })?;
     bar.finish_and_clear();
+    println!(
+        "{}: {} kills under load in {:.0} s, {} messages acknowledged, {} broken promises",
+        report.name,
+        report.kills.len(),
+        report.took.as_secs_f64(),
+        report.accepted,
+        report.tally.total()
+    );
     Ok(report)
 }
 
