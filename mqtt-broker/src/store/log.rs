@@ -341,7 +341,10 @@ impl Log {
                 }
                 self.prepare(len);
             }
-            Trouble::Io(error) if is_full(&error) => self.set_full(),
+            Trouble::Io(error) if is_full(&error) => {
+                self.tried = Some(self.clocks.store);
+                self.set_full();
+            }
             Trouble::Io(error) => self.fail("a write failed", &error),
         }
     }
@@ -357,7 +360,6 @@ impl Log {
     }
 
     fn set_full(&mut self) {
-        self.tried = Some(self.clocks.store);
         if !self.full {
             self.full = true;
             tracing::warn!(

@@ -93,3 +93,102 @@ impl Engine for Turned {
         self.log.is_closed()
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use core::cell::Cell;
+    use std::sync::Arc;
+
+    use mqtt_broker::core::{Message, Record, Room, SessionKey, Subscriber};
+    use mqtt_codec::QoS;
+
+    use super::*;
+    use crate::rng::{Rng, seeds};
+
+    const WHO: Subscriber = Subscriber::session(
+        0,
+        SessionKey {
+            slot: 1,
+            generation: 0,
+        },
+    );
+
+    /// A full disk stops new messages and nothing else; when there is room again all goes on, and nothing that was acknowledged is gone.
+    #[test]
+    fn a_full_disk_passes() {
+        seeds("full disk", 20, |seed| {
+            let mut rng = Rng::new(seed);
+            let disk = SimDisk::new(seed);
+            let how = How {
+                durability: Durability::Fsync,
+                segment: 4 * 1024,
+                repair: false,
+            };
+            let clock = Cell::new(Instant::from_millis(1_000));
+            let now = clock.get();
+            let mut engine = open(&disk, &how, now).unwrap();
+            let mut store = engine.store(0);
+            store.record(&Record::Session {
+                session: WHO,
+                client_id: "c0",
+                user_name: None,
+                expiry: u32::MAX,
+                bridge: false,
+            });
+            let work = |engine: &mut dyn Engine| {
+                for _ in 0..8 {
+                    let now = clock.get().plus_millis(200);
+                    clock.set(now);
+                    engine.turn(now);
+                    while engine.aside() {
+                        engine.turn(now);
+                    }
+                }
+            };
+            let mut recorded = vec![];
+            let mut queue = |store: &mut dyn Store, len: usize| {
+                let payload = vec![7; len];
+                let message = Message::new("t", &[], &payload, QoS::AtLeastOnce, false);
+                let number = store.record(&Record::Queued {
+                    receiver: WHO,
+                    message: &Arc::new(message),
+                    qos: QoS::AtLeastOnce,
+                    retain: false,
+                    ids: &[],
+                    group: None,
+                });
+                store.commit();
+                recorded.push(number.0);
+                recorded.clone()
+            };
+            work(&mut *engine);
+            disk.limit(Some(disk.used() + 1_024 * rng.below(40) as u64));
+            for _ in 0..200 {
+                if store.room() != Room::Enough {
+                    break;
+                }
+                queue(&mut *store, 300 + rng.below(600));
+                work(&mut *engine);
+            }
+            assert_eq!(store.room(), Room::Full);
+            assert!(!engine.failed(), "it passes");
+            // What was under way when it became full.
+            let recorded = queue(&mut *store, 100);
+            work(&mut *engine);
+            // Up to where it is committed not every number has got a record.
+            let acknowledged = recorded.into_iter().filter(|it| *it <= engine.committed());
+            let acknowledged = acknowledged.max().unwrap_or(0);
+            let left = open(&disk.crash(&mut rng), &how, clock.get()).unwrap();
+            assert!(left.latest() >= acknowledged, "{acknowledged}");
+            disk.limit(None);
+            work(&mut *engine);
+            assert_eq!(store.room(), Room::Enough);
+            assert!(store.committed() >= store.latest());
+            queue(&mut *store, 100);
+            work(&mut *engine);
+            let latest = store.latest().0;
+            let left = open(&disk.crash(&mut rng), &how, clock.get()).unwrap();
+            assert_eq!(left.latest(), latest);
+        });
+    }
+}
