@@ -8,7 +8,7 @@ use super::items::{fitting, item, properties};
 use super::{read, written};
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, max_shrink_iters: 500, ..ProptestConfig::default() })]
 
     /// What is written is read, and written again it is the same.
     #[test]

@@ -165,7 +165,7 @@ fn said(items: &[Item]) -> Vec<String> {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 400, failure_persistence: None, max_shrink_iters: 500, ..ProptestConfig::default() })]
 
     /// Items make a store that holds what they say, and what it gives makes the same store again.
     #[test]
