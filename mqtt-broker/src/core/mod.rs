@@ -321,6 +321,8 @@ impl Core {
         };
         conn.touched = false;
         let mut output = conn.output.take().unwrap_or_else(|| self.pool.take());
+        // Asked before the session asks: the store may come further while it is polled, and wakes the worker then.
+        let behind = self.store.committed() < self.store.latest();
         let mut steps = 0;
         let mut searching = false;
         loop {
@@ -358,7 +360,7 @@ impl Core {
         }
         self.forget_handshake(id);
         let latest = self.store.latest();
-        let withheld = self.store.committed() < latest;
+        let withheld = behind || self.store.committed() < latest;
         let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
             return polled;
         };

@@ -84,6 +84,34 @@ fn acknowledgements_wait_and_nothing_else_does() {
     }
 }
 
+/// The store moves while a connection is polled, after its session has looked and before the core has: the answer leaves all the same,
+/// in the round for which the store wakes the worker.
+#[test]
+fn a_commit_in_the_middle_of_a_round_is_not_missed() {
+    for looks in 0..32 {
+        let mut net = Net::new(1);
+        let publisher = net.connect("pub");
+        let sub = net.persistent("sub");
+        net.subscribe(sub, "t", QoS::AtLeastOnce);
+        net.seen(publisher);
+        net.ledgers.hold();
+        net.ledgers.release_after(looks);
+        net.publish(publisher, "t", "1", QoS::AtLeastOnce);
+        // The rounds for which the store wakes the worker.
+        while net.ledgers.looks_left() {
+            net.round();
+        }
+        net.run();
+        // If it came before the message was told to commit, the store has to move once more.
+        release(&mut net);
+        assert_eq!(
+            net.seen(publisher),
+            [Seen::PubAck(1, SUCCESS)],
+            "after {looks} looks"
+        );
+    }
+}
+
 /// SUBACK and UNSUBACK are withheld; the subscription counts at once.
 #[test]
 fn suback_and_unsuback_wait() {
