@@ -159,7 +159,17 @@ impl Queue {
                 inner.front.take(first, end);
             }
             let latest = inner.front.latest();
-            self.committed.store(latest.0, Ordering::Release);
+            let before = self.committed.fetch_max(latest.0, Ordering::AcqRel);
+            // Others may have waited for the gap that this batch closes; this worker looks next.
+            for (other, (told, wake)) in inner.workers.iter().enumerate() {
+                if other != worker
+                    && latest.0 > before
+                    && *told > before
+                    && let Some(wake) = wake
+                {
+                    wake();
+                }
+            }
         }
         let first = inner.batches.is_empty();
         inner.bytes += batch.bytes.len();
@@ -275,6 +285,36 @@ impl Queue {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    /// Without durability a batch is committed as it comes, unless another worker has taken numbers before it: when those come, whoever
+    /// waits for them is woken.
+    #[test]
+    fn whoever_closes_a_gap_wakes_those_who_waited_for_it() {
+        let queue = Queue::new(0, true);
+        let woken = Arc::new(AtomicU64::new(0));
+        for worker in 0..2 {
+            queue.join();
+            let woken = Arc::clone(&woken);
+            let wake = move || {
+                woken.fetch_add(1 << (8 * worker), Ordering::Relaxed);
+            };
+            queue.wake_with(worker, Box::new(wake));
+        }
+        let numbers = [queue.numbers(4), queue.numbers(4)];
+        let push = |worker: usize| {
+            let batch = Batch {
+                bytes: vec![0],
+                numbers: vec![numbers[worker]],
+            };
+            queue.push(worker, batch);
+        };
+        push(1);
+        assert_eq!(queue.committed(), Commit(0), "the first four are missing");
+        assert_eq!(woken.load(Ordering::Relaxed), 0);
+        push(0);
+        assert_eq!(queue.committed(), Commit(8));
+        assert_eq!(woken.load(Ordering::Relaxed), 1 << 8, "the other one");
+    }
 
     #[test]
     fn a_gap_holds_back_what_stands_behind_it() {
