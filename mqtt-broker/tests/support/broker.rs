@@ -111,23 +111,32 @@ impl Broker {
     /// As [`Self::mosquitto`], with these lines about its log, which must have notices.
     pub(crate) fn mosquitto_logging(lines: &str, log: &str) -> Self {
         let folder = tempfile::tempdir().expect("a temporary folder can be made");
-        let port = free_port();
         let file = folder.path().join("mosquitto.conf");
         let common = "allow_anonymous true\nlog_dest stderr\nsys_interval 1\nmax_inflight_messages 2000\nmax_queued_messages 0\nuser root\n";
-        fs::write(
-            &file,
-            format!("{lines}\nlistener {port} 127.0.0.1\n{common}{log}\n"),
-        )
-        .expect("the temporary folder is writable");
         let program = super::foreign::mosquitto_broker()
             .expect("mosquitto is installed: apt-get install -y mosquitto");
-        let mut process = Tool::spawn(
-            Command::new(program)
-                .arg("-c")
-                .arg(&file)
-                .current_dir(folder.path()),
-        );
-        process.wait_for("running");
+        // It cannot choose a port itself, and somebody else may take the one that was free a moment ago.
+        let (process, port) = loop {
+            let port = free_port();
+            fs::write(
+                &file,
+                format!("{lines}\nlistener {port} 127.0.0.1\n{common}{log}\n"),
+            )
+            .expect("the temporary folder is writable");
+            let mut process = Tool::spawn(
+                Command::new(&program)
+                    .arg("-c")
+                    .arg(&file)
+                    .current_dir(folder.path()),
+            );
+            let runs = process.find("line that it is running", |line| {
+                let taken = line.contains("Address already in use");
+                (taken || line.contains("running")).then_some(!taken)
+            });
+            if runs {
+                break (process, port);
+            }
+        };
         let address = SocketAddr::from((Ipv4Addr::LOCALHOST, port));
         super::eventually("mosquitto accepts connections", || {
             TcpStream::connect(address).is_ok()
