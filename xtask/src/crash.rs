@@ -95,7 +95,7 @@ pub(crate) fn main(ws: &Workspace, options: &CrashOptions) -> Result<()> {
         ));
     }
     if options.peer {
-        match mosquitto() {
+        match installed("mosquitto") {
             Some(program) => arguments.push(argument("--mosquitto", &program)),
             None => println!(
                 "{}",
@@ -117,7 +117,8 @@ pub(crate) fn main(ws: &Workspace, options: &CrashOptions) -> Result<()> {
     run.map_err(|_| Error::Told)
 }
 
-fn argument(name: &str, value: &Path) -> String {
+/// An option with its value.
+pub(crate) fn argument(name: &str, value: &Path) -> String {
     format!("{name}={}", value.display())
 }
 
@@ -156,11 +157,11 @@ fn unoptimized(ws: &Workspace, planted: Option<&str>) -> Result<PathBuf> {
     Ok(copy)
 }
 
-/// Where Debian puts it is not in everybody's path.
-fn mosquitto() -> Option<PathBuf> {
+/// A broker that is installed; where Debian puts it is not in everybody's path.
+pub(crate) fn installed(name: &str) -> Option<PathBuf> {
     let path = std::env::var_os("PATH").unwrap_or_default();
     std::env::split_paths(&path)
         .chain([PathBuf::from("/usr/sbin"), PathBuf::from("/usr/local/sbin")])
-        .map(|folder| folder.join("mosquitto"))
+        .map(|folder| folder.join(name))
         .find(|file| file.is_file())
 }

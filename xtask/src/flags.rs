@@ -67,7 +67,7 @@ Commands:
   mutations    Plants one bug after the other, and sees that the simulations find each
   firmware     Builds programs for microcontrollers, runs them in QEMU, and says what they take beside other clients
   footprint    Memory of an idle connection and system calls of a message, our broker beside Mosquitto
-  bench        Our codec and topic index beside what others have published
+  bench        Our codec, topic index and store beside what others have published
 
 `cargo xtask <COMMAND> --help` says more.
 ";

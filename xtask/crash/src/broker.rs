@@ -121,7 +121,7 @@ impl Program {
 
 /// A broker that was started; killed when dropped.
 #[derive(Debug)]
-pub(crate) struct Running {
+pub struct Running {
     child: Child,
     started: Instant,
     /// Lines of its standard output.
@@ -138,7 +138,7 @@ impl Drop for Running {
 
 /// What came of waiting for a broker.
 #[derive(Debug)]
-pub(crate) enum Opened {
+pub enum Opened {
     /// It takes connections here, so long after its start.
     Listens(SocketAddr, Duration),
     /// The time is over.
@@ -171,7 +171,11 @@ impl Running {
         Self::spawn(wrapper, port, folder)
     }
 
-    fn spawn(command: &mut Command, port: Option<u16>, folder: &Path) -> io::Result<Self> {
+    /// Starts a broker with this command, which says where it listens unless its port is known; `folder` takes its log.
+    ///
+    /// # Errors
+    /// When the program cannot be started.
+    pub fn spawn(command: &mut Command, port: Option<u16>, folder: &Path) -> io::Result<Self> {
         let log = folder.join("broker.log");
         let started = Instant::now();
         let mut child = command
@@ -207,12 +211,13 @@ impl Running {
     }
 
     /// The process id.
-    pub(crate) fn id(&self) -> u32 {
+    #[must_use]
+    pub fn id(&self) -> u32 {
         self.child.id()
     }
 
     /// Waits until it listens, as long as any broker may take.
-    pub(crate) fn wait(&mut self) -> Opened {
+    pub fn wait(&mut self) -> Opened {
         self.wait_until(self.started + PATIENCE)
     }
 
@@ -282,7 +287,7 @@ impl Running {
     ///
     /// # Errors
     /// When signals cannot be sent.
-    pub(crate) fn stop(&mut self) -> io::Result<bool> {
+    pub fn stop(&mut self) -> io::Result<bool> {
         Command::new("kill").arg(self.id().to_string()).status()?;
         let end = Instant::now() + PATIENCE;
         while !self.has_ended() {
@@ -295,7 +300,7 @@ impl Running {
     }
 
     /// kill -9, and waits until the process is gone.
-    pub(crate) fn kill(&mut self) {
+    pub fn kill(&mut self) {
         // An error means that it has ended by itself.
         self.child.kill().ok();
         self.child.wait().ok();

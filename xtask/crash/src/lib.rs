@@ -3,7 +3,8 @@
 //!
 //! # The library
 //!
-//! [`run()`] kills one broker, so that a test can do it; [`trace()`] watches its system calls.
+//! [`run()`] kills one broker, so that a test can do it; [`trace()`] watches its system calls. [`Running`] and [`Link`] are brokers and
+//! connections for other benches.
 
 mod broker;
 mod cast;
@@ -19,8 +20,9 @@ mod stamp;
 mod trace;
 mod world;
 
-pub use broker::{Durability, Program};
+pub use broker::{Durability, Opened, Program, Running};
 pub use judge::{Promise, Tally, Violation};
+pub use link::Link;
 pub use report::{findings, table, trace_table};
 pub use run::{Kill, Options, Report, run, seed_of_the_moment};
 pub use trace::{LONE, SHARED, Traced, trace};

@@ -9,13 +9,13 @@ use mio::{Interest, Registry, Token};
 
 /// A connection to the broker.
 #[derive(Debug)]
-pub(crate) struct Link {
+pub struct Link {
     socket: TcpStream,
     /// From the start of a packet on.
-    pub(crate) input: Vec<u8>,
+    pub input: Vec<u8>,
     output: Vec<u8>,
     /// Nothing more comes.
-    pub(crate) ended: bool,
+    pub ended: bool,
 }
 
 impl Link {
@@ -23,7 +23,7 @@ impl Link {
     ///
     /// # Errors
     /// When nobody listens there.
-    pub(crate) fn open(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
+    pub fn open(address: SocketAddr, registry: &Registry, token: Token) -> io::Result<Self> {
         // On the loopback interface this answers at once.
         let socket = std::net::TcpStream::connect(address)?;
         socket.set_nodelay(true)?;
@@ -43,7 +43,7 @@ impl Link {
     }
 
     /// Reads what there is; says whether anything came.
-    pub(crate) fn read(&mut self) -> bool {
+    pub fn read(&mut self) -> bool {
         let before = self.input.len();
         let mut buffer = [0; 32 * 1024];
         while !self.ended {
@@ -60,18 +60,18 @@ impl Link {
     }
 
     /// Says that nothing more is sent: the broker reads what came before, and closes.
-    pub(crate) fn finish(&self) {
+    pub fn finish(&self) {
         // An error means that it is closed already.
         self.socket.shutdown(Shutdown::Write).ok();
     }
 
     /// Adds bytes to what is to be written.
-    pub(crate) fn send(&mut self, bytes: &[u8]) {
+    pub fn send(&mut self, bytes: &[u8]) {
         self.output.extend_from_slice(bytes);
     }
 
     /// Writes what the socket takes. An error shows when reading.
-    pub(crate) fn flush(&mut self) {
+    pub fn flush(&mut self) {
         let mut written = 0;
         while let Some(rest) = self.output.get(written..).filter(|rest| !rest.is_empty()) {
             match self.socket.write(rest) {
