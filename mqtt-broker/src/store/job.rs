@@ -7,8 +7,9 @@ use super::files::{File, Files, write_all};
 use super::header::SegmentHeader;
 use super::names;
 
-/// What is written at once to fill a segment.
-const PIECE: usize = 256 * 1024;
+/// What is written at once to fill a segment. File systems with large folios cache a file in the pieces in which it was written, and make
+/// a whole piece dirty, in `write_bytes` of `/proc` at least, when a group later changes a part of it.
+const PIECE: usize = 4 * 1024;
 
 /// Something to do beside the log.
 #[derive(Debug)]
