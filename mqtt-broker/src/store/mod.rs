@@ -35,6 +35,7 @@ mod tail;
 mod thread;
 #[cfg(feature = "cli")]
 pub mod tool;
+mod upkeep;
 mod varint;
 
 pub use error::StoreError;

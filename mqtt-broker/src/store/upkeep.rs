@@ -1,0 +1,206 @@
+//! What a log needs beside its groups: the next segment, snapshots, room.
+
+use std::io;
+use std::sync::Arc;
+
+use super::error::StoreError;
+use super::forward;
+use super::job::{Done, Job};
+use super::log::{Log, RETRY, is_full};
+use super::names;
+use super::options::Durability;
+use super::snapshot::{self, Position};
+use super::tail::Next;
+
+/// Segments that are kept for later use.
+const SPARES: usize = 1;
+
+impl Log {
+    /// Asks for the next segment, if there is none: of these many bytes at least.
+    pub(super) fn prepare(&mut self, needed: u64) {
+        let usual = self.options.segment_bytes;
+        let len = needed.max(usual);
+        if !matches!(self.tail.next, Next::Missing) {
+            return;
+        }
+        let spare = if len == usual {
+            self.spares.pop_first()
+        } else {
+            None
+        };
+        let from = spare.map(|(id, file)| (names::segment(id), file));
+        if from.is_some() && self.options.durability != Durability::Fsync {
+            // What made it superfluous must not be lost with the power, once its place is taken.
+            if let Err(error) = self.tail.sync() {
+                return self.fail("a sync failed", &error);
+            }
+        }
+        self.jobs.extend(self.tail.prepare(len, from));
+    }
+
+    pub(super) fn finished(&mut self, done: Done) {
+        match done {
+            Done::Prepared(Ok((header, file))) => {
+                let shared = Arc::clone(&file);
+                self.shelf.lock().segments.insert(header.id, shared);
+                self.tail.next = Next::Ready(header, file);
+                self.set_enough();
+            }
+            Done::Prepared(Err(error)) => {
+                self.tail.next = Next::Missing;
+                if is_full(&error) {
+                    // There is room in the segment that is written to: the alarm is early enough for what is under way.
+                    self.tried = Some(self.clocks.store);
+                    self.is_short = true;
+                } else {
+                    self.fail("a new segment cannot be made", &error);
+                }
+            }
+            Done::Synced(Ok(())) | Done::Removed => {}
+            Done::Synced(Err(error)) => self.fail("a sync failed", &error),
+            Done::Named(named) => self.named(named),
+        }
+    }
+
+    /// After each turn: what the log has left behind, and what it will need.
+    pub(super) fn tidy(&mut self) {
+        for segment in self.tail.left.drain(..) {
+            if self.options.durability == Durability::Fsync {
+                self.jobs.push_back(Job::Sync(Arc::clone(&segment.file)));
+            }
+        }
+        let retry = self
+            .tried
+            .is_none_or(|tried| self.clocks.store >= tried + RETRY.as_millis() as u64);
+        if matches!(self.tail.next, Next::Ready(..)) {
+            (self.is_short, self.tried) = (false, None);
+        } else if retry {
+            self.prepare(0);
+        }
+        if self.is_short && self.tail.left_over() < self.options.segment_bytes / 2 {
+            self.set_full();
+        }
+        let grown = self.since_snapshot >= self.options.segment_bytes.max(2 * self.snapshot_len);
+        // A full disk is helped by a snapshot if segments are needed for nothing but the replay.
+        let frees = self.is_short && retry && self.has_dead_segments();
+        if grown || frees {
+            self.snapshot();
+        }
+        if let Err(error) = forward::step(self) {
+            self.fail("messages cannot be copied forward", &error);
+        }
+        self.free();
+    }
+
+    pub(super) fn has_dead_segments(&self) -> bool {
+        let inner = self.shelf.lock();
+        self.tail.sealed.keys().any(|id| inner.index.live(*id) == 0)
+    }
+
+    /// Writes a snapshot of what is there now.
+    pub(super) fn snapshot(&mut self) {
+        if self.naming.is_some() || self.failed.is_some() {
+            return;
+        }
+        let position = Position {
+            seq: self.tail.seq,
+            segment: self.tail.active.id,
+            offset: self.tail.active.at as u32,
+            clock: self.clocks.store,
+            wall: self.clocks.wall,
+        };
+        if self.options.durability != Durability::Fsync
+            && let Err(error) = self.tail.sync()
+        {
+            // The messages that it names stand in groups of before.
+            return self.fail("a sync failed", &error);
+        }
+        let name = names::unfinished(&names::snapshot(position.seq));
+        let written = self.files.create(&name).and_then(|file| {
+            let (store, image) = (self.tail.store, &self.image);
+            let len = snapshot::write(&*file, store, position, image, &self.shelf);
+            len.map(|len| (file, len))
+        });
+        match written {
+            Ok((file, len)) => {
+                self.naming = Some((position.seq, position.segment, len));
+                self.since_snapshot = 0;
+                self.jobs.push_back(Job::Name {
+                    file,
+                    seq: position.seq,
+                });
+            }
+            Err(error) => {
+                // The log goes on without: only a start takes longer.
+                tracing::warn!(%error, "no snapshot was written");
+                self.jobs.push_back(Job::Remove(vec![name]));
+            }
+        }
+    }
+
+    pub(super) fn named(&mut self, named: io::Result<u64>) {
+        let Some((seq, segment, len)) = self.naming.take() else {
+            return;
+        };
+        match named {
+            Ok(_) => {
+                let (before, _) = core::mem::replace(&mut self.snapshot, (seq, segment));
+                self.snapshot_len = len;
+                // After a repair it may be the same again, written anew.
+                if before != 0 && before != seq {
+                    self.jobs
+                        .push_back(Job::Remove(vec![names::snapshot(before)]));
+                }
+                self.free();
+            }
+            Err(error) => tracing::warn!(%error, "no snapshot was made"),
+        }
+    }
+
+    /// Segments before the snapshot without a message in use become spares, or go.
+    pub(super) fn free(&mut self) {
+        let mut inner = self.shelf.lock();
+        let first = self.snapshot.1;
+        let dead = |id: &u32| *id < first && inner.index.live(*id) == 0;
+        let dead: Vec<u32> = self.tail.sealed.keys().copied().filter(dead).collect();
+        let mut gone = Vec::new();
+        for id in dead {
+            let len = self.tail.sealed.remove(&id).unwrap_or(0);
+            let file = inner.segments.remove(&id);
+            let wanted = self.spares.len() < SPARES && len == self.options.segment_bytes;
+            match file {
+                Some(file) if wanted => {
+                    self.spares.insert(id, file);
+                }
+                _ => gone.push(names::segment(id)),
+            }
+            self.stuck.remove(&id);
+            self.leaving = self.leaving.filter(|leaving| *leaving != id);
+        }
+        drop(inner);
+        if !gone.is_empty() {
+            if self.options.durability != Durability::Fsync
+                && let Err(error) = self.tail.sync()
+            {
+                return self.fail("a sync failed", &error);
+            }
+            self.jobs.push_back(Job::Remove(gone));
+        }
+    }
+
+    /// After a repair: a snapshot of what was restored, durable before anything else happens, so that nobody reads again what is damaged.
+    pub(super) fn settle_repair(&mut self) -> Result<(), StoreError> {
+        self.snapshot();
+        while let Some(job) = self.job() {
+            let done = job.run(&*self.files);
+            if let Done::Named(Err(source)) = done {
+                return Err(StoreError::Io {
+                    what: "the repaired store cannot be written".into(),
+                    source,
+                });
+            }
+            self.finished(done);
+        }
+        Ok(())
+    }
+}
