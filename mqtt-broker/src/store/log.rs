@@ -235,7 +235,7 @@ impl Log {
         self.closed
     }
 
-    /// Something to do beside: run it and tell how it [ended](Self::aside_ended). `None` when there is nothing.
+    /// Something to do beside: run it and tell the queue how it ended. `None` when there is nothing.
     pub(super) fn job(&mut self) -> Option<Job> {
         self.jobs.pop_front()
     }
@@ -325,7 +325,7 @@ impl Log {
                 if let Next::Ready(header, _) = &self.tail.next
                     && header.len < len
                 {
-                    // One large message: the segment that was prepared is kept for later.
+                    // One large message: it needs a segment of its own length in place of the one that is there.
                     if let Next::Ready(header, file) =
                         core::mem::replace(&mut self.tail.next, Next::Missing)
                     {

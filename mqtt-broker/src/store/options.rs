@@ -48,7 +48,7 @@ impl Durability {
 pub struct Options {
     /// When a change counts as durable.
     pub durability: Durability,
-    /// Length of a segment of the log in bytes; default 8 MiB, at least 4 KiB. What the smallest store takes is three of them.
+    /// Length of a segment of the log in bytes; default 8 MiB, at least 4 KiB. The smallest store takes two of them.
     pub segment_bytes: u64,
     /// Goes on where something is damaged: sets it aside, restores what can be read, and says what is gone.
     pub repair: bool,
