@@ -16,6 +16,7 @@
 
 mod aside;
 mod backlog;
+mod chunks;
 mod connect;
 mod connection;
 mod counters;

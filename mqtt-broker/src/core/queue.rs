@@ -7,12 +7,12 @@ mod slot;
 #[cfg(test)]
 mod tests;
 
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use mqtt_codec::QoS;
 use mqtt_session::{Commit, Instant, Seq};
 
+use super::chunks::Chunks;
 use super::ids::GroupId;
 use super::message::{Ids, Message};
 use super::store::{Store, Unreadable};
@@ -84,7 +84,7 @@ struct Loaded {
 #[derive(Debug, Default)]
 pub(super) struct Queue {
     /// Places ascend. The first is not empty; at most half of the others are, a few aside.
-    slots: VecDeque<Slot>,
+    slots: Chunks<Slot>,
     /// Those in memory, in any order; each slot knows its index, and is found by its place.
     loaded: Vec<Loaded>,
     /// On what terms the others came.
@@ -305,10 +305,6 @@ impl Queue {
         if let Some(expires) = expires {
             self.expires = Some(self.expires.map_or(expires, |known| known.min(expires)));
         }
-        let len = self.slots.len();
-        if len >= Self::LONG && len == self.slots.capacity() {
-            self.slots.reserve_exact(len / 8);
-        }
         self.slots.push_back(slot);
         let seq = Seq(self.next);
         self.next += 1;
@@ -329,8 +325,7 @@ impl Queue {
         if seq.0 >= self.next {
             return Err(self.slots.len());
         }
-        self.slots
-            .binary_search_by_key(&seq.0, |slot| slot.place(self.next))
+        self.slots.search(&seq.0, |slot| slot.place(self.next))
     }
 
     fn slot(&self, seq: Seq) -> Option<Slot> {
@@ -438,8 +433,7 @@ impl Queue {
         }
         let (Ok(at) | Err(at)) = self.find(from);
         self.slots
-            .iter()
-            .skip(at)
+            .iter_from(at)
             .find(|slot| !slot.is_empty())
             .map(|slot| Seq(slot.place(self.next)))
     }
@@ -542,8 +536,7 @@ impl Queue {
         let (Ok(at) | Err(at)) = self.find(from);
         self.expires = self
             .slots
-            .iter()
-            .skip(at)
+            .iter_from(at)
             .filter_map(|slot| self.view_of(*slot)?.expires)
             .min();
     }
@@ -619,7 +612,7 @@ impl Queue {
     fn behind_window(&self, cursor: Seq) -> u64 {
         let (Ok(at) | Err(at)) = self.find(cursor);
         let (mut messages, mut bytes) = (0, 0);
-        for slot in self.slots.iter().skip(at) {
+        for slot in self.slots.iter_from(at) {
             let size = match slot.kind() {
                 Kind::Empty => continue,
                 Kind::Loaded(index) => self
@@ -645,14 +638,10 @@ impl Queue {
         }
         let first = self.slots.front();
         self.first = first.map_or(self.next, |slot| slot.place(self.next));
-        if self.slots.capacity() > Self::GAPS {
-            if self.slots.len() > 2 * self.live + Self::GAPS {
-                self.slots.retain(|slot| !slot.is_empty());
-            }
-            if self.slots.len() < self.slots.capacity() / 8 {
-                self.slots.shrink_to(self.slots.len() * 2);
-            }
+        if self.slots.len() > 2 * self.live + Self::GAPS {
+            self.slots.retain(|slot| !slot.is_empty());
         }
+        self.slots.shrink();
         self.shrink_loaded();
         self.forget_terms();
     }

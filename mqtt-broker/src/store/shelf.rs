@@ -16,8 +16,10 @@ use crate::core::{Message, Unreadable};
 
 /// Bytes of a message on disk beside its own, at most: kind, number, length, checksum, flags, expiry, two lengths.
 pub(super) const HEAD: usize = 1 + 10 + 5 + 4 + 1 + 10 + 5 + 5;
-/// What is read at once: messages that are asked for one after another mostly stand one behind the other.
+/// What is read at once, at most: messages that are asked for one after another mostly stand one behind the other.
 const AHEAD: usize = 64 * 1024;
+/// And at least: where they do not, as when many sessions are emptied in turn.
+const LITTLE: usize = 1024;
 /// A message may be moved while it is read, and again while it is read there; more often is no chance.
 const TRIES: usize = 8;
 
@@ -40,6 +42,10 @@ pub(super) struct Ahead {
     segment: u32,
     start: u64,
     bytes: Vec<u8>,
+    /// How much to read the next time.
+    window: usize,
+    /// Whether something that was read ahead was asked for.
+    served: bool,
 }
 
 impl Shelf {
@@ -127,9 +133,17 @@ impl Ahead {
         if let Some(known) = known
             && let Ok(message) = parse(known, number)
         {
+            self.served = true;
             return Ok(message);
         }
-        self.bytes.resize((len + HEAD).max(AHEAD), 0);
+        self.window = if core::mem::take(&mut self.served) {
+            (self.window * 2).min(AHEAD)
+        } else {
+            (self.window / 2).max(LITTLE)
+        };
+        // The next message as well, if it is no longer than this one: or nothing would ever be served.
+        let least = (len + HEAD) * if len < AHEAD / 4 { 2 } else { 1 };
+        self.bytes.resize(least.max(self.window), 0);
         (self.segment, self.start) = (place.segment, offset);
         let read = read_up_to(file, &mut self.bytes, offset);
         let read = read

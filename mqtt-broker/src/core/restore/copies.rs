@@ -1,9 +1,10 @@
 //! The copies that wait for one receiver, in twelve bytes each: a broker may have millions of them.
 
-use std::collections::{BTreeMap, VecDeque};
+use std::collections::BTreeMap;
 
 use mqtt_codec::QoS;
 
+use super::super::chunks::Chunks;
 use super::super::message::Ids;
 
 /// A copy of a message that waits.
@@ -21,7 +22,10 @@ pub(crate) struct Copy {
 /// Copies by their number, in ascending order.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Copies {
-    slots: VecDeque<Slot>,
+    /// The first is not [gone](GONE); at most half of the others are, a few aside.
+    slots: Chunks<Slot>,
+    /// Those that are not gone.
+    live: usize,
     /// What is said of copies beyond their flags: few different things, mostly nothing.
     terms: Vec<Terms>,
     /// For copies that found no place in that list.
@@ -53,18 +57,24 @@ const TERMS: u32 = 2;
 const PLACES: usize = 255;
 /// The place of those in the map.
 const ODD: u16 = PLACES as u16 + 1;
-/// From this length on, memory grows by an eighth instead of doubling.
-const LONG: usize = 1024;
+/// It was taken out.
+const GONE: u16 = 1 << 15;
+/// Gaps that are not worth closing up for.
+const GAPS: usize = 64;
 
 impl Slot {
     const fn number(self) -> u64 {
         (self.high as u64) << 32 | self.low as u64
     }
+
+    const fn is_gone(self) -> bool {
+        self.flags & GONE != 0
+    }
 }
 
 impl Copies {
-    pub(crate) fn len(&self) -> usize {
-        self.slots.len()
+    pub(crate) const fn len(&self) -> usize {
+        self.live
     }
 
     fn find(&self, number: u64) -> Result<usize, usize> {
@@ -81,17 +91,25 @@ impl Copies {
         {
             return Ok(0);
         }
-        self.slots
-            .binary_search_by_key(&number, |slot| slot.number())
+        self.slots.search(&number, |slot| slot.number())
+    }
+
+    fn slot(&self, number: u64) -> Option<(usize, Slot)> {
+        let at = self.find(number).ok()?;
+        let slot = self.slots.get(at).filter(|slot| !slot.is_gone())?;
+        Some((at, *slot))
     }
 
     pub(crate) fn contains(&self, number: u64) -> bool {
-        self.find(number).is_ok()
+        self.slot(number).is_some()
     }
 
     /// Puts a copy in its place. Nothing happens when there is one of this number.
     pub(crate) fn insert(&mut self, number: u64, copy: Copy) {
-        let Err(at) = self.find(number) else { return };
+        let at = match self.find(number) {
+            Ok(at) if self.slots.get(at).is_none_or(|slot| !slot.is_gone()) => return,
+            at => at,
+        };
         let back = number
             .checked_sub(copy.body)
             .and_then(|back| u32::try_from(back).ok());
@@ -108,16 +126,21 @@ impl Copies {
             body: back.is_none().then_some(copy.body),
         };
         flags |= self.place(number, terms) << TERMS;
-        if self.slots.len() == self.slots.capacity() && self.slots.len() >= LONG {
-            self.slots.reserve_exact(self.slots.len() / 8);
-        }
         let slot = Slot {
             low: number as u32,
             high: (number >> 32) as u16,
             flags,
             back: back.unwrap_or(0),
         };
-        self.slots.insert(at, slot);
+        match at {
+            Ok(at) => {
+                if let Some(gone) = self.slots.get_mut(at) {
+                    *gone = slot;
+                }
+            }
+            Err(at) => self.slots.insert(at, slot),
+        }
+        self.live += 1;
     }
 
     fn place(&mut self, number: u64, terms: Terms) -> u16 {
@@ -159,30 +182,44 @@ impl Copies {
     }
 
     pub(crate) fn get(&self, number: u64) -> Option<Copy> {
-        let at = self.find(number).ok()?;
-        Some(self.copy(*self.slots.get(at)?))
+        let (_, slot) = self.slot(number)?;
+        Some(self.copy(slot))
     }
 
     /// Takes a copy out.
     pub(crate) fn remove(&mut self, number: u64) -> Option<Copy> {
-        let at = self.find(number).ok()?;
-        let slot = self.slots.remove(at)?;
+        let (at, slot) = self.slot(number)?;
         let copy = self.copy(slot);
         if slot.flags >> TERMS == ODD {
             self.odd.remove(&number);
         }
-        if self.slots.is_empty() {
+        self.live -= 1;
+        if self.live == 0 {
             *self = Self::default();
-        } else if self.slots.capacity() > LONG && self.slots.len() < self.slots.capacity() / 4 {
-            self.slots.shrink_to(self.slots.len() * 2);
+            return Some(copy);
         }
+        if let Some(slot) = self.slots.get_mut(at) {
+            slot.flags |= GONE;
+        }
+        self.close_up();
         Some(copy)
+    }
+
+    fn close_up(&mut self) {
+        while self.slots.front().is_some_and(|slot| slot.is_gone()) {
+            self.slots.pop_front();
+        }
+        if self.slots.len() > 2 * self.live + GAPS {
+            self.slots.retain(|slot| !slot.is_gone());
+        }
+        self.slots.shrink();
     }
 
     /// All of them, in ascending order.
     pub(crate) fn iter(&self) -> impl Iterator<Item = (u64, Copy)> + '_ {
         self.slots
-            .iter()
+            .iter_from(0)
+            .filter(|slot| !slot.is_gone())
             .map(|slot| (slot.number(), self.copy(*slot)))
     }
 }
@@ -262,7 +299,7 @@ mod tests {
             );
         }
         assert!(
-            copies.slots.capacity() < 1_050_000 * 9 / 8 + 8,
+            copies.slots.capacity() < 1_051_000,
             "{}",
             copies.slots.capacity()
         );
@@ -270,7 +307,7 @@ mod tests {
             copies.remove(number).unwrap();
         }
         assert!(
-            copies.slots.capacity() < 300_000,
+            copies.slots.capacity() < 51_000,
             "{}",
             copies.slots.capacity()
         );
