@@ -300,6 +300,12 @@ impl Core {
         self.gathered >= ROUND_BATCHES
     }
 
+    /// Whether the store is so far behind that nothing more is to be read of clients for the moment.
+    #[must_use]
+    pub fn is_behind(&self) -> bool {
+        self.store.is_behind()
+    }
+
     /// After [`commit`](Self::commit): the next connection with something to write or to close, each once.
     pub fn next_touched(&mut self) -> Option<ConnId> {
         self.polled.pop()

@@ -177,6 +177,16 @@ pub struct Kept<'a> {
 }
 
 impl<'a, M> Record<'a, M> {
+    /// Whether several workers record such a thing, under a lock that orders them, and the one with the largest number counts: what is
+    /// retained for a topic, and which group a filter has.
+    #[must_use]
+    pub const fn is_ordered(&self) -> bool {
+        matches!(
+            self,
+            Self::Retained(_) | Self::Unretained(_) | Self::Group { .. }
+        )
+    }
+
     /// The same, with its message as `change` has it.
     pub fn map<N>(self, change: impl FnOnce(M) -> N) -> Record<'a, N> {
         match self {
@@ -291,7 +301,7 @@ pub struct Terms {
 /// Keeps records in the order in which they come.
 pub trait Store: Send {
     /// Takes a record and numbers it; it is durable once [`committed`](Self::committed) reaches that number. Numbers grow; in a
-    /// store that lasts, no two workers give the same.
+    /// store that lasts, no two workers give the same, and those of [ordered](Record::is_ordered) records grow over all workers.
     fn record(&mut self, record: &Record<'_>) -> Commit;
     /// The number of the latest record: what was recorded so far is durable once that is.
     fn latest(&self) -> Commit;
@@ -324,6 +334,10 @@ pub trait Store: Send {
     /// Whether it takes more.
     fn room(&self) -> Room {
         Room::Enough
+    }
+    /// Whether so much waits to become durable that nothing more is to be read of clients for the moment.
+    fn is_behind(&self) -> bool {
+        false
     }
 }
 

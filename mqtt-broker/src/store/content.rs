@@ -39,6 +39,7 @@ pub(super) fn write(out: &mut Out<'_>, image: &Image, shelf: &Shelf) -> io::Resu
     for (birth, group) in &image.groups {
         put(&mut out.bytes, *birth);
         out.bytes.push(group.named.into());
+        put(&mut out.bytes, group.began);
         put_text(&mut out.bytes, &group.filter);
         put_copies(out, &group.waiting)?;
     }
@@ -215,11 +216,13 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Image, Index), Wrong> {
     for _ in 0..cursor.number()? {
         let birth = cursor.number()?;
         let named = cursor.byte()? != 0;
+        let began = cursor.number()?;
         let filter = cursor.text()?.into();
         let waiting = copies(cursor)?;
         let group = Group {
             filter,
             named,
+            began,
             waiting,
         };
         image.groups.insert(birth, group);
@@ -236,9 +239,12 @@ pub(super) fn read(bytes: &[u8]) -> Result<(Image, Index), Wrong> {
         image.over.insert(Subscriber::from_bits(cursor.number()?));
     }
     for _ in 0..cursor.number()? {
-        let topic = cursor.text()?.into();
+        let topic: Box<str> = cursor.text()?.into();
         let number = cursor.number()?;
         let body = cursor.number()?.checked_sub(1);
+        if body.is_none() {
+            image.removed.insert(number, Box::clone(&topic));
+        }
         image.retained.insert(topic, (number, body));
     }
     for _ in 0..cursor.number()? {

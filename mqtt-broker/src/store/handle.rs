@@ -53,10 +53,14 @@ impl Handle {
         self.queue.wake_with(self.worker, wake);
     }
 
-    fn number(&mut self) -> u64 {
+    /// A number that nobody has: larger than those that this batch has got so far, and with `latest` larger than all that anybody has got.
+    fn number(&mut self, latest: bool) -> u64 {
         let end = self.numbers.last().map_or(0, |(_, end)| *end);
-        if self.next == end {
+        let passed = latest && self.next != end && !self.queue.is_latest(end);
+        if passed || self.next == end {
             let run = match self.numbers.last() {
+                // The rest of the last run stays unused: let there be little of that.
+                _ if passed => 1,
                 Some((first, end)) => ((end - first) * 2).min(LARGEST_RUN),
                 None => FIRST_RUN,
             };
@@ -96,7 +100,7 @@ impl Handle {
 
 impl Store for Handle {
     fn record(&mut self, record: &Record<'_>) -> Commit {
-        let number = self.number();
+        let number = self.number(record.is_ordered());
         let record = record.map(|message| {
             self.body = self.keep(message, number);
             Kept {
@@ -145,11 +149,18 @@ impl Store for Handle {
     fn room(&self) -> Room {
         self.queue.room()
     }
+
+    fn is_behind(&self) -> bool {
+        self.queue.is_behind()
+    }
 }
 
 impl Drop for Handle {
     fn drop(&mut self) {
-        self.commit();
+        // Half a batch is worse than none: it may say that a message was received, and lack the message.
+        if !std::thread::panicking() {
+            self.commit();
+        }
         self.queue.leave();
     }
 }

@@ -19,7 +19,6 @@ use super::files::{File, Files};
 use super::handle::Handle;
 use super::header::GroupKind;
 use super::job::Job;
-use super::names;
 use super::open::note_closed;
 use super::options::{Durability, Options};
 use super::queue::{Batch, Front, Queue};
@@ -29,9 +28,8 @@ use crate::core::{Bodies, Core, Image, Message, Room, Terms, Unreadable};
 
 /// Bytes of batches that become one group, unless one batch alone has more.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
-/// Without durability: how long written batches gather, and how many bytes of them.
+/// Without durability: how long batches gather, unless there are many.
 const LAZY: Duration = Duration::from_secs(1);
-const LAZY_BYTES: usize = 1024 * 1024;
 /// How long to wait before a full disk is tried again.
 pub(super) const RETRY: Duration = Duration::from_millis(500);
 /// A clock of the day that has gone this much further than ours, or less far, was set.
@@ -61,6 +59,8 @@ pub struct Log {
     pub(super) snapshot_len: u64,
     /// The one that is being made durable.
     pub(super) naming: Option<(u64, u32, u64)>,
+    /// When it was last tried in vain to write one.
+    pub(super) unwritten: Option<u64>,
     /// Bytes of groups since then.
     pub(super) since_snapshot: u64,
     /// The segment whose messages are being copied forward.
@@ -112,6 +112,7 @@ impl Log {
             snapshot: opened.snapshot,
             snapshot_len: opened.snapshot_len,
             naming: None,
+            unwritten: None,
             since_snapshot: opened.since_snapshot,
             leaving: None,
             stuck: BTreeSet::new(),
@@ -185,10 +186,11 @@ impl Log {
         }
         self.tell_time(now, wall);
         self.held.append(&mut work.batches);
-        if self.failed.is_some() {
-            self.held.clear();
-        } else {
+        if self.failed.is_none() {
             self.write();
+        }
+        // A failure ends everything: what the system says after it is not to be believed.
+        if self.failed.is_none() {
             self.tidy();
         }
         if work.closing {
@@ -204,11 +206,7 @@ impl Log {
 
     /// How many bytes of batches to take: none as long as others are held, which go first.
     fn most(&self) -> usize {
-        match (self.held.is_empty(), self.is_lazy()) {
-            (false, _) => 0,
-            (true, true) => LAZY_BYTES,
-            (true, false) => GROUP_BYTES,
-        }
+        if self.held.is_empty() { GROUP_BYTES } else { 0 }
     }
 
     /// Whether batches gather although nobody holds them up.
@@ -312,6 +310,7 @@ impl Log {
             let error = io::Error::other(format!("at {place:?}+{}: {}", wrong.at, wrong.what));
             return self.fail("records contradict each other", &error);
         }
+        self.image.settle(committed.0);
         self.queue.publish_kept(committed);
         if !self.queue.has_batches() {
             // Best effort: it spares a question after a crash, and promises nothing.
@@ -322,23 +321,18 @@ impl Log {
     fn trouble(&mut self, trouble: Trouble) {
         match trouble {
             Trouble::NoSegment(len) => {
-                if let Next::Ready(header, _) = &self.tail.next
-                    && header.len < len
-                {
-                    // One large message: it needs a segment of its own length in place of the one that is there.
-                    if let Next::Ready(header, file) =
-                        core::mem::replace(&mut self.tail.next, Next::Missing)
-                    {
-                        self.jobs
-                            .push_back(Job::Remove(vec![names::segment(header.id)]));
-                        drop(file);
-                    }
+                if !self.may_try() {
+                    // What came is held until there is a segment for it.
+                    self.set_full("there is no room for another segment");
+                } else if matches!(&self.tail.next, Next::Ready(header, _) if header.len < len) {
+                    self.jobs.extend(self.tail.prepare_larger(len));
+                } else {
+                    self.prepare(len);
                 }
-                self.prepare(len);
             }
             Trouble::Io(error) if is_full(&error) => {
                 self.tried = Some(self.clocks.store);
-                self.set_full();
+                self.set_full("the disk is full");
             }
             Trouble::Io(error) => self.fail("a write failed", &error),
         }
@@ -351,24 +345,37 @@ impl Log {
         );
         self.failed = Some(format!("{what}: {error}"));
         self.held.clear();
+        self.jobs.clear();
         self.queue.set_room(Room::Failed);
     }
 
-    pub(super) fn set_full(&mut self) {
+    pub(super) fn set_full(&mut self, why: &str) {
+        if self.failed.is_some() {
+            return;
+        }
         if !self.full {
             self.full = true;
             tracing::warn!(
-                "the disk is full: what would have to be kept is refused until there is room"
+                "the store takes nothing more for now: {why}; what would have to be kept is refused until that has changed"
             );
         }
         self.queue.set_room(Room::Full);
     }
 
     pub(super) fn set_enough(&mut self) {
+        if self.failed.is_some() {
+            return;
+        }
         if core::mem::take(&mut self.full) {
-            tracing::info!("there is room on the disk again");
+            tracing::info!("the store has room again");
         }
         self.queue.set_room(Room::Enough);
+    }
+
+    /// Whether it is time to try again what failed for want of room, if something did.
+    pub(super) fn may_try(&self) -> bool {
+        self.tried
+            .is_none_or(|tried| self.clocks.store >= tried + RETRY.as_millis() as u64)
     }
 
     /// A group that nobody committed: messages that stand elsewhere now.
@@ -409,16 +416,27 @@ impl Log {
         if self.closed {
             return;
         }
-        if !self.held.is_empty() && self.closing_tries < CLOSING_TRIES {
+        let waits = !self.held.is_empty() || self.queue.has_batches();
+        if waits && self.failed.is_none() {
+            // It may only be slow: a segment is being made.
+            if !self.is_short && !self.full {
+                return;
+            }
             self.closing_tries += 1;
-            return;
+            if self.closing_tries < CLOSING_TRIES {
+                return;
+            }
         }
         self.closed = true;
-        if !self.held.is_empty() {
-            tracing::warn!("the disk is full: what nobody was told of yet is lost");
+        if self.failed.is_some() {
             return;
         }
-        if self.failed.is_some() {
+        if waits {
+            let told = match self.options.durability {
+                Durability::None => "what came last is lost",
+                _ => "what nobody was told of yet is lost",
+            };
+            tracing::warn!("the store is closed without room for everything: {told}");
             return;
         }
         if self

@@ -1,6 +1,6 @@
 //! What passes between the workers and the thread that writes: batches one way, how far everything is durable the other.
 
-use core::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use core::sync::atomic::{AtomicU8, AtomicU64, AtomicUsize, Ordering};
 use core::time::Duration;
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
@@ -51,6 +51,11 @@ impl Front {
     }
 }
 
+/// Bytes of batches that whoever is patient waits for.
+pub(super) const PATIENCE: usize = 1024 * 1024;
+/// Bytes of batches that wait from which on the workers read no more of their clients.
+const ENOUGH: usize = 16 * 1024 * 1024;
+
 /// Wakes a worker.
 pub type Wake = Box<dyn Fn() + Send + Sync>;
 
@@ -64,6 +69,8 @@ pub(super) struct Queue {
     committed: AtomicU64,
     kept: AtomicU64,
     room: AtomicU8,
+    /// Bytes of the batches that wait.
+    waiting: AtomicUsize,
     /// Batches are as durable as they get as soon as they are here.
     at_once: bool,
 }
@@ -71,7 +78,6 @@ pub(super) struct Queue {
 #[derive(Default)]
 struct Inner {
     batches: VecDeque<Batch>,
-    bytes: usize,
     finished: Vec<Done>,
     /// By worker: the last number that it has told to commit, and how to wake it.
     workers: Vec<(u64, Option<Wake>)>,
@@ -97,6 +103,19 @@ pub(super) struct Work {
     pub(super) closing: bool,
 }
 
+impl Inner {
+    /// Wakes workers, by their number and the last number that they have told to commit.
+    fn wake(&self, test: impl Fn(usize, u64) -> bool) {
+        for (worker, (told, wake)) in self.workers.iter().enumerate() {
+            if test(worker, *told)
+                && let Some(wake) = wake
+            {
+                wake();
+            }
+        }
+    }
+}
+
 impl Queue {
     /// A queue behind the records up to `latest`.
     pub(super) fn new(latest: u64, at_once: bool) -> Arc<Self> {
@@ -110,6 +129,7 @@ impl Queue {
             committed: AtomicU64::new(latest),
             kept: AtomicU64::new(latest),
             room: AtomicU8::new(0),
+            waiting: AtomicUsize::new(0),
             at_once,
         })
     }
@@ -123,6 +143,11 @@ impl Queue {
     pub(super) fn numbers(&self, count: u64) -> (u64, u64) {
         let first = self.next.fetch_add(count, Ordering::Relaxed);
         (first, first + count)
+    }
+
+    /// Whether no number was given to anybody behind this run.
+    pub(super) fn is_latest(&self, end: u64) -> bool {
+        self.next.load(Ordering::Relaxed) == end
     }
 
     pub(super) fn join(&self) -> usize {
@@ -150,32 +175,28 @@ impl Queue {
     /// Takes a batch of a worker.
     pub(super) fn push(&self, worker: usize, batch: Batch) {
         let mut inner = self.lock();
-        let last = batch.numbers.last().map_or(0, |(_, end)| *end);
+        let end = batch.numbers.last().map_or(0, |(_, end)| *end);
         if let Some((told, _)) = inner.workers.get_mut(worker) {
-            *told = last;
+            *told = end.saturating_sub(1);
         }
-        if self.at_once {
+        // What has failed is not to be trusted with anything more.
+        if self.at_once && self.room() != Room::Failed {
             for &(first, end) in &batch.numbers {
                 inner.front.take(first, end);
             }
             let latest = inner.front.latest();
             let before = self.committed.fetch_max(latest.0, Ordering::AcqRel);
             // Others may have waited for the gap that this batch closes; this worker looks next.
-            for (other, (told, wake)) in inner.workers.iter().enumerate() {
-                if other != worker
-                    && latest.0 > before
-                    && *told > before
-                    && let Some(wake) = wake
-                {
-                    wake();
-                }
+            if latest.0 > before {
+                inner.wake(|other, told| other != worker && told > before);
             }
         }
-        let first = inner.batches.is_empty();
-        inner.bytes += batch.bytes.len();
+        let bytes = batch.bytes.len();
+        let before = self.waiting.fetch_add(bytes, Ordering::Relaxed);
+        let notify = inner.batches.is_empty() || (before < PATIENCE && before + bytes >= PATIENCE);
         inner.batches.push_back(batch);
         drop(inner);
-        if first {
+        if notify {
             self.arrived.notify_one();
         }
     }
@@ -186,14 +207,16 @@ impl Queue {
         self.arrived.notify_one();
     }
 
-    /// Waits until there is something, but not longer than `wait`: until there are batches, unless `most` is 0; `patient` waits for so many
-    /// bytes of them.
+    /// Waits until there is something, but not longer than `wait`: until there are batches, unless `most` is 0; `patient` waits for
+    /// [so many bytes](PATIENCE) of them. That nothing more will come does not end the wait when `most` is 0: then batches are held that have
+    /// to wait in any case.
     pub(super) fn wait(&self, most: usize, wait: Option<Duration>, patient: bool) {
         let inner = self.lock();
         let idle = |inner: &mut Inner| {
-            (most == 0 || inner.batches.is_empty() || (patient && inner.bytes < most))
+            let few = patient && self.waiting.load(Ordering::Relaxed) < PATIENCE;
+            (most == 0 || inner.batches.is_empty() || few)
                 && inner.finished.is_empty()
-                && !inner.closing
+                && (!inner.closing || (most == 0 && wait.is_some()))
         };
         match wait {
             Some(wait) => {
@@ -223,9 +246,14 @@ impl Queue {
             bytes += batch.bytes.len();
             work.batches.extend(inner.batches.pop_front());
         }
-        inner.bytes -= bytes;
-        work.closing = inner.closing && inner.batches.is_empty();
+        self.waiting.fetch_sub(bytes, Ordering::Relaxed);
+        work.closing = inner.closing;
         work
+    }
+
+    /// Whether so much waits that nothing more is to be taken from clients.
+    pub(super) fn is_behind(&self) -> bool {
+        self.waiting.load(Ordering::Relaxed) >= ENOUGH
     }
 
     /// Whether batches wait.
@@ -236,17 +264,7 @@ impl Queue {
     /// Everything up to here is durable: wakes the workers that wait for that.
     pub(super) fn publish(&self, committed: Commit) {
         let before = self.committed.fetch_max(committed.0, Ordering::AcqRel);
-        self.wake_those(|told| told > before);
-    }
-
-    fn wake_those(&self, test: impl Fn(u64) -> bool) {
-        for (told, wake) in &self.lock().workers {
-            if test(*told)
-                && let Some(wake) = wake
-            {
-                wake();
-            }
-        }
+        self.lock().wake(|_, told| told > before);
     }
 
     pub(super) fn publish_kept(&self, kept: Commit) {
@@ -261,7 +279,7 @@ impl Queue {
         };
         if self.room.swap(code, Ordering::AcqRel) != code {
             // Whoever keeps something back until there is room again looks now.
-            self.wake_those(|_| true);
+            self.lock().wake(|_, _| true);
         }
     }
 

@@ -53,6 +53,8 @@ pub(super) struct Tail {
     pub(super) seq: u64,
     pub(super) active: Segment,
     pub(super) next: Next,
+    /// One that takes the place of the next is being prepared, since that is too small: nothing is written there.
+    pub(super) asked_larger: bool,
     /// Segments that are full, with their lengths.
     pub(super) sealed: BTreeMap<u32, u64>,
     /// All that was written so far is durable.
@@ -73,6 +75,7 @@ impl Tail {
             seq,
             active,
             next: Next::Missing,
+            asked_larger: false,
             sealed: BTreeMap::new(),
             synced: true,
             buffer: Vec::new(),
@@ -145,7 +148,7 @@ impl Tail {
     fn roll(&mut self, len: u64, clocks: Clocks) -> Result<(), Trouble> {
         let needed = Self::needed(len);
         let enough = matches!(&self.next, Next::Ready(header, _) if header.len >= needed);
-        if !enough {
+        if !enough || self.asked_larger {
             return Err(Trouble::NoSegment(needed));
         }
         self.note(GroupKind::End, clocks)?;
@@ -213,11 +216,24 @@ impl Tail {
             return None;
         }
         self.next = Next::Asked;
+        Some(self.job(len, from))
+    }
+
+    /// The job that prepares a segment of this length in place of the next one, which is too small for a large batch. That one stays until
+    /// then: there may be no room for the larger.
+    pub(super) fn prepare_larger(&mut self, len: u64) -> Option<Job> {
+        if core::mem::replace(&mut self.asked_larger, true) {
+            return None;
+        }
+        Some(self.job(len, None))
+    }
+
+    const fn job(&self, len: u64, from: Option<(String, Arc<dyn File>)>) -> Job {
         let header = SegmentHeader {
             store: self.store,
             id: self.active.id + 1,
             len,
         };
-        Some(Job::Prepare { header, from })
+        Job::Prepare { header, from }
     }
 }

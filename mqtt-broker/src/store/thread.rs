@@ -28,7 +28,7 @@ impl Log {
     ) -> io::Result<()> {
         let (sender, jobs) = mpsc::channel::<Job>();
         let (files, queue) = (Arc::clone(&self.files), Arc::clone(&self.queue));
-        thread::Builder::new()
+        let beside = thread::Builder::new()
             .name("mqtt-store-files".into())
             .spawn(move || {
                 for job in jobs {
@@ -41,8 +41,10 @@ impl Log {
                 loop {
                     let wait = self.turn(now(), wall());
                     while let Some(job) = self.job() {
-                        // It lives as long as this sender.
-                        let _ = sender.send(job);
+                        if sender.send(job).is_err() {
+                            let error = io::Error::other("the thread for files has ended");
+                            self.fail("a segment cannot be made", &error);
+                        }
                     }
                     if self.is_closed() {
                         break;
@@ -50,6 +52,9 @@ impl Log {
                     self.wait(wait);
                 }
                 drop(self);
+                drop(sender);
+                // It has the files open, and with them the lock of the directory: whoever is told of the end may open it again.
+                let _ = beside.join();
                 ended();
             })?;
         Ok(())

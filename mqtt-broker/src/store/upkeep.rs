@@ -1,17 +1,20 @@
 //! What a log needs beside its groups: the next segment, snapshots, room.
 
+use core::time::Duration;
 use std::io;
 use std::sync::Arc;
 
 use super::error::StoreError;
 use super::forward;
 use super::job::{Done, Job};
-use super::log::{Log, RETRY, is_full};
+use super::log::Log;
 use super::names;
 use super::options::Durability;
 use super::snapshot::{self, Position};
 use super::tail::Next;
 
+/// How long to wait before a snapshot is tried again that could not be written.
+const SNAPSHOT_RETRY: Duration = Duration::from_secs(5);
 /// Segments that are kept for later use.
 const SPARES: usize = 1;
 
@@ -39,22 +42,28 @@ impl Log {
     }
 
     pub(super) fn finished(&mut self, done: Done) {
+        if self.failed.is_some() {
+            return;
+        }
         match done {
             Done::Prepared(Ok((header, file))) => {
                 let shared = Arc::clone(&file);
                 self.shelf.lock().segments.insert(header.id, shared);
                 self.tail.next = Next::Ready(header, file);
+                self.tail.asked_larger = false;
                 self.set_enough();
             }
             Done::Prepared(Err(error)) => {
-                self.tail.next = Next::Missing;
-                if is_full(&error) {
-                    // There is room in the segment that is written to: the alarm is early enough for what is under way.
-                    self.tried = Some(self.clocks.store);
-                    self.is_short = true;
-                } else {
-                    self.fail("a new segment cannot be made", &error);
+                if !core::mem::take(&mut self.tail.asked_larger) {
+                    self.tail.next = Next::Missing;
                 }
+                // It has promised nothing, so it is tried again, whatever was missing: room, or a file descriptor. There is room in the
+                // segment that is written to: the alarm is early enough for what is under way.
+                if !self.is_short {
+                    tracing::warn!(%error, "no further segment can be made; it is tried again and again");
+                }
+                self.tried = Some(self.clocks.store);
+                self.is_short = true;
             }
             Done::Synced(Ok(())) | Done::Removed => {}
             Done::Synced(Err(error)) => self.fail("a sync failed", &error),
@@ -69,21 +78,25 @@ impl Log {
                 self.jobs.push_back(Job::Sync(Arc::clone(&segment.file)));
             }
         }
-        let retry = self
-            .tried
-            .is_none_or(|tried| self.clocks.store >= tried + RETRY.as_millis() as u64);
+        let retry = self.may_try();
         if matches!(self.tail.next, Next::Ready(..)) {
-            (self.is_short, self.tried) = (false, None);
+            // A larger one may still be missing: then what needs it is held.
+            if self.held.is_empty() {
+                (self.is_short, self.tried) = (false, None);
+            }
         } else if retry {
             self.prepare(0);
         }
         if self.is_short && self.tail.left_over() < self.options.segment_bytes / 2 {
-            self.set_full();
+            self.set_full("there is no room for another segment");
         }
         let grown = self.since_snapshot >= self.options.segment_bytes.max(2 * self.snapshot_len);
         // A full disk is helped by a snapshot if segments are needed for nothing but the replay.
         let frees = self.is_short && retry && self.has_dead_segments();
-        if grown || frees {
+        let due = self
+            .unwritten
+            .is_none_or(|tried| self.clocks.store >= tried + SNAPSHOT_RETRY.as_millis() as u64);
+        if (grown || frees) && due {
             self.snapshot();
         }
         if let Err(error) = forward::step(self) {
@@ -125,6 +138,7 @@ impl Log {
             Ok((file, len)) => {
                 self.naming = Some((position.seq, position.segment, len));
                 self.since_snapshot = 0;
+                self.unwritten = None;
                 self.jobs.push_back(Job::Name {
                     file,
                     seq: position.seq,
@@ -133,7 +147,9 @@ impl Log {
             Err(error) => {
                 // The log goes on without: only a start takes longer.
                 tracing::warn!(%error, "no snapshot was written");
-                self.jobs.push_back(Job::Remove(vec![name]));
+                self.unwritten = Some(self.clocks.store);
+                // At once: the next try may have the same name.
+                let _ = self.files.remove(&name);
             }
         }
     }

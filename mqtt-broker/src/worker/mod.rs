@@ -123,8 +123,8 @@ struct Driver {
     stop: Option<Instant>,
     /// A connection ended while the round was writing.
     ended_late: bool,
-    /// Another worker is far behind: nothing is read that could make more work for it. Inboxes are emptied all the same, so that two
-    /// workers never wait for each other.
+    /// Another worker or the store is far behind: nothing is read that could make more work for it. Inboxes are emptied all the same, so
+    /// that two workers never wait for each other.
     held: bool,
 }
 
@@ -218,12 +218,13 @@ impl Driver {
         wait
     }
 
-    /// Looks whether another worker is too far behind to read on.
+    /// Looks whether another worker, or the store, is too far behind to read on.
     fn hold(&mut self) {
         let inboxes = &self.surroundings.inboxes;
         self.held = inboxes
             .iter()
-            .any(|inbox| !Arc::ptr_eq(inbox, &self.inbox) && inbox.is_full());
+            .any(|inbox| !Arc::ptr_eq(inbox, &self.inbox) && inbox.is_full())
+            || self.core.is_behind();
     }
 
     fn readiness(&mut self, event: &Event) {

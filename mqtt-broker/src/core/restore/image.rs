@@ -26,6 +26,8 @@ pub struct Image {
     pub(crate) over: HashSet<Subscriber>,
     /// By topic: the number of the latest record about it, and that of the message, if it was not removed.
     pub(crate) retained: BTreeMap<Box<str>, (u64, Option<u64>)>,
+    /// Topics whose message was removed, by the number of the record that says so: an earlier one may be in a batch that comes later.
+    pub(crate) removed: BTreeMap<u64, Box<str>>,
     /// Copies that a group gave to a session that has ended, and that nobody has taken back yet.
     pub(crate) strays: BTreeMap<u64, Copy>,
     /// Copies that were done with in a batch that stands before their own.
@@ -99,6 +101,8 @@ pub(crate) struct Group {
     pub(crate) filter: Box<str>,
     /// It has its name of this run.
     pub(crate) named: bool,
+    /// The number of the record of its beginning: of two of one filter, the later one counts.
+    pub(crate) began: u64,
     pub(crate) waiting: Copies,
 }
 
@@ -108,6 +112,7 @@ impl Group {
         Self {
             filter: filter.into(),
             named: true,
+            began: 0,
             waiting: Copies::default(),
         }
     }
@@ -214,6 +219,22 @@ impl Image {
             !gone
         });
         self.uses.ended.len() - before
+    }
+
+    /// All records up to this number were taken: nothing older comes any more.
+    pub(crate) fn settle(&mut self, front: u64) {
+        if !self.early.is_empty() {
+            self.early.retain(|number| *number > front);
+        }
+        while let Some(entry) = self.removed.first_entry()
+            && *entry.key() <= front
+        {
+            let (number, topic) = entry.remove_entry();
+            // It may have been set again.
+            if self.retained.get(&topic) == Some(&(number, None)) {
+                self.retained.remove(&topic);
+            }
+        }
     }
 
     /// The largest number taken; the store goes on with larger ones.

@@ -144,9 +144,8 @@ impl Image {
             Record::Restarted => {
                 self.names.clear();
                 // No batch of before comes after this: these are not waited for.
-                self.early.clear();
                 self.over.clear();
-                self.retained.retain(|_, (_, message)| message.is_some());
+                self.settle(u64::MAX);
                 self.unname_groups();
             }
             Record::Renamed { session, client_id } => {
@@ -226,7 +225,8 @@ impl Image {
             return Err("a group began twice");
         }
         self.names.insert(who, birth);
-        if known.is_none_or(|latest| latest <= birth) {
+        let began = known.and_then(|latest| self.groups.get(&latest));
+        if began.is_none_or(|latest| latest.began <= number) {
             self.by_filter.insert(filter.into(), birth);
         }
         let group = self
@@ -234,7 +234,7 @@ impl Image {
             .entry(birth)
             .or_insert_with(|| Group::named(filter));
         group.filter = filter.into();
-        group.named = true;
+        (group.named, group.began) = (true, number);
         Ok(())
     }
 
@@ -350,6 +350,9 @@ impl Image {
             && entry.0 <= number
         {
             let (_, before) = core::mem::replace(entry, (number, body));
+            if body.is_none() {
+                self.removed.insert(number, topic.into());
+            }
             self.uses.begun.extend(body);
             self.uses.end(before);
         }
