@@ -42,6 +42,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     logging::start(config.log);
     // Best effort: with fewer files there are fewer connections, and the log says so when it comes to that.
     let _ = rlimit::increase_nofile_limit(u64::MAX);
+    signals::outlive_file_limits()?;
     let broker = Broker::builder().config(config).start_blocking()?;
     signals::stop_on_signal(&broker)?;
     cli::greet(broker.local_addrs(), users);

@@ -13,6 +13,16 @@ use signal_hook::iterator::Signals;
 /// The exit status of an impatient end: 128 and the number of SIGINT, as shells have it.
 const IMPATIENT: i32 = 130;
 
+/// A file that must not grow further (`ulimit -f`) is a full disk, and no reason to die.
+///
+/// # Errors
+/// If the system refuses a handler.
+pub(crate) fn outlive_file_limits() -> io::Result<()> {
+    #[cfg(unix)]
+    register(signal_hook::consts::SIGXFSZ, Arc::default())?;
+    Ok(())
+}
+
 /// Stops `broker` on the first signal.
 ///
 /// # Errors

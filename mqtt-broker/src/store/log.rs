@@ -34,6 +34,8 @@ const LAZY: Duration = Duration::from_secs(1);
 pub(super) const RETRY: Duration = Duration::from_millis(500);
 /// A clock of the day that has gone this much further than ours, or less far, was set.
 const JUMP_MS: u64 = 10_000;
+/// How long the log lies still at most: a clock that was set is noted then, for a start after a crash.
+const LOOK: Duration = Duration::from_secs(60);
 /// How often a full disk is tried again before a broker that is to stop does so.
 const CLOSING_TRIES: u32 = 6;
 
@@ -70,6 +72,8 @@ pub struct Log {
     pub(super) clocks: Clocks,
     /// How far the time of day was ahead of the store's clock.
     pub(super) ahead: i128,
+    /// It was set, and no group says so yet.
+    pub(super) is_set: bool,
     /// The last try to get another segment failed for want of room.
     pub(super) is_short: bool,
     /// Nothing new is taken.
@@ -118,6 +122,7 @@ impl Log {
             stuck: BTreeSet::new(),
             clocks: opened.clocks,
             ahead: i128::from(opened.clocks.wall) - i128::from(opened.clocks.store),
+            is_set: false,
             is_short: false,
             full: false,
             tried: None,
@@ -188,6 +193,7 @@ impl Log {
         self.held.append(&mut work.batches);
         if self.failed.is_none() {
             self.write();
+            self.note_time();
         }
         // A failure ends everything: what the system says after it is not to be believed.
         if self.failed.is_none() {
@@ -224,7 +230,7 @@ impl Log {
         if self.leaving.is_some() {
             return Some(Duration::ZERO);
         }
-        self.is_lazy().then_some(LAZY)
+        Some(if self.is_lazy() { LAZY } else { LOOK })
     }
 
     /// Whether the last handle is gone and everything is written.
@@ -254,12 +260,24 @@ impl Log {
                 seconds = seconds as i64,
                 "the clock of this machine was set: nothing expires earlier or later because of that"
             );
+            self.is_set = true;
         }
         self.ahead = ahead;
         self.clocks = Clocks {
             store: now.as_millis(),
             wall,
         };
+    }
+
+    /// After a crash the time of day has to be compared with one of the same clock: an empty group notes it, if no other has come.
+    fn note_time(&mut self) {
+        if !self.is_set || self.failed.is_some() || !self.held.is_empty() {
+            return;
+        }
+        match self.append_moved(&[]) {
+            Ok(noted) => self.is_set = !noted,
+            Err(error) => self.fail("a write failed", &error),
+        }
     }
 
     /// Writes what is held, as one group.
@@ -291,6 +309,7 @@ impl Log {
         if self.full && !self.is_short {
             self.set_enough();
         }
+        self.is_set = false;
         self.since_snapshot += self.tail.buffer.len() as u64;
         for batch in self.held.drain(..) {
             for (first, end) in batch.numbers {

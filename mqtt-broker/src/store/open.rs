@@ -400,6 +400,12 @@ fn snapshot(
         let name = names::snapshot(seq);
         let bytes = files.open(&name).and_then(|file| read_all(&*file));
         let bytes = bytes.map_err(StoreError::io(format!("{name} cannot be read")))?;
+        if let Some(version) = snapshot::other_version(&bytes) {
+            return Err(StoreError::Version {
+                file: name,
+                version,
+            });
+        }
         let wrong = match snapshot::read(&bytes) {
             Ok(read) if read.store != contents.store => super::varint::Wrong {
                 at: 8,

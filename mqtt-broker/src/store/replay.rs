@@ -120,7 +120,8 @@ impl<'c> Replay<'c> {
                 }
             };
             if let Some(fault) = found.fault(self.segment, self.store) {
-                if !self.repairs() {
+                // What a newer program has written is no damage.
+                if !self.repairs() || matches!(fault, StoreError::Version { .. }) {
                     return Err(fault);
                 }
                 report.set_aside(files, &names::segment(self.segment), &fault.to_string())?;

@@ -102,6 +102,14 @@ pub(super) struct Snapshot {
     pub(super) index: Index,
 }
 
+/// The version of a snapshot that is whole and of another one than ours.
+pub(super) fn other_version(bytes: &[u8]) -> Option<u8> {
+    let (front, sum) = bytes.get(..HEADER)?.split_at(HEADER - 8);
+    let version = *front.strip_prefix(&MAGIC)?.first()?;
+    let whole = u64::from(crc32c::crc32c(front)).to_le_bytes() == sum;
+    (whole && version != VERSION).then_some(version)
+}
+
 /// Reads a snapshot.
 pub(super) fn read(bytes: &[u8]) -> Result<Snapshot, Wrong> {
     let wrong = |at, what| Wrong { at, what };

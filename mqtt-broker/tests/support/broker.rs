@@ -150,8 +150,24 @@ impl Broker {
 
     /// Starts our program again in the same folder, with `more` on its command line; it has ended, or is killed now.
     pub(crate) fn again(&mut self, more: &[&str]) {
+        self.again_under(&[], more);
+    }
+
+    /// The same, under a program that takes ours and its command line behind its own, and becomes ours.
+    pub(crate) fn again_under(&mut self, wrapper: &[&str], more: &[&str]) {
         self.process.kill();
-        let mut command = command(&program(), self.folder.path(), 1);
+        let ours = command(&program(), self.folder.path(), 1);
+        let mut command = match wrapper.split_first() {
+            None => ours,
+            Some((wrapper, arguments)) => {
+                let mut command = Command::new(wrapper);
+                command.args(arguments).arg(ours.get_program());
+                command
+                    .args(ours.get_args())
+                    .current_dir(self.folder.path());
+                command
+            }
+        };
         self.process = Tool::spawn(command.args(more));
         self.address = self
             .process

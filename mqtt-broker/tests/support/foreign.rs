@@ -9,6 +9,8 @@ use super::Tool;
 
 const INSTALL_MOSQUITTO: &str = "apt-get install -y mosquitto mosquitto-clients";
 
+const INSTALL_STRACE: &str = "apt-get install -y strace";
+
 fn install_python() -> String {
     let folder = installed().join("python");
     let folder = folder.display();
@@ -132,6 +134,34 @@ fn line_buffered(program: &Path, port: u16) -> Command {
         .arg(program)
         .args(["-h", "127.0.0.1", "-p", &port.to_string()]);
     command
+}
+
+/// A program whose system calls fail as long as this lives.
+#[derive(Debug)]
+pub(crate) struct Failing(Tool);
+
+impl Failing {
+    /// Lets calls of a running process fail from now on: `pwrite64:error=ENOSPC`. Or says how to install what does that.
+    pub(crate) fn calls(process: u32, what: &str) -> Result<Self, String> {
+        let strace = program("strace").ok_or_else(|| INSTALL_STRACE.to_owned())?;
+        let calls = what.split(':').next().unwrap_or_default();
+        let mut tool = Tool::spawn(
+            Command::new(strace)
+                .args(["-f", "-o", "/dev/null", "-e"])
+                .arg(format!("trace={calls}"))
+                .arg("-e")
+                .arg(format!("inject={what}"))
+                .args(["-p", &process.to_string()]),
+        );
+        tool.wait_for("attached");
+        Ok(Self(tool))
+    }
+
+    /// From now on they do what they should.
+    pub(crate) fn end(mut self) {
+        self.0.signal("INT");
+        self.0.wait(super::PATIENCE);
+    }
 }
 
 /// Starts a Python interpreter that can import paho-mqtt 2 on a script of `tests/clients`, or says how to install it.

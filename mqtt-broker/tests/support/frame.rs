@@ -109,6 +109,22 @@ macro_rules! frame_as {
 }
 
 impl Frame {
+    /// Takes the first packet from the front of these bytes, if it is whole.
+    pub(crate) fn take(version: Version, bytes: &mut Vec<u8>) -> Option<Self> {
+        match Decoder::new(version).from_server(bytes) {
+            Ok(Decoded::Complete { len, .. }) => {
+                let rest = bytes.split_off(len);
+                let bytes = core::mem::replace(bytes, rest);
+                Some(Self { version, bytes })
+            }
+            Ok(Decoded::NeedMore(_)) => None,
+            Err(error) => panic!(
+                "the broker sent {:02x?}: {error}",
+                &bytes[..bytes.len().min(64)]
+            ),
+        }
+    }
+
     /// The packet.
     pub(crate) fn packet(&self) -> FromServer<'_> {
         match Decoder::new(self.version).from_server(&self.bytes) {

@@ -8,9 +8,9 @@ use std::net::{Shutdown, TcpStream};
 use std::time::Instant;
 
 use mqtt_codec::{
-    Connect, Decoded, Decoder, Delivery, Disconnect, Filters, FromServer, PINGREQ, PacketId,
-    Properties, Property, PubAck, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, Subscribe,
-    SubscribeFilter, SubscriptionOptions, Unsubscribe, UnsubscribeFilters, Version,
+    Connect, Delivery, Disconnect, Filters, FromServer, PINGREQ, PacketId, Properties, Property,
+    PubAck, PubComp, PubRec, PubRel, Publish, QoS, ReasonCode, Subscribe, SubscribeFilter,
+    SubscriptionOptions, Unsubscribe, UnsubscribeFilters, Version,
 };
 
 use super::frame::{Encode, Frame, at, packet_id, publish};
@@ -193,20 +193,8 @@ impl Client {
     fn read(&mut self) -> Option<Frame> {
         let deadline = Instant::now() + PATIENCE;
         loop {
-            match Decoder::new(self.version).from_server(&self.buffer) {
-                Ok(Decoded::Complete { len, .. }) => {
-                    let rest = self.buffer.split_off(len);
-                    let bytes = core::mem::replace(&mut self.buffer, rest);
-                    return Some(Frame {
-                        version: self.version,
-                        bytes,
-                    });
-                }
-                Ok(Decoded::NeedMore(_)) => {}
-                Err(error) => panic!(
-                    "the broker sent {:02x?}: {error}",
-                    &self.buffer[..self.buffer.len().min(64)]
-                ),
+            if let Some(frame) = Frame::take(self.version, &mut self.buffer) {
+                return Some(frame);
             }
             let mut chunk = [0; 65_536];
             match self.stream.read(&mut chunk) {
