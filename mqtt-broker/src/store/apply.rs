@@ -24,10 +24,29 @@ pub(super) enum Reader {
 pub(super) struct Changes {
     put: Vec<(u64, Place, Terms)>,
     moved: Vec<(u64, Place)>,
-    /// Messages of earlier groups that were named.
+    /// Messages of earlier groups that were named; of interest to their writer only.
     named: Vec<u64>,
+    /// Where the numbers of `put` begin to ascend, up to its end: nowhere behind the beginning of a batch.
+    ascending: usize,
     /// What did not fit, in a repair.
     pub(super) misfits: Vec<Wrong>,
+}
+
+impl Changes {
+    fn bring(&mut self, number: u64, place: Place, terms: Terms) {
+        if self.put.last().is_some_and(|(last, ..)| *last >= number) {
+            self.ascending = self.put.len();
+        }
+        self.put.push((number, place, terms));
+    }
+
+    /// Whether the batch that is being read has brought this message: what a batch names it has brought, or an earlier group has.
+    fn brings(&self, number: u64) -> bool {
+        let batch = self.put.get(self.ascending..).unwrap_or_default();
+        batch
+            .binary_search_by_key(&number, |(known, ..)| *known)
+            .is_ok()
+    }
 }
 
 /// Takes the payload of a group that stands at `place`.
@@ -42,6 +61,7 @@ pub(super) fn apply(
     changes.put.clear();
     changes.moved.clear();
     changes.named.clear();
+    changes.ascending = 0;
     let mut decoder = Decoder::new(payload);
     let at = |at: usize| Place {
         offset: place.offset + at as u32,
@@ -55,19 +75,16 @@ pub(super) fn apply(
                 number,
                 body,
                 at: offset,
-            }) => changes.put.push((number, at(offset), body.terms()?)),
+            }) => changes.bring(number, at(offset), body.terms()?),
             Some(Item::Moved { number, at: offset }) => changes.moved.push((number, at(offset))),
             Some(Item::Record(number, record)) => {
-                if let Record::Queued { message, .. }
-                | Record::Retained(message)
-                | Record::Will { message, .. } = &record
+                if reader == Reader::Writer
+                    && let Record::Queued { message, .. }
+                    | Record::Retained(message)
+                    | Record::Will { message, .. } = &record
+                    && !changes.brings(message.body.0)
                 {
-                    let body = message.body.0;
-                    let brought = changes.put.last().is_some_and(|(last, ..)| *last == body)
-                        || changes.put.iter().rev().any(|(known, ..)| *known == body);
-                    if !brought {
-                        changes.named.push(body);
-                    }
+                    changes.named.push(message.body.0);
                 }
                 if let Err(malformed) = image.take(&record, Commit(number)) {
                     let wrong = Wrong {
@@ -96,13 +113,40 @@ pub(super) fn apply(
     for number in image.uses.ended.drain(..) {
         index.end_use(number);
     }
-    if reader == Reader::Writer {
-        for &number in &changes.named {
-            index.end_use(number);
-        }
+    for &number in &changes.named {
+        index.end_use(number);
     }
     for &(number, ..) in &changes.put {
         index.forget_unused(number);
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// Numbers ascend in a batch, and the next batch may have smaller ones.
+    #[test]
+    fn what_a_batch_brings_is_told_from_what_was_there() {
+        let mut changes = Changes::default();
+        for batch in [[4, 5, 9], [1, 2, 3], [3, 7, 8], [20, 21, 30]] {
+            for number in batch {
+                let place = Place {
+                    segment: 1,
+                    offset: number,
+                };
+                let terms = Terms {
+                    size: 0,
+                    expires: None,
+                };
+                changes.bring(number.into(), place, terms);
+                assert!(changes.brings(number.into()), "{number}");
+                assert!(!changes.brings(6), "{number}");
+            }
+            for number in batch {
+                assert!(changes.brings(number.into()), "{number}");
+            }
+        }
+    }
 }

@@ -2,7 +2,7 @@
 
 use std::io;
 
-use mqtt_codec::{PacketId, QoS, SubscriptionId, SubscriptionOptions};
+use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
 use mqtt_session::Instant;
 
 use super::index::{Index, Place};
@@ -284,19 +284,6 @@ fn expiry(cursor: &mut Cursor<'_>) -> Result<Option<Instant>, Wrong> {
     Ok(cursor.number()?.checked_sub(1).map(Instant::from_millis))
 }
 
-fn packet_id(cursor: &mut Cursor<'_>) -> Result<PacketId, Wrong> {
-    let start = cursor.wrong("a packet identifier is none");
-    PacketId::new(cursor.small()?).ok_or(start)
-}
-
-fn id(cursor: &mut Cursor<'_>) -> Result<Option<SubscriptionId>, Wrong> {
-    let start = cursor.wrong("a subscription identifier is none");
-    match cursor.small()? {
-        0 => Ok(None),
-        id => SubscriptionId::new(id).map(Some).ok_or(start),
-    }
-}
-
 fn session(cursor: &mut Cursor<'_>) -> Result<Session, Wrong> {
     let flags = cursor.byte()?;
     let mut session = Session::new(cursor.text()?);
@@ -324,14 +311,18 @@ fn session(cursor: &mut Cursor<'_>) -> Result<Session, Wrong> {
         let filter = cursor.text()?.into();
         let start = cursor.wrong("options of a subscription are none");
         let options = SubscriptionOptions::from_byte(cursor.byte()?).ok_or(start)?;
-        let id = id(cursor)?;
+        let id = cursor.subscription_id()?;
         session.subscriptions.insert(filter, Grant { options, id });
     }
     for _ in 0..cursor.number()? {
         let filter = cursor.text()?;
         let start = cursor.wrong("a QoS is none");
         let qos = QoS::from_u8(cursor.byte()?).ok_or(start)?;
-        let mut walk = Walk::new(filter, SubscriptionOptions::new(qos), id(cursor)?);
+        let mut walk = Walk::new(
+            filter,
+            SubscriptionOptions::new(qos),
+            cursor.subscription_id()?,
+        );
         for _ in 0..cursor.number()? {
             walk.served.insert(cursor.text()?.into());
         }
@@ -339,13 +330,13 @@ fn session(cursor: &mut Cursor<'_>) -> Result<Session, Wrong> {
     }
     for _ in 0..cursor.number()? {
         let copy = cursor.number()?;
-        session.sent.push((copy, packet_id(cursor)?));
+        session.sent.push((copy, cursor.packet_id()?));
     }
     for _ in 0..cursor.number()? {
-        session.releasing.push(packet_id(cursor)?);
+        session.releasing.push(cursor.packet_id()?);
     }
     for _ in 0..cursor.number()? {
-        session.received.push(packet_id(cursor)?);
+        session.received.push(cursor.packet_id()?);
     }
     session.queue = copies(cursor)?;
     Ok(session)
@@ -370,7 +361,7 @@ fn copy(cursor: &mut Cursor<'_>, number: u64) -> Result<Copy, Wrong> {
     if flags & TERMS != 0 {
         for _ in 0..cursor.number()? {
             let start = cursor.wrong("a subscription identifier is none");
-            ids.push(id(cursor)?.ok_or(start)?);
+            ids.push(cursor.subscription_id()?.ok_or(start)?);
         }
         group = cursor.number()?.checked_sub(1);
     }

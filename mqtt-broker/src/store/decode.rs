@@ -1,6 +1,6 @@
 //! From bytes to records, in the order in which they were written.
 
-use mqtt_codec::{PacketId, QoS, SubscriptionId, SubscriptionOptions};
+use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
 use mqtt_session::{Change, Commit, Instant, Seq};
 
 use super::body::Body;
@@ -125,19 +125,6 @@ impl<'a> Decoder<'a> {
         }
     }
 
-    fn id(&mut self) -> Result<Option<SubscriptionId>, Wrong> {
-        let start = self.cursor.wrong("a subscription identifier is none");
-        match self.cursor.small()? {
-            0 => Ok(None),
-            id => SubscriptionId::new(id).map(Some).ok_or(start),
-        }
-    }
-
-    fn packet_id(&mut self) -> Result<PacketId, Wrong> {
-        let start = self.cursor.wrong("a packet identifier is none");
-        PacketId::new(self.cursor.small()?).ok_or(start)
-    }
-
     /// Of a record that has a message: it came with it, or with an earlier one.
     fn kept(
         &mut self,
@@ -194,7 +181,7 @@ impl<'a> Decoder<'a> {
                 filter: self.cursor.text()?,
                 options: SubscriptionOptions::from_byte(self.cursor.byte()?)
                     .ok_or_else(|| wrong("options of a subscription are none"))?,
-                id: self.id()?,
+                id: self.cursor.subscription_id()?,
                 retained: set(0),
             },
             kind::RETAINED_SENT => Record::RetainedSent {
@@ -216,7 +203,7 @@ impl<'a> Decoder<'a> {
                 let mut group = None;
                 if set(2) {
                     for _ in 0..self.cursor.number()? {
-                        let id = self.id()?;
+                        let id = self.cursor.subscription_id()?;
                         self.ids
                             .push(id.ok_or_else(|| wrong("a subscription identifier is none"))?);
                     }
@@ -245,11 +232,11 @@ impl<'a> Decoder<'a> {
                 let session = self.receiver()?;
                 let nowhere = Seq::default();
                 let change = match flags {
-                    0 => Change::Received(self.packet_id()?),
-                    1 => Change::Released(self.packet_id()?),
-                    2 => Change::Sent(nowhere, self.packet_id()?),
-                    3 => Change::PeerReceived(nowhere, self.packet_id()?),
-                    4 => Change::Completed(self.packet_id()?),
+                    0 => Change::Received(self.cursor.packet_id()?),
+                    1 => Change::Released(self.cursor.packet_id()?),
+                    2 => Change::Sent(nowhere, self.cursor.packet_id()?),
+                    3 => Change::PeerReceived(nowhere, self.cursor.packet_id()?),
+                    4 => Change::Completed(self.cursor.packet_id()?),
                     5 => Change::Reset,
                     _ => return Err(wrong("a handshake changes in an unknown way")),
                 };

@@ -1,5 +1,7 @@
 //! Numbers in as few bytes as they need, texts behind their length.
 
+use mqtt_codec::{PacketId, SubscriptionId};
+
 /// What is wrong with bytes that were read, and where, counted from the start of those bytes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(super) struct Wrong {
@@ -97,6 +99,20 @@ impl<'a> Cursor<'a> {
     pub(super) fn small<T: TryFrom<u64>>(&mut self) -> Result<T, Wrong> {
         let start = self.wrong("a number is too large");
         T::try_from(self.number()?).map_err(|_| start)
+    }
+
+    pub(super) fn packet_id(&mut self) -> Result<PacketId, Wrong> {
+        let start = self.wrong("a packet identifier is none");
+        PacketId::new(self.small()?).ok_or(start)
+    }
+
+    /// 0 is none.
+    pub(super) fn subscription_id(&mut self) -> Result<Option<SubscriptionId>, Wrong> {
+        let start = self.wrong("a subscription identifier is none");
+        match self.small()? {
+            0 => Ok(None),
+            id => SubscriptionId::new(id).map(Some).ok_or(start),
+        }
     }
 
     pub(super) fn difference(&mut self, from: u64) -> Result<u64, Wrong> {
