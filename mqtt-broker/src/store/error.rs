@@ -1,9 +1,9 @@
 //! Why a store does not open.
 
 use std::io;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
-/// A store that is not opened; nothing in it was changed.
+/// A store that is not opened; unless it was to be repaired, nothing in it was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -52,6 +52,22 @@ pub enum StoreError {
         /// The version.
         version: u8,
     },
+    /// A file has the name of one of a store, and is none.
+    #[error("{file} is there, and is none of a store: give the broker a directory of its own")]
+    Foreign {
+        /// Its name.
+        file: String,
+    },
+    /// Segments cannot be of this length.
+    #[error(
+        "segments cannot have {bytes} bytes: they have from {least} to {most}",
+        least = super::options::SEGMENT_BYTES.start(),
+        most = super::options::SEGMENT_BYTES.end()
+    )]
+    SegmentBytes {
+        /// What was asked for.
+        bytes: u64,
+    },
     /// There is no store there.
     #[error("{} holds no store", path.display())]
     NoStore {
@@ -73,6 +89,24 @@ pub enum StoreError {
 }
 
 impl StoreError {
+    /// The same, with the directory in which it was found.
+    pub(super) fn within(mut self, path: &Path) -> Self {
+        match &mut self {
+            Self::Damaged { file, .. }
+            | Self::Missing { file, .. }
+            | Self::Version { file, .. }
+            | Self::Foreign { file } => *file = path.join(&*file).display().to_string(),
+            Self::Io { what, .. } => *what = format!("{}: {what}", path.display()),
+            Self::InUse { .. }
+            | Self::SegmentBytes { .. }
+            | Self::NoStore { .. }
+            | Self::Unfinished
+            | Self::NotEmpty { .. }
+            | Self::Listener(_) => {}
+        }
+        self
+    }
+
     pub(super) fn io(what: impl Into<String>) -> impl FnOnce(io::Error) -> Self {
         let what = what.into();
         |source| Self::Io { what, source }

@@ -4,6 +4,7 @@
 //! lose it, or keep any part of it, in any order. Nothing else is relied upon.
 
 use core::fmt::Debug;
+use core::ops::Range;
 use std::io;
 use std::sync::Arc;
 
@@ -95,12 +96,86 @@ pub(super) fn read_up_to(
 }
 
 /// Reads a whole file.
+#[cfg(test)]
 pub(super) fn read_all(file: &dyn File) -> io::Result<Vec<u8>> {
     let len = usize::try_from(file.len()?).map_err(io::Error::other)?;
     let mut bytes = vec![0; len];
     let read = read_up_to(file, &mut bytes, 0)?;
     bytes.truncate(read);
     Ok(bytes)
+}
+
+/// What is said of a place that the disk cannot read.
+pub(super) const UNREADABLE: &str = "the disk cannot read it";
+
+/// What was read of a file: zeroes where the disk could not read.
+#[derive(Debug, Default)]
+pub(super) struct Content {
+    pub(super) bytes: Vec<u8>,
+    /// Where it could not, in ascending order.
+    pub(super) bad: Vec<Range<usize>>,
+}
+
+impl Content {
+    /// The first place that could not be read, if there is one that begins before `end` and ends behind `from`.
+    pub(super) fn first_bad(&self, from: usize, end: usize) -> Option<usize> {
+        let bad = self.bad.iter().find(|bad| bad.end > from)?;
+        (bad.start < end).then_some(bad.start)
+    }
+
+    /// All of it, unless something could not be read: then where that is.
+    pub(super) fn whole(self) -> Result<Vec<u8>, usize> {
+        match self.bad.first() {
+            Some(bad) => Err(bad.start),
+            None => Ok(self.bytes),
+        }
+    }
+}
+
+/// What is read at once, and what is given up at once where that fails.
+const PIECE: usize = 1024 * 1024;
+const SECTOR: u64 = 512;
+
+/// Reads a whole file, as far as the disk can.
+pub(super) fn read_parts(file: &dyn File) -> io::Result<Content> {
+    let len = usize::try_from(file.len()?).map_err(io::Error::other)?;
+    let mut bytes = vec![0; len];
+    let mut bad = Vec::new();
+    let mut read = 0;
+    for (n, piece) in bytes.chunks_mut(PIECE).enumerate() {
+        read += read_piece(file, piece, (n * PIECE) as u64, &mut bad);
+    }
+    // It became shorter meanwhile.
+    bytes.truncate(read);
+    Ok(Content { bytes, bad })
+}
+
+/// Reads as much as there is, and puts zeroes where the disk cannot read; says how much that was, and whether there were such places.
+pub(super) fn read_around(file: &dyn File, buffer: &mut [u8], offset: u64) -> (usize, bool) {
+    let mut bad = Vec::new();
+    let read = read_piece(file, buffer, offset, &mut bad);
+    (read, !bad.is_empty())
+}
+
+/// Reads a piece, and what cannot be read in halves.
+fn read_piece(file: &dyn File, piece: &mut [u8], at: u64, bad: &mut Vec<Range<usize>>) -> usize {
+    if let Ok(read) = read_up_to(file, piece, at) {
+        return read;
+    }
+    let end = at + piece.len() as u64;
+    let last = (end - 1) / SECTOR * SECTOR;
+    if last <= at {
+        piece.fill(0);
+        let (from, to) = (at as usize, end as usize);
+        match bad.last_mut() {
+            Some(last) if last.end == from => last.end = to,
+            _ => bad.push(from..to),
+        }
+        return piece.len();
+    }
+    let middle = (at.midpoint(end)).next_multiple_of(SECTOR).min(last);
+    let (front, back) = piece.split_at_mut((middle - at) as usize);
+    read_piece(file, front, at, bad) + read_piece(file, back, middle, bad)
 }
 
 /// Writes all of it.

@@ -1,88 +1,191 @@
 //! Copies messages out of segments that hold few of them: one session that stays away must not keep the disk full.
 
+use std::collections::BTreeSet;
 use std::io;
 
+use super::files::{UNREADABLE, read_around};
+use super::index::Place;
 use super::kind;
-use super::log::Log;
+use super::log::{Log, Moved};
 use super::names;
 use super::shelf::find;
-use super::varint::put;
+use super::tail::{Next, Trouble};
+use super::varint::{Wrong, put};
 
-/// What is copied in one turn: commits wait for no more.
+/// What is copied in one turn, unless one message alone has more: commits wait for no more.
 const PIECE: usize = 256 * 1024;
+/// Entries of the index that are looked at under one lock.
+const LOOK: usize = 16 * 1024;
+
+/// Which segment is being left, and which cannot be.
+#[derive(Debug, Default)]
+pub(super) struct Forward {
+    leaving: Option<Leaving>,
+    /// Segments that could not be emptied.
+    stuck: BTreeSet<u32>,
+    /// The segment that was written to, and that of the snapshot, when there was nothing to choose.
+    seen: (u32, u32),
+    /// Bytes of messages that have gone since.
+    left: u64,
+}
+
+/// A segment whose messages are being copied.
+#[derive(Debug)]
+struct Leaving {
+    segment: u32,
+    /// Offsets and numbers, in order.
+    messages: Vec<(u32, u64)>,
+    /// So many of them were looked at.
+    done: usize,
+    /// For the next segment of the log.
+    waits: bool,
+    /// One that is longer than usual was asked for.
+    asked: bool,
+}
+
+impl Forward {
+    /// Whether there is something to copy now.
+    pub(super) fn is_busy(&self) -> bool {
+        self.leaving.as_ref().is_some_and(|leaving| !leaving.waits)
+    }
+
+    /// A segment is no longer there; true when a part of it could not be read or left.
+    pub(super) fn forget(&mut self, segment: u32) -> bool {
+        self.leaving.take_if(|it| it.segment == segment);
+        self.stuck.remove(&segment)
+    }
+}
 
 /// Copies a piece, if a segment is worth it.
 pub(super) fn step(log: &mut Log) -> io::Result<()> {
-    let Some(segment) = log.leaving.or_else(|| choose(log)) else {
+    let leaving = log.forward.leaving.take();
+    let Some(mut leaving) = leaving.or_else(|| choose(log).map(|it| Leaving::new(log, it))) else {
         return Ok(());
     };
-    log.leaving = Some(segment);
-    let (moved, left) = gather(log, segment)?;
-    if moved.is_empty() {
-        // What is left cannot be read: it stays where it is.
-        log.leaving = None;
-        if left {
-            log.stuck.insert(segment);
-        }
+    let is_ready = matches!(log.tail.next, Next::Ready(..)) && !log.tail.asked_larger;
+    if leaving.waits && !is_ready {
+        log.forward.leaving = Some(leaving);
         return Ok(());
     }
-    if !log.append_moved(&moved)? {
-        // There is no room: it will be tried again when there is.
-        log.leaving = None;
+    let (moved, done) = leaving.gather(log);
+    leaving.waits = false;
+    let appended = if moved.is_empty() {
+        Moved::Done
+    } else {
+        log.append_moved(&moved)?
+    };
+    match appended {
+        Moved::Done => leaving.done = done,
+        // It is prepared, or will be as soon as there is room.
+        Moved::NoSegment(_) if !is_ready => leaving.waits = true,
+        Moved::NoSegment(len) if !leaving.asked => {
+            log.trouble(Trouble::NoSegment(len));
+            (leaving.asked, leaving.waits) = (true, true);
+        }
+        // There is no room for one message that is longer than a segment: it stays where it is.
+        Moved::NoSegment(_) => leaving.done = leaving.messages.len(),
+        Moved::Full => leaving.waits = true,
+    }
+    if leaving.done < leaving.messages.len() {
+        log.forward.leaving = Some(leaving);
+    } else if log.shelf.lock().index.live(leaving.segment) > 0 {
+        log.forward.stuck.insert(leaving.segment);
     }
     Ok(())
 }
 
 /// The segment with the least in use, if so much lies idle that it is worth the copying.
-fn choose(log: &Log) -> Option<u32> {
-    let inner = log.shelf.lock();
+fn choose(log: &mut Log) -> Option<u32> {
+    let mut inner = log.shelf.lock();
+    let forward = &mut log.forward;
+    forward.left += inner.index.left();
+    let seen = (log.tail.active.id, log.snapshot.1);
+    if seen == forward.seen && forward.left < log.options.segment_bytes / 16 {
+        return None;
+    }
+    (forward.seen, forward.left) = (seen, 0);
     let live = inner.index.live_bytes();
     let all: u64 = log.tail.sealed.values().sum();
     if all <= 2 * live + 2 * log.options.segment_bytes {
         return None;
     }
-    log.old_segments()
-        .filter(|(id, _)| !log.stuck.contains(id))
-        .map(|(id, len)| (inner.index.live(id), id, len))
+    // Behind the snapshot they are needed for the replay.
+    let old = log.tail.sealed.range(..log.snapshot.1);
+    old.filter(|(id, _)| !forward.stuck.contains(id))
+        .map(|(id, len)| (inner.index.live(*id), *id, *len))
         .filter(|(live, _, len)| *live > 0 && live * 2 < *len)
         .min()
         .map(|(_, id, _)| id)
 }
 
-/// Messages of a segment as they are to be written anew; and whether there are any.
-fn gather(log: &Log, segment: u32) -> io::Result<(Vec<u8>, bool)> {
-    let (here, file) = {
-        let inner = log.shelf.lock();
-        let file = inner.segments.get(&segment).cloned();
-        (inner.index.in_segment(segment), file)
-    };
-    let mut moved = Vec::new();
-    let Some(file) = file else {
-        return Ok((moved, false));
-    };
-    let mut bytes = Vec::new();
-    for &(offset, number) in &here {
-        let len = {
+impl Leaving {
+    fn new(log: &Log, segment: u32) -> Self {
+        let mut messages = Vec::new();
+        let mut from = Some(0);
+        while let Some(first) = from {
             let inner = log.shelf.lock();
-            inner.index.place(number).map_or(0, |(_, len)| len as usize)
-        };
-        bytes.resize(len + super::shelf::HEAD, 0);
-        let read = super::files::read_up_to(&*file, &mut bytes, u64::from(offset))?;
-        let bytes = bytes.get(..read).unwrap_or_default();
-        match find(bytes, number).and_then(|body| body.check(number).map(|()| body)) {
-            Ok(body) => {
-                moved.push(kind::MOVED);
-                put(&mut moved, number);
-                body.put_again(&mut moved);
-            }
-            Err(wrong) => {
-                let file = names::segment(segment);
-                tracing::error!(file, offset, "a message cannot be copied: {}", wrong.what);
+            from = None;
+            for (n, (number, place, _)) in inner.index.iter_from(first).enumerate() {
+                if n == LOOK {
+                    from = Some(number);
+                    break;
+                }
+                if place.segment == segment {
+                    messages.push((place.offset, number));
+                }
             }
         }
-        if moved.len() >= PIECE {
-            break;
+        messages.sort_unstable();
+        Self {
+            segment,
+            messages,
+            done: 0,
+            waits: false,
+            asked: false,
         }
     }
-    Ok((moved, !here.is_empty()))
+
+    /// Messages as they are to be written anew, and how many will have been looked at then.
+    fn gather(&self, log: &Log) -> (Vec<u8>, usize) {
+        let (mut moved, mut bytes) = (Vec::new(), Vec::new());
+        let segment = self.segment;
+        let rest = self.messages.iter().enumerate().skip(self.done);
+        for (at, &(offset, number)) in rest {
+            let inner = log.shelf.lock();
+            let here = Place { segment, offset };
+            // It may be gone meanwhile.
+            let entry = inner
+                .index
+                .place(number)
+                .filter(|(place, _)| *place == here);
+            let file = inner.segments.get(&segment).cloned();
+            drop(inner);
+            let (Some((_, len)), Some(file)) = (entry, file) else {
+                continue;
+            };
+            let len = len as usize + super::shelf::HEAD;
+            if !moved.is_empty() && moved.len() + len > PIECE {
+                return (moved, at);
+            }
+            bytes.resize(len, 0);
+            let (read, has_holes) = read_around(&*file, &mut bytes, offset.into());
+            let bytes = bytes.get(..read).unwrap_or_default();
+            if let Err(wrong) = copy(bytes, number, &mut moved) {
+                let file = names::segment(segment);
+                let what = if has_holes { UNREADABLE } else { wrong.what };
+                tracing::error!(file, offset, "a message cannot be copied: {what}");
+            }
+        }
+        (moved, self.messages.len())
+    }
+}
+
+/// Appends the message at the start of these bytes.
+fn copy(bytes: &[u8], number: u64, moved: &mut Vec<u8>) -> Result<(), Wrong> {
+    let body = find(bytes, number)?;
+    body.check(number)?;
+    moved.push(kind::MOVED);
+    put(moved, number);
+    body.put_again(moved);
+    Ok(())
 }

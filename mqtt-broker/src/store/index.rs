@@ -1,6 +1,6 @@
 //! Where messages stand on disk, and how often each is in use: sixteen bytes a message.
 
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, HashMap, btree_map};
 
 use mqtt_session::Instant;
 
@@ -43,6 +43,10 @@ pub(super) struct Index {
     /// Bytes of messages in use, by segment.
     live: BTreeMap<u32, u64>,
     messages: usize,
+    /// Bytes of messages that stand no longer where they stood, since somebody [asked](Self::left).
+    left: u64,
+    /// Segments have lost their last message since somebody [asked](Self::has_emptied).
+    emptied: bool,
     /// What nobody uses stays: a record that comes later may have held it.
     pub(super) keeps_unused: bool,
 }
@@ -71,17 +75,30 @@ impl Index {
         chunk.get_mut(at)
     }
 
-    fn count(live: &mut BTreeMap<u32, u64>, entry: Entry, come: bool) {
+    fn come(&mut self, entry: Entry) {
+        *self.live.entry(entry.place.segment).or_default() += u64::from(entry.len) + OVERHEAD;
+    }
+
+    fn leave(&mut self, entry: Entry) {
         let bytes = u64::from(entry.len) + OVERHEAD;
-        let sum = live.entry(entry.place.segment).or_default();
-        *sum = if come {
-            *sum + bytes
-        } else {
-            sum.saturating_sub(bytes)
-        };
-        if *sum == 0 {
-            live.remove(&entry.place.segment);
+        self.left += bytes;
+        if let btree_map::Entry::Occupied(mut sum) = self.live.entry(entry.place.segment) {
+            *sum.get_mut() = sum.get().saturating_sub(bytes);
+            if *sum.get() == 0 {
+                sum.remove();
+                self.emptied = true;
+            }
         }
+    }
+
+    /// How many bytes of messages have left their places since this was last asked.
+    pub(super) const fn left(&mut self) -> u64 {
+        core::mem::replace(&mut self.left, 0)
+    }
+
+    /// Whether a segment has lost its last message since this was last asked.
+    pub(super) const fn has_emptied(&mut self) -> bool {
+        core::mem::replace(&mut self.emptied, false)
     }
 
     /// A message was written; nobody uses it yet.
@@ -99,7 +116,7 @@ impl Index {
             len,
             place,
         };
-        Self::count(&mut self.live, entry, true);
+        self.come(entry);
         self.messages += 1;
         if let Some((first, chunk)) = self.chunks.range_mut(..=number).next_back()
             && let Ok(offset) = u16::try_from(number - first)
@@ -189,7 +206,7 @@ impl Index {
         } else if chunk.len() < chunk.capacity() / 4 {
             chunk.shrink_to(chunk.len() * 2);
         }
-        Self::count(&mut self.live, entry, false);
+        self.leave(entry);
         self.expiring.remove(&number);
         self.messages -= 1;
     }
@@ -207,8 +224,8 @@ impl Index {
         let before = *entry;
         entry.place = place;
         let after = *entry;
-        Self::count(&mut self.live, before, false);
-        Self::count(&mut self.live, after, true);
+        self.leave(before);
+        self.come(after);
     }
 
     pub(super) fn terms(&self, number: u64) -> Option<Terms> {
@@ -242,11 +259,6 @@ impl Index {
         self.live.values().sum()
     }
 
-    /// The segments that have messages in use.
-    pub(super) fn segments(&self) -> impl Iterator<Item = u32> + '_ {
-        self.live.keys().copied()
-    }
-
     /// When it expires.
     pub(super) fn expires(&self, number: u64) -> Option<Instant> {
         self.expiring.get(&number).copied()
@@ -272,22 +284,11 @@ impl Index {
                 .map(move |entry| (first + u64::from(entry.number), entry.place, entry.len))
         })
     }
-
-    /// Those in one segment, in the order of their places.
-    pub(super) fn in_segment(&self, segment: u32) -> Vec<(u32, u64)> {
-        let here = self.iter().filter(|(_, place, _)| place.segment == segment);
-        let mut here: Vec<_> = here
-            .map(|(number, place, _)| (place.offset, number))
-            .collect();
-        here.sort_unstable();
-        here
-    }
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
-    use std::collections::btree_map;
 
     const fn terms(len: u32) -> Terms {
         Terms {

@@ -55,7 +55,7 @@ impl Job {
     }
 }
 
-fn prepare(
+pub(super) fn prepare(
     files: &dyn Files,
     header: SegmentHeader,
     from: Option<(String, Arc<dyn File>)>,

@@ -8,7 +8,7 @@
 //! [job](Log::aside) that somebody else runs meanwhile.
 
 use core::time::Duration;
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, VecDeque};
 use std::io;
 use std::sync::Arc;
 
@@ -16,13 +16,14 @@ use mqtt_session::{Commit, Instant};
 
 use super::apply::{Changes, Reader, apply};
 use super::files::{File, Files};
+use super::forward::Forward;
 use super::handle::Handle;
 use super::header::GroupKind;
 use super::job::Job;
-use super::open::note_closed;
 use super::options::{Durability, Options};
 use super::queue::{Batch, Front, Queue};
 use super::shelf::{Ahead, Shelf};
+use super::survey::note_closed;
 use super::tail::{Clocks, Next, Tail, Trouble};
 use crate::core::{Bodies, Core, Image, Message, Room, Terms, Unreadable};
 
@@ -65,10 +66,8 @@ pub struct Log {
     pub(super) unwritten: Option<u64>,
     /// Bytes of groups since then.
     pub(super) since_snapshot: u64,
-    /// The segment whose messages are being copied forward.
-    pub(super) leaving: Option<u32>,
-    /// Segments that could not be emptied.
-    pub(super) stuck: BTreeSet<u32>,
+    /// What is copied from old segments.
+    pub(super) forward: Forward,
     pub(super) clocks: Clocks,
     /// How far the time of day was ahead of the store's clock.
     pub(super) ahead: i128,
@@ -83,6 +82,16 @@ pub struct Log {
     pub(super) failed: Option<String>,
     pub(super) closed: bool,
     pub(super) closing_tries: u32,
+}
+
+/// What became of a group of messages that were to stand elsewhere.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Moved {
+    Done,
+    /// It needs a segment of so many bytes.
+    NoSegment(u64),
+    /// The disk is full.
+    Full,
 }
 
 /// Where a store that was opened stands.
@@ -118,8 +127,7 @@ impl Log {
             naming: None,
             unwritten: None,
             since_snapshot: opened.since_snapshot,
-            leaving: None,
-            stuck: BTreeSet::new(),
+            forward: Forward::default(),
             clocks: opened.clocks,
             ahead: i128::from(opened.clocks.wall) - i128::from(opened.clocks.store),
             is_set: false,
@@ -227,7 +235,7 @@ impl Log {
         if self.full || self.is_short || !self.held.is_empty() {
             return Some(RETRY);
         }
-        if self.leaving.is_some() {
+        if self.forward.is_busy() {
             return Some(Duration::ZERO);
         }
         Some(if self.is_lazy() { LAZY } else { LOOK })
@@ -275,7 +283,7 @@ impl Log {
             return;
         }
         match self.append_moved(&[]) {
-            Ok(noted) => self.is_set = !noted,
+            Ok(noted) => self.is_set = noted != Moved::Done,
             Err(error) => self.fail("a write failed", &error),
         }
     }
@@ -337,7 +345,7 @@ impl Log {
         }
     }
 
-    fn trouble(&mut self, trouble: Trouble) {
+    pub(super) fn trouble(&mut self, trouble: Trouble) {
         match trouble {
             Trouble::NoSegment(len) => {
                 if !self.may_try() {
@@ -398,14 +406,14 @@ impl Log {
     }
 
     /// A group that nobody committed: messages that stand elsewhere now.
-    pub(super) fn append_moved(&mut self, bytes: &[u8]) -> io::Result<bool> {
+    pub(super) fn append_moved(&mut self, bytes: &[u8]) -> io::Result<Moved> {
         let appended = self.tail.append(GroupKind::Data, self.clocks, |group| {
             group.extend_from_slice(bytes);
         });
         let place = match appended {
             Ok(place) => place,
-            Err(Trouble::NoSegment(_)) => return Ok(false),
-            Err(Trouble::Io(error)) if is_full(&error) => return Ok(false),
+            Err(Trouble::NoSegment(len)) => return Ok(Moved::NoSegment(len)),
+            Err(Trouble::Io(error)) if is_full(&error) => return Ok(Moved::Full),
             Err(Trouble::Io(error)) => return Err(error),
         };
         if self.options.durability == Durability::Fsync {
@@ -420,14 +428,7 @@ impl Log {
         let (image, changes) = (&mut self.image, &mut self.changes);
         apply(payload, place, Reader::Writer, image, &self.shelf, changes)
             .map_err(|wrong| io::Error::other(wrong.what))?;
-        Ok(true)
-    }
-
-    /// Where messages may be copied forward from: segments before the snapshot, with their lengths.
-    pub(super) fn old_segments(&self) -> impl Iterator<Item = (u32, u64)> + '_ {
-        let first = self.snapshot.1;
-        let old = self.tail.sealed.range(..first);
-        old.map(|(id, len)| (*id, *len))
+        Ok(Moved::Done)
     }
 
     /// The broker stops in good order.

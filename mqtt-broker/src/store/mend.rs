@@ -5,12 +5,12 @@ use std::io;
 use std::sync::Arc;
 
 use super::error::StoreError;
-use super::files::{File, Files, write_all};
+use super::files::{File, Files, read_parts, write_all};
 use super::header::{Identity, SEGMENT, SegmentHeader};
-use super::job::{Done, Job};
+use super::job;
 use super::names;
-use super::open::{Contents, Found};
 use super::report::Report;
+use super::survey::{Contents, Found};
 
 /// Writes the file that says which store this is.
 pub(super) fn write_identity(files: &dyn Files, store: u64) -> io::Result<()> {
@@ -53,6 +53,7 @@ pub(super) fn segment(found: &Found, store: u64, id: u32, least: u64) -> Result<
     let header = SegmentHeader { store, id, len };
     let missing = usize::try_from(len - found.len).map_err(io::Error::other);
     let written = missing.and_then(|missing| {
+        write_over(&*found.file, 0)?;
         write_all(&*found.file, &vec![0; missing], found.len)?;
         write_all(&*found.file, &header.to_bytes(), 0)?;
         found.file.sync()
@@ -61,16 +62,32 @@ pub(super) fn segment(found: &Found, store: u64, id: u32, least: u64) -> Result<
     Ok(len)
 }
 
+/// What a system reads and writes at once.
+const PAGE: usize = 4096;
+
+/// Puts zeroes where the disk cannot read, from `from` on: most disks take another place for what is written there, and without that
+/// nothing could be written beside it.
+pub(super) fn write_over(file: &dyn File, from: usize) -> io::Result<()> {
+    let content = read_parts(file)?;
+    for bad in content.bad.iter().filter(|bad| bad.end > from) {
+        let start = bad.start.max(from) / PAGE * PAGE;
+        let end = bad.end.next_multiple_of(PAGE).min(content.bytes.len());
+        let pages = content.bytes.get(start..end).unwrap_or_default();
+        write_all(file, pages, start as u64)?;
+    }
+    if content.bad.is_empty() {
+        return Ok(());
+    }
+    file.sync()
+}
+
 /// Makes a segment in the place of one that is gone.
 pub(super) fn new_segment(
     files: &dyn Files,
     header: SegmentHeader,
 ) -> Result<Arc<dyn File>, StoreError> {
-    let id = header.id;
-    let Done::Prepared(prepared) = (Job::Prepare { header, from: None }).run(files) else {
-        unreachable!("this is what that job gives")
-    };
-    let (_, file) = prepared.map_err(cannot(&names::segment(id)))?;
+    let prepared = job::prepare(files, header, None);
+    let (_, file) = prepared.map_err(cannot(&names::segment(header.id)))?;
     Ok(file)
 }
 

@@ -8,6 +8,7 @@ mod body;
 mod content;
 mod decode;
 mod encode;
+mod ending;
 mod error;
 mod files;
 mod forward;
@@ -29,8 +30,10 @@ pub mod portable;
 mod queue;
 mod replay;
 mod report;
+mod settle;
 mod shelf;
 mod snapshot;
+mod survey;
 mod tail;
 mod thread;
 #[cfg(feature = "cli")]
@@ -73,14 +76,8 @@ impl Log {
         options: &Options,
         wall: u64,
     ) -> Result<(Self, Report), StoreError> {
-        let directory = os::Directory::take(path).map_err(|error| match error {
-            os::NotOurs::InUse => StoreError::InUse { path: path.into() },
-            os::NotOurs::Io(source) => StoreError::Io {
-                what: format!("{} cannot be used", path.display()),
-                source,
-            },
-        })?;
-        Self::open(Arc::new(directory), options, wall)
+        let directory = os::Directory::take(path).map_err(|error| error.of(path))?;
+        Self::open(Arc::new(directory), options, wall).map_err(|error| error.within(path))
     }
 }
 

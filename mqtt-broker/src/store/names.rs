@@ -7,7 +7,7 @@ pub(super) const IMPORTING: &str = "store.import";
 /// What is being written and has no name yet.
 pub(super) const UNFINISHED: &str = ".tmp";
 /// What a repair has set aside.
-pub(super) const DAMAGED: &str = ".damaged";
+const DAMAGED: &str = ".damaged";
 
 pub(super) fn segment(id: u32) -> String {
     format!("{id:010}.log")
@@ -20,6 +20,14 @@ pub(super) fn snapshot(seq: u64) -> String {
 
 pub(super) fn unfinished(name: &str) -> String {
     format!("{name}{UNFINISHED}")
+}
+
+/// The name under which a damaged file is set aside: one that nothing has yet.
+pub(super) fn damaged(name: &str, taken: &[String]) -> String {
+    let first = format!("{name}{DAMAGED}");
+    let further = (2..).map(|n: u32| format!("{first}.{n}"));
+    let mut names = core::iter::once(first.clone()).chain(further);
+    names.find(|name| !taken.contains(name)).unwrap_or(first)
 }
 
 /// What a file of a store is, by its name.
@@ -38,8 +46,12 @@ impl Name {
         if name == IDENTITY {
             return Self::Identity;
         }
-        if name.ends_with(UNFINISHED) {
-            return Self::Unfinished;
+        // Only of what is ours: other people have names that end so, too.
+        if let Some(stem) = name.strip_suffix(UNFINISHED) {
+            return match Self::of(stem) {
+                Self::Unfinished | Self::Foreign => Self::Foreign,
+                Self::Identity | Self::Segment(_) | Self::Snapshot(_) => Self::Unfinished,
+            };
         }
         let number = |text: &str| text.bytes().all(|byte| byte.is_ascii_digit());
         if let Some(text) = name.strip_suffix(".log")
@@ -65,16 +77,29 @@ mod tests {
     use super::*;
 
     #[test]
+    fn what_was_set_aside_before_stays() {
+        let taken = ["store.damaged".into(), "store.damaged.2".into()];
+        assert_eq!(damaged("store", &taken), "store.damaged.3");
+        assert_eq!(damaged(&segment(7), &taken), "0000000007.log.damaged");
+        assert_eq!(Name::of("0000000007.log.damaged.2"), Name::Foreign);
+    }
+
+    #[test]
     fn names_are_known_again() {
         assert_eq!(Name::of(&segment(7)), Name::Segment(7));
         assert_eq!(Name::of(&segment(u32::MAX)), Name::Segment(u32::MAX));
         assert_eq!(Name::of(&snapshot(u64::MAX)), Name::Snapshot(u64::MAX));
-        assert_eq!(Name::of(&unfinished(&segment(7))), Name::Unfinished);
+        for name in [&segment(7), &snapshot(7), IDENTITY] {
+            assert_eq!(Name::of(&unfinished(name)), Name::Unfinished);
+        }
         assert_eq!(Name::of("store"), Name::Identity);
         for name in [
             "7.log",
             "+000000007.log",
             "0000000007.log.damaged",
+            "0000000007.log.tmp.tmp",
+            "letter.tmp",
+            ".tmp",
             "notes.txt",
             "99999999999.log",
         ] {

@@ -5,68 +5,18 @@ use std::io;
 use std::sync::Arc;
 
 use super::error::StoreError;
-use super::files::{File, Files, read_all, write_all};
-use super::header::{GroupHeader, IDENTITY, Identity, NoHeader, SEGMENT, SegmentHeader, short};
+use super::files::{Files, UNREADABLE};
+use super::header::{GroupHeader, SEGMENT, SegmentHeader, short};
 use super::log::{Log, Opened};
 use super::mend;
-use super::names::{self, Name};
-use super::options::Options;
+use super::names;
+use super::options::{Options, SEGMENT_BYTES};
 use super::replay::Replay;
 use super::report::Report;
 use super::shelf::Shelf;
 use super::snapshot::{self, Position, Snapshot};
+use super::survey::{Contents, Found, contents_of, remove, survey, tell_others};
 use super::tail::{Clocks, Next, Segment, Tail};
-
-/// A segment that is there.
-#[derive(Debug)]
-pub(super) struct Found {
-    pub(super) file: Arc<dyn File>,
-    pub(super) len: u64,
-    pub(super) header: Result<SegmentHeader, NoHeader>,
-}
-
-impl Found {
-    /// Why it cannot be the segment of this number.
-    pub(super) fn fault(&self, id: u32, store: u64) -> Option<StoreError> {
-        let damaged = |offset, what: &str| {
-            Some(StoreError::Damaged {
-                file: names::segment(id),
-                offset,
-                what: what.into(),
-            })
-        };
-        match self.header {
-            Ok(header) if header.store != store => damaged(8, "it belongs to another store"),
-            Ok(header) if header.id != id => damaged(
-                16,
-                &format!("it is segment {} under another's name", header.id),
-            ),
-            Ok(header) if header.len != self.len => damaged(
-                self.len.min(header.len),
-                &format!("it has {} bytes, and says {}", self.len, header.len),
-            ),
-            Ok(_) => None,
-            Err(NoHeader::Version(version)) => Some(StoreError::Version {
-                file: names::segment(id),
-                version,
-            }),
-            Err(_) if self.len == 0 => damaged(0, "it is empty"),
-            Err(_) => damaged(0, "its header is not readable"),
-        }
-    }
-}
-
-/// What a directory holds.
-#[derive(Debug)]
-pub(super) struct Contents {
-    pub(super) store: u64,
-    /// The last group before the broker was stopped in good order; 0 when it never was.
-    pub(super) closed: u64,
-    pub(super) segments: BTreeMap<u32, Found>,
-    /// In ascending order.
-    snapshots: Vec<u64>,
-    unfinished: Vec<String>,
-}
 
 /// Opens a store, or makes a new one. `wall` is the time of day in milliseconds of the Unix epoch.
 pub(super) fn open(
@@ -74,11 +24,23 @@ pub(super) fn open(
     options: &Options,
     wall: u64,
 ) -> Result<(Log, Report), StoreError> {
+    let bytes = options.segment_bytes;
+    if !SEGMENT_BYTES.contains(&bytes) {
+        return Err(StoreError::SegmentBytes { bytes });
+    }
+    // What a broker had named when it was killed is there for now only: the power may still take it.
+    let named = files.sync_names();
+    named.map_err(StoreError::io(
+        "the names of its files cannot be made durable",
+    ))?;
     let mut report = Report::default();
     let mend = options.repair.then_some(&mut report);
     let opened = match survey(&*files, mend)? {
         Some(contents) => read(&*files, contents, options, wall, &mut report)?,
-        None => create(&*files, options, wall)?,
+        None => {
+            tell_others(&*files, &mut report)?;
+            create(&*files, options, wall)?
+        }
     };
     report.count(&opened);
     let mut log = Log::start(files, options, opened);
@@ -86,137 +48,6 @@ pub(super) fn open(
         log.settle_repair()?;
     }
     Ok((log, report))
-}
-
-/// Looks at what is there; `None` is nothing. With a report to write to, it is for a repair.
-pub(super) fn survey(
-    files: &dyn Files,
-    repair: Option<&mut Report>,
-) -> Result<Option<Contents>, StoreError> {
-    let mut contents = Contents {
-        store: 0,
-        closed: 0,
-        segments: BTreeMap::new(),
-        snapshots: Vec::new(),
-        unfinished: Vec::new(),
-    };
-    let mut identity = false;
-    for name in files
-        .list()
-        .map_err(StoreError::io("the directory cannot be read"))?
-    {
-        match Name::of(&name) {
-            Name::Identity => identity = true,
-            Name::Segment(id) => {
-                contents.segments.insert(id, found(files, &name)?);
-            }
-            Name::Snapshot(seq) => contents.snapshots.push(seq),
-            Name::Unfinished => contents.unfinished.push(name),
-            Name::Foreign if name == names::IMPORTING => return Err(StoreError::Unfinished),
-            Name::Foreign => {}
-        }
-    }
-    contents.snapshots.sort_unstable();
-    if !identity {
-        return match (begun(files, &contents), repair) {
-            (Ok(()), _) => Ok(None),
-            (Err(missing @ StoreError::Missing { .. }), Some(report)) => {
-                mend::identity(files, &mut contents, missing, report)?;
-                Ok(Some(contents))
-            }
-            (Err(error), _) => Err(error),
-        };
-    }
-    let bytes = files
-        .open(names::IDENTITY)
-        .and_then(|file| read_all(&*file));
-    let bytes = bytes.map_err(StoreError::io(format!(
-        "{} cannot be read",
-        names::IDENTITY
-    )))?;
-    match (Identity::read(&bytes), repair) {
-        (Ok(identity), _) => contents.store = identity.store,
-        (Err(NoHeader::Version(version)), _) => {
-            return Err(StoreError::Version {
-                file: names::IDENTITY.into(),
-                version,
-            });
-        }
-        (Err(_), Some(report)) => {
-            mend::identity(files, &mut contents, damaged_identity(), report)?;
-        }
-        (Err(_), None) => return Err(damaged_identity()),
-    }
-    contents.closed = closed(&bytes);
-    Ok(Some(contents))
-}
-
-fn damaged_identity() -> StoreError {
-    StoreError::Damaged {
-        file: names::IDENTITY.into(),
-        offset: 0,
-        what: "it is not what was written".into(),
-    }
-}
-
-fn found(files: &dyn Files, name: &str) -> Result<Found, StoreError> {
-    let look = || -> io::Result<Found> {
-        let file = files.open(name)?;
-        let len = file.len()?;
-        let mut bytes = [0; SEGMENT];
-        let read = super::files::read_up_to(&*file, &mut bytes, 0)?;
-        let header = SegmentHeader::read(bytes.get(..read).unwrap_or_default());
-        Ok(Found { file, len, header })
-    };
-    look().map_err(StoreError::io(format!("{name} cannot be read")))
-}
-
-/// There is no identity: nothing was stored yet, or its file is gone.
-fn begun(files: &dyn Files, contents: &Contents) -> Result<(), StoreError> {
-    let has_groups = contents.segments.values().any(|segment| {
-        let mut bytes = [0; super::header::GROUP];
-        let read = super::files::read_up_to(&*segment.file, &mut bytes, SEGMENT as u64);
-        read.is_err() || GroupHeader::read(&bytes).is_ok()
-    });
-    if has_groups || !contents.snapshots.is_empty() {
-        return Err(StoreError::Missing {
-            file: names::IDENTITY.into(),
-            why: "there are other files of a store".into(),
-        });
-    }
-    let segments = contents.segments.keys().map(|id| names::segment(*id));
-    for name in segments.chain(contents.unfinished.iter().cloned()) {
-        let removed = files.remove(&name);
-        removed.map_err(StoreError::io(format!("{name} cannot be removed")))?;
-    }
-    Ok(())
-}
-
-/// Where the last group of a broker that was stopped in good order is noted, behind the identity.
-const CLOSED_AT: u64 = IDENTITY as u64 + 8;
-
-fn closed(bytes: &[u8]) -> u64 {
-    let noted = bytes
-        .get(CLOSED_AT as usize..)
-        .and_then(|rest| rest.first_chunk::<12>());
-    let Some((seq, sum)) = noted.and_then(|noted| noted.split_first_chunk::<8>()) else {
-        return 0;
-    };
-    // Damaged, it proves nothing, and nothing hangs on it.
-    if crc32c::crc32c(seq).to_le_bytes() == *sum {
-        u64::from_le_bytes(*seq)
-    } else {
-        0
-    }
-}
-
-/// Notes that everything up to this group is durable, and that the broker was stopped.
-pub(super) fn note_closed(files: &dyn Files, seq: u64) -> io::Result<()> {
-    let file = files.open(names::IDENTITY)?;
-    let seq = seq.to_le_bytes();
-    let sum = crc32c::crc32c(&seq).to_le_bytes();
-    write_all(&*file, &[&seq[..], &sum[..]].concat(), CLOSED_AT)?;
-    file.sync()
 }
 
 /// Makes a new store. Its identity comes last: without it there is none.
@@ -264,22 +95,19 @@ pub(super) fn read(
     wall: u64,
     report: &mut Report,
 ) -> Result<Opened, StoreError> {
-    for name in &contents.unfinished {
-        let removed = files.remove(name);
-        removed.map_err(StoreError::io(format!("{name} cannot be removed")))?;
-    }
     let (base, older) = snapshot(files, &contents, options.repair, report)?;
     let position = base.position;
     let snapshot_len = base.len;
-    let mut replay = Replay::new(&contents, base, options.repair);
+    let mut replay = Replay::new(&contents, base, options);
     replay.run(files, report)?;
     replay.keep_used();
-    replay.check_messages(position, report)?;
+    replay.check_messages(files, position, report)?;
     replay.settle(report)?;
     let last = replay.last();
     // What stands behind the last segment with a group was prepared, and is not needed yet; of several, something was cut.
     let mut next = Next::Missing;
     let mut superfluous = older;
+    superfluous.extend(contents.unfinished.iter().cloned());
     for (id, segment) in contents.segments.range(last + 1..) {
         match segment.header {
             Ok(header)
@@ -350,10 +178,7 @@ pub(super) fn read(
             tail.sealed.insert(*id, len);
         }
     }
-    for name in superfluous {
-        let removed = files.remove(&name);
-        removed.map_err(StoreError::io(format!("{name} cannot be removed")))?;
-    }
+    remove(files, superfluous.into_iter())?;
     let clocks = go_on(clocks, wall, report);
     let full: u64 = tail
         .sealed
@@ -398,15 +223,20 @@ fn snapshot(
         .collect();
     for &seq in contents.snapshots.iter().rev() {
         let name = names::snapshot(seq);
-        let bytes = files.open(&name).and_then(|file| read_all(&*file));
-        let bytes = bytes.map_err(StoreError::io(format!("{name} cannot be read")))?;
-        if let Some(version) = snapshot::other_version(&bytes) {
+        let content = contents_of(files, &name)?;
+        let len = content.bytes.len() as u64;
+        if let Some(version) = snapshot::other_version(&content.bytes) {
             return Err(StoreError::Version {
                 file: name,
                 version,
             });
         }
-        let wrong = match snapshot::read(&bytes) {
+        let unreadable = |at| super::varint::Wrong {
+            at,
+            what: UNREADABLE,
+        };
+        let read = content.whole().map_err(unreadable);
+        let wrong = match read.and_then(|bytes| snapshot::read(&bytes)) {
             Ok(read) if read.store != contents.store => super::varint::Wrong {
                 at: 8,
                 what: "it belongs to another store",
@@ -419,7 +249,7 @@ fn snapshot(
                 older.retain(|known| *known != name);
                 let base = Base {
                     position: read.position,
-                    len: bytes.len() as u64,
+                    len,
                     snapshot: Some(read),
                 };
                 return Ok((base, older));
@@ -439,13 +269,16 @@ fn snapshot(
     let first = contents.segments.keys().next().copied();
     match first {
         Some(1) => {}
+        None if repair => {
+            report.lost("there is neither a snapshot nor a log: everything is lost".into());
+        }
         Some(first) if repair => report.lost(format!(
             "there is no snapshot: what happened before {} is lost",
             names::segment(first)
         )),
         _ => {
             return Err(StoreError::Missing {
-                file: "the snapshot (*.snap)".into(),
+                file: "*.snap".into(),
                 why: "the log does not begin with its first segment".into(),
             });
         }

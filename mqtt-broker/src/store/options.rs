@@ -1,5 +1,7 @@
 //! What an operator chooses of a store.
 
+use core::ops::RangeInclusive;
+
 /// When a change counts as durable, and its answer leaves.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
@@ -48,11 +50,14 @@ impl Durability {
 pub struct Options {
     /// When a change counts as durable.
     pub durability: Durability,
-    /// Length of a segment of the log in bytes; default 8 MiB, at least 4 KiB. The smallest store takes two of them.
+    /// Length of a segment of the log in bytes; default 8 MiB, from 4 KiB to 1 GiB. The smallest store takes two of them.
     pub segment_bytes: u64,
     /// Goes on where something is damaged: sets it aside, restores what can be read, and says what is gone.
     pub repair: bool,
 }
+
+/// What [`Options::segment_bytes`] may be: places in a segment have 32 bits.
+pub(super) const SEGMENT_BYTES: RangeInclusive<u64> = 4 * 1024..=1024 * 1024 * 1024;
 
 impl Default for Options {
     fn default() -> Self {

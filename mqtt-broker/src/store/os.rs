@@ -9,6 +9,7 @@ use std::os::windows::fs::FileExt;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
+use super::error::StoreError;
 use super::files::{File, Files};
 
 /// The file whose lock says that the directory is in use.
@@ -29,6 +30,19 @@ pub(super) enum NotOurs {
     InUse,
     /// The system refuses.
     Io(io::Error),
+}
+
+impl NotOurs {
+    /// The same, said of this directory.
+    pub(super) fn of(self, path: &Path) -> StoreError {
+        match self {
+            Self::InUse => StoreError::InUse { path: path.into() },
+            Self::Io(source) => StoreError::Io {
+                what: format!("{} cannot be used", path.display()),
+                source,
+            },
+        }
+    }
 }
 
 impl From<io::Error> for NotOurs {
@@ -62,12 +76,40 @@ impl Directory {
     }
 }
 
+/// Makes the directory, if need be, and those above it.
 fn make(path: &Path) -> io::Result<()> {
+    let made: Vec<&Path> = path.ancestors().take_while(|it| is_missing(it)).collect();
     let mut builder = fs::DirBuilder::new();
     builder.recursive(true);
     #[cfg(unix)]
     builder.mode(0o700);
-    builder.create(path)
+    builder.create(path)?;
+    // A directory is as durable as its name in the one above.
+    for path in made {
+        sync_directory(above(path))?;
+    }
+    Ok(())
+}
+
+fn is_missing(path: &Path) -> bool {
+    !path.as_os_str().is_empty() && path.symlink_metadata().is_err()
+}
+
+/// The directory in which this one is.
+fn above(path: &Path) -> &Path {
+    let above = path.parent().filter(|it| !it.as_os_str().is_empty());
+    above.unwrap_or_else(|| Path::new("."))
+}
+
+/// Elsewhere a directory is no file that could be synced, and names are durable with the files.
+#[cfg(unix)]
+fn sync_directory(path: &Path) -> io::Result<()> {
+    fs::File::open(path)?.sync_all()
+}
+
+#[cfg(not(unix))]
+fn sync_directory(_path: &Path) -> io::Result<()> {
+    Ok(())
 }
 
 /// Files hold what people publish: nobody else reads them.
@@ -100,12 +142,13 @@ impl Files for Directory {
     }
 
     fn create(&self, name: &str) -> io::Result<Arc<dyn File>> {
-        let file = own(OpenOptions::new()
-            .read(true)
-            .write(true)
-            .create(true)
-            .truncate(true))
-        .open(self.at(name))?;
+        // Never through what has the name already: it may lead to somebody else's file.
+        match self.remove(name) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error),
+            _ => {}
+        }
+        let file =
+            own(OpenOptions::new().read(true).write(true).create_new(true)).open(self.at(name))?;
         Ok(Arc::new(file))
     }
 
@@ -118,10 +161,7 @@ impl Files for Directory {
     }
 
     fn sync_names(&self) -> io::Result<()> {
-        // Elsewhere a directory is no file that could be synced, and names are durable with the files.
-        #[cfg(unix)]
-        fs::File::open(&self.path)?.sync_all()?;
-        Ok(())
+        sync_directory(&self.path)
     }
 }
 
@@ -168,6 +208,34 @@ mod tests {
         assert!(matches!(Directory::take(&path), Err(NotOurs::InUse)));
         drop(first);
         assert!(Directory::take(&path).is_ok());
+    }
+
+    #[test]
+    fn what_has_to_be_made_is_known_up_to_what_is_there() {
+        let place = tempfile::tempdir().unwrap();
+        let path = place.path().join("a/b");
+        let made: Vec<&Path> = path.ancestors().take_while(|it| is_missing(it)).collect();
+        let above: Vec<&Path> = made.into_iter().map(above).collect();
+        assert_eq!(above, [&place.path().join("a"), place.path()]);
+        assert_eq!(super::above(Path::new("data")), Path::new("."));
+        assert!(!is_missing(Path::new("")));
+        make(&path).unwrap();
+        make(&path).unwrap();
+    }
+
+    /// Whoever may write into the directory does not lead us to other files.
+    #[cfg(unix)]
+    #[test]
+    fn a_file_is_not_made_through_a_link() {
+        let place = tempfile::tempdir().unwrap();
+        let directory = Directory::take(&place.path().join("store")).unwrap();
+        let other = place.path().join("other");
+        fs::write(&other, "theirs").unwrap();
+        std::os::unix::fs::symlink(&other, directory.at("a.tmp")).unwrap();
+        let file = directory.create("a.tmp").unwrap();
+        write_all(&*file, b"ours", 0).unwrap();
+        assert_eq!(fs::read(&other).unwrap(), b"theirs");
+        assert_eq!(fs::read(directory.at("a.tmp")).unwrap(), b"ours");
     }
 
     #[test]

@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use mqtt_session::Commit;
 
 use super::body::Body;
-use super::files::{File, read_up_to};
+use super::files::{File, read_around, read_up_to};
 use super::index::{Index, Place};
 use super::kind;
 use super::names;
@@ -145,12 +145,20 @@ impl Ahead {
         let least = (len + HEAD) * if len < AHEAD / 4 { 2 } else { 1 };
         self.bytes.resize(least.max(self.window), 0);
         (self.segment, self.start) = (place.segment, offset);
-        let read = read_up_to(file, &mut self.bytes, offset);
-        let read = read
-            .inspect_err(|_| self.bytes.clear())
-            .map_err(Failure::Io)?;
-        self.bytes.truncate(read);
-        let message = parse(&self.bytes, number).map_err(Failure::Wrong);
+        let message = match read_up_to(file, &mut self.bytes, offset) {
+            Ok(read) => {
+                self.bytes.truncate(read);
+                parse(&self.bytes, number).map_err(Failure::Wrong)
+            }
+            // What cannot be read may stand behind it.
+            Err(error) => {
+                self.bytes.clear();
+                let mut bytes = vec![0; len + HEAD];
+                let (read, _) = read_around(file, &mut bytes, offset);
+                let alone = bytes.get(..read).unwrap_or_default();
+                parse(alone, number).map_err(|_| Failure::Io(error))
+            }
+        };
         // A large message is not kept for those that stand behind it.
         if self.bytes.capacity() > 2 * AHEAD {
             self.bytes = Vec::new();

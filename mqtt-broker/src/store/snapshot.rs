@@ -20,7 +20,7 @@ pub(super) struct Position {
     /// Where that stands.
     pub(super) segment: u32,
     pub(super) offset: u32,
-    /// The clocks of the group before.
+    /// The clocks when it was written.
     pub(super) clock: u64,
     pub(super) wall: u64,
 }

@@ -115,10 +115,17 @@ impl Tail {
         if !Self::fits(self.active.at, len, self.active.len) {
             self.roll(len, clocks)?;
         }
+        let (offset, end) = (
+            self.active.at + GROUP as u64,
+            self.active.at + self.buffer.len() as u64,
+        );
+        let offset = u32::try_from(offset).and_then(|offset| u32::try_from(end).map(|_| offset));
+        let offset = offset
+            .map_err(|_| Trouble::Io(io::Error::other("places in a segment have 32 bits")))?;
         self.write(kind, clocks)?;
         let place = Place {
             segment: self.active.id,
-            offset: (self.active.at + GROUP as u64) as u32,
+            offset,
         };
         self.active.at += self.buffer.len() as u64;
         self.seq += 1;

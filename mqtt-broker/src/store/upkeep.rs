@@ -102,7 +102,10 @@ impl Log {
         if let Err(error) = forward::step(self) {
             self.fail("messages cannot be copied forward", &error);
         }
-        self.free();
+        let emptied = self.shelf.lock().index.has_emptied();
+        if emptied {
+            self.free();
+        }
     }
 
     pub(super) fn has_dead_segments(&self) -> bool {
@@ -183,15 +186,16 @@ impl Log {
         for id in dead {
             let len = self.tail.sealed.remove(&id).unwrap_or(0);
             let file = inner.segments.remove(&id);
-            let wanted = self.spares.len() < SPARES && len == self.options.segment_bytes;
+            // What could not be read may not be writable either.
+            let sound = !self.forward.forget(id);
+            let usual = len == self.options.segment_bytes;
+            let wanted = self.spares.len() < SPARES && usual && sound;
             match file {
                 Some(file) if wanted => {
                     self.spares.insert(id, file);
                 }
                 _ => gone.push(names::segment(id)),
             }
-            self.stuck.remove(&id);
-            self.leaving = self.leaving.filter(|leaving| *leaving != id);
         }
         drop(inner);
         if !gone.is_empty() {
@@ -207,6 +211,12 @@ impl Log {
     /// After a repair: a snapshot of what was restored, durable before anything else happens, so that nobody reads again what is damaged.
     pub(super) fn settle_repair(&mut self) -> Result<(), StoreError> {
         self.snapshot();
+        if self.naming.is_none() {
+            return Err(StoreError::Io {
+                what: "the repaired store cannot be written".into(),
+                source: io::Error::other("no snapshot was written; the log says why"),
+            });
+        }
         while let Some(job) = self.job() {
             let done = job.run(&*self.files);
             if let Done::Named(Err(source)) = done {

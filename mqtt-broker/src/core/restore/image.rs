@@ -46,6 +46,21 @@ pub struct Uses {
     pub ended: Vec<u64>,
 }
 
+/// Whose messages were lost.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Loser {
+    /// They waited for the session of this client.
+    Session(Box<str>),
+    /// They waited for this shared group.
+    Group(Box<str>),
+    /// It was the will of this client.
+    Will(Box<str>),
+    /// It was retained under this topic.
+    Retained(Box<str>),
+    /// A session that has ended had them from its group.
+    Ended,
+}
+
 /// A session.
 #[derive(Debug)]
 pub(crate) struct Session {
@@ -182,35 +197,44 @@ impl Image {
         self.strays.values().for_each(|copy| tell(copy.body));
     }
 
-    /// Forgets every use of these messages: they are lost. Says how many uses that were.
-    pub(crate) fn forget_bodies(&mut self, lost: &HashSet<u64>) -> usize {
-        let before = self.uses.ended.len();
+    /// Forgets every use of these messages: they are lost. Says who has lost how many uses.
+    pub(crate) fn forget_bodies(&mut self, lost: &HashSet<u64>) -> Vec<(Loser, usize)> {
+        let mut losers = Vec::new();
         let ended = &mut self.uses.ended;
-        let mut forget = |copies: &mut Copies| {
+        let mut forget = |copies: &mut Copies, loser: fn(Box<str>) -> Loser, name: &str| {
             let gone: Vec<_> = copies
                 .iter()
                 .filter(|(_, copy)| lost.contains(&copy.body))
                 .collect();
+            if !gone.is_empty() {
+                losers.push((loser(name.into()), gone.len()));
+            }
             for (number, copy) in gone {
                 copies.remove(number);
                 ended.push(copy.body);
             }
         };
         for session in self.sessions.values_mut() {
-            forget(&mut session.queue);
+            forget(&mut session.queue, Loser::Session, &session.client_id);
             let queue = &session.queue;
             session.sent.retain(|(copy, _)| queue.contains(*copy));
         }
         for group in self.groups.values_mut() {
-            forget(&mut group.waiting);
+            forget(&mut group.waiting, Loser::Group, &group.filter);
         }
         for session in self.sessions.values_mut() {
-            let will = session.will.take_if(|will| lost.contains(&will.body));
-            ended.extend(will.map(|will| will.body));
+            if let Some(will) = session.will.take_if(|will| lost.contains(&will.body)) {
+                ended.push(will.body);
+                losers.push((Loser::Will(session.client_id.clone()), 1));
+            }
         }
-        for (_, body) in self.retained.values_mut() {
-            ended.extend(body.take_if(|body| lost.contains(body)));
+        for (topic, (_, body)) in &mut self.retained {
+            if let Some(body) = body.take_if(|body| lost.contains(body)) {
+                ended.push(body);
+                losers.push((Loser::Retained(topic.clone()), 1));
+            }
         }
+        let before = ended.len();
         self.strays.retain(|_, copy| {
             let gone = lost.contains(&copy.body);
             if gone {
@@ -218,7 +242,10 @@ impl Image {
             }
             !gone
         });
-        self.uses.ended.len() - before
+        if ended.len() > before {
+            losers.push((Loser::Ended, ended.len() - before));
+        }
+        losers
     }
 
     /// All records up to this number were taken: nothing older comes any more.

@@ -46,4 +46,4 @@ pub use take::Malformed;
 pub use whole::Restore;
 
 pub(crate) use super::fanout::Grant;
-pub(crate) use image::{Copies, Copy, Group, Presence, Session, Walk, Will};
+pub(crate) use image::{Copies, Copy, Group, Loser, Presence, Session, Walk, Will};

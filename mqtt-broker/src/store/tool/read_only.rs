@@ -10,9 +10,10 @@ use super::super::log::Opened;
 use super::super::names::Name;
 use super::super::open;
 use super::super::options::Options;
-use super::super::os::{Directory, NotOurs};
+use super::super::os::Directory;
 use super::super::portable::{Clocks, Time};
 use super::super::report::Report;
+use super::super::survey;
 use super::quiet::Quiet;
 
 /// What was found.
@@ -53,19 +54,13 @@ pub(super) fn take(path: &Path) -> Result<Directory, StoreError> {
 
 /// Takes a directory, which is made when it is not there.
 pub(super) fn directory(path: &Path) -> Result<Directory, StoreError> {
-    Directory::take(path).map_err(|error| match error {
-        NotOurs::InUse => StoreError::InUse { path: path.into() },
-        NotOurs::Io(source) => StoreError::Io {
-            what: format!("{} cannot be used", path.display()),
-            source,
-        },
-    })
+    Directory::take(path).map_err(|error| error.of(path))
 }
 
 /// Opens the store in this directory to read; `repair` is as if it were repaired.
 pub(super) fn open(path: &Path, repair: bool) -> Result<Found, StoreError> {
     let files = Quiet(take(path)?);
-    let contents = open::survey(&files, None)?;
+    let contents = survey::survey(&files, None)?;
     let contents = contents.ok_or_else(|| StoreError::NoStore { path: path.into() })?;
     let options = Options {
         repair,

@@ -125,6 +125,10 @@ impl Content {
         for (sector, from, to) in pieces(offset, bytes.len()) {
             let start = (sector * SECTOR as u64 + from as u64 - offset) as usize;
             let part = &bytes[start..start + to - from];
+            if part.len() == SECTOR {
+                // Another place on the disk is taken for it.
+                self.bad.remove(&sector);
+            }
             self.put(call, sector, |block| block[from..to].copy_from_slice(part));
         }
         let end = offset + bytes.len() as u64;
@@ -261,7 +265,7 @@ impl Content {
         }
     }
 
-    /// The sector at this offset cannot be read any more.
+    /// The sector at this offset cannot be read any more, until it is written as a whole.
     pub(super) fn spoil(&mut self, offset: u64) {
         self.bad.insert(offset / SECTOR as u64);
     }

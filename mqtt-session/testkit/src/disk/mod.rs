@@ -221,7 +221,7 @@ impl SimDisk {
         });
     }
 
-    /// The sector of a file at this offset cannot be read from now on.
+    /// The sector of a file at this offset cannot be read from now on, until it is written as a whole.
     ///
     /// # Panics
     /// When there is no such file.
