@@ -265,7 +265,8 @@ mod tests {
     #[test]
     fn a_failure_stays_one() {
         for durability in [Durability::Fsync, Durability::Os, Durability::None] {
-            // At each sync once: of groups, of segments, before snapshots.
+            // At each sync once: of groups, before snapshots, of segments; one that is being made has promised nothing, and is made again.
+            let mut failures = 0;
             for after in 0..12 {
                 let disk = SimDisk::new(after);
                 let mut now = Instant::from_millis(1_000);
@@ -287,8 +288,9 @@ mod tests {
                         assert_eq!(store.committed(), known, "{durability:?} {after}");
                     }
                 }
-                assert!(failed.is_some() || after > 2, "{durability:?} {after}");
+                failures += u32::from(failed.is_some());
             }
+            assert!(failures > 2, "{durability:?}: {failures}");
         }
     }
 
