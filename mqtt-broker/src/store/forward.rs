@@ -94,26 +94,32 @@ pub(super) fn step(log: &mut Log) -> io::Result<()> {
     Ok(())
 }
 
-/// The segment with the least in use, if so much lies idle that it is worth the copying.
+/// Whether a segment of this length, with so many bytes in use, is to be emptied: more is won than is written, and without room for another
+/// segment half of what is left in this one stays for acknowledgements.
+pub(super) const fn is_worth_it(log: &Log, live: u64, len: u64) -> bool {
+    live * 2 < len && (!log.is_short || live <= log.tail.left_over() / 2)
+}
+
+/// The segment with the least in use, if so much lies idle that it is worth the copying, or there is no room for another one.
 fn choose(log: &mut Log) -> Option<u32> {
     let mut inner = log.shelf.lock();
     let forward = &mut log.forward;
     forward.left += inner.index.left();
     let seen = (log.tail.active.id, log.snapshot.1);
-    if seen == forward.seen && forward.left < log.options.segment_bytes / 16 {
+    if !log.is_short && seen == forward.seen && forward.left < log.options.segment_bytes / 16 {
         return None;
     }
     (forward.seen, forward.left) = (seen, 0);
     let live = inner.index.live_bytes();
     let all: u64 = log.tail.sealed.values().sum();
-    if all <= 2 * live + 2 * log.options.segment_bytes {
+    if !log.is_short && all <= 2 * live + 2 * log.options.segment_bytes {
         return None;
     }
     // Behind the snapshot they are needed for the replay.
     let old = log.tail.sealed.range(..log.snapshot.1);
-    old.filter(|(id, _)| !forward.stuck.contains(id))
+    old.filter(|(id, _)| !log.forward.stuck.contains(id))
         .map(|(id, len)| (inner.index.live(*id), *id, *len))
-        .filter(|(live, _, len)| *live > 0 && live * 2 < *len)
+        .filter(|(live, _, len)| *live > 0 && is_worth_it(log, *live, *len))
         .min()
         .map(|(_, id, _)| id)
 }

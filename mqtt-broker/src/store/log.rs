@@ -232,11 +232,11 @@ impl Log {
         if self.failed.is_some() {
             return None;
         }
-        if self.full || self.is_short || !self.held.is_empty() {
-            return Some(RETRY);
-        }
         if self.forward.is_busy() {
             return Some(Duration::ZERO);
+        }
+        if self.full || self.is_short || !self.held.is_empty() {
+            return Some(RETRY);
         }
         Some(if self.is_lazy() { LAZY } else { LOOK })
     }

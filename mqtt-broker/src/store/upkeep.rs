@@ -91,8 +91,7 @@ impl Log {
             self.set_full("there is no room for another segment");
         }
         let grown = self.since_snapshot >= self.options.segment_bytes.max(2 * self.snapshot_len);
-        // A full disk is helped by a snapshot if segments are needed for nothing but the replay.
-        let frees = self.is_short && retry && self.has_dead_segments();
+        let frees = self.is_short && retry && self.would_free();
         let due = self
             .unwritten
             .is_none_or(|tried| self.clocks.store >= tried + SNAPSHOT_RETRY.as_millis() as u64);
@@ -108,9 +107,12 @@ impl Log {
         }
     }
 
-    pub(super) fn has_dead_segments(&self) -> bool {
+    /// Whether a snapshot would help a full disk: segments are needed for nothing but the replay, or for so little beside that it can be
+    /// copied forward.
+    fn would_free(&self) -> bool {
         let inner = self.shelf.lock();
-        self.tail.sealed.keys().any(|id| inner.index.live(*id) == 0)
+        let mut later = self.tail.sealed.range(self.snapshot.1..);
+        later.any(|(id, len)| forward::is_worth_it(self, inner.index.live(*id), *len))
     }
 
     /// Writes a snapshot of what is there now.
