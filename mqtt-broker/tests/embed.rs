@@ -378,3 +378,16 @@ fn an_idle_broker_stops_at_once() {
     broker.shutdown_blocking();
     assert!(began.elapsed() < Duration::from_secs(3));
 }
+
+/// Whoever has waited for the end of a broker can start another one on its data.
+#[test]
+fn a_broker_leaves_its_data_behind_when_it_ends() {
+    let place = tempfile::tempdir().expect("a folder");
+    for _ in 0..5 {
+        let builder = Broker::builder()
+            .listen("127.0.0.1:0")
+            .data_dir(place.path());
+        let broker = builder.start_blocking().expect("nobody else has it open");
+        block_on(broker.shutdown());
+    }
+}

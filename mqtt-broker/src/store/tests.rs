@@ -6,7 +6,7 @@ use mqtt_codec::{QoS, SubscriptionOptions};
 use mqtt_session::{Commit, Instant};
 
 use super::{Durability, Handle, Log, Options, Report};
-use crate::core::{Message, Record, SessionKey, Store, Subscriber};
+use crate::core::{GroupId, Message, Record, SessionKey, Store, Subscriber};
 
 const WALL: u64 = 1_700_000_000_000;
 
@@ -247,4 +247,116 @@ fn what_a_record_to_come_names_is_not_forgotten_by_a_restart() {
         assert_eq!(report.messages, 1);
         assert_eq!(waiting(&log, &mut handle, "a"), [7]);
     }
+}
+
+/// Workers take numbers in runs: one that was taken early must not make what is recorded late look older than it is.
+#[test]
+fn of_what_several_workers_set_the_last_counts_after_a_restart() {
+    let retained = |number: u64| {
+        let payload = number.to_le_bytes();
+        Arc::new(Message::new("t", &[], &payload, QoS::AtLeastOnce, true))
+    };
+    let group = |slot| Record::Group {
+        group: GroupId {
+            slot,
+            generation: 0,
+        },
+        filter: "$share/g/t",
+    };
+    for one_first in [true, false] {
+        let mut rig = Rig::new();
+        let (mut log, mut one, _) = rig.open(&options());
+        let mut other = log.handle();
+        session(&mut one, 1, "a");
+        session(&mut other, 2, "b");
+        let (set, again) = (retained(1), retained(2));
+        other.record(&Record::Retained(&set));
+        other.record(&group(1));
+        one.record(&Record::Unretained("t"));
+        other.record(&Record::Retained(&again));
+        one.record(&Record::Unretained("t"));
+        one.record(&group(2));
+        if one_first {
+            one.commit();
+            other.commit();
+        } else {
+            other.commit();
+            one.commit();
+        }
+        rig.turn(&mut log);
+        assert!(log.committed() >= one.latest().max(other.latest()));
+        assert!(log.image.retained.is_empty(), "nothing older can come");
+        drop(log);
+        let (log, ..) = rig.open(&options());
+        let left = log.image.retained.get("t");
+        assert!(
+            left.is_none_or(|(_, message)| message.is_none()),
+            "{left:?}"
+        );
+        let latest = log.image.by_filter["$share/g/t"];
+        assert_eq!(
+            log.image.names[&Subscriber::group(GroupId {
+                slot: 2,
+                generation: 0
+            })],
+            latest
+        );
+    }
+}
+
+/// A topic costs nothing once nothing is retained for it.
+#[test]
+fn topics_that_were_retained_once_are_forgotten() {
+    let mut rig = Rig::new();
+    let (mut log, mut handle, _) = rig.open(&options());
+    for round in 0..1_000 {
+        let topic = format!("t/{round}");
+        let message = Message::new(&topic, &[], b"1", QoS::AtMostOnce, true);
+        handle.record(&Record::Retained(&Arc::new(message)));
+        handle.record(&Record::Unretained(&topic));
+        handle.commit();
+        rig.turn(&mut log);
+    }
+    assert!(log.image.retained.is_empty());
+    assert!(log.image.removed.is_empty());
+}
+
+/// Half a round may say that a message was received, and lack the message.
+#[test]
+fn a_worker_that_panics_commits_nothing_of_its_round() {
+    let mut rig = Rig::new();
+    let (mut log, mut handle, _) = rig.open(&options());
+    session(&mut handle, 1, "a");
+    handle.commit();
+    rig.turn(&mut log);
+    let round = std::panic::AssertUnwindSafe(|| {
+        let mut handle = handle;
+        queued(&mut handle, 1, &message(1, 10));
+        panic!("in the middle of a round");
+    });
+    assert!(std::panic::catch_unwind(round).is_err());
+    rig.turn(&mut log);
+    assert!(log.is_closed(), "it was the last handle");
+    drop(log);
+    let (.., report) = rig.open(&options());
+    assert_eq!((report.sessions, report.messages), (1, 0));
+}
+
+/// What waits for a slow disk is bounded: workers read no more of their clients.
+#[test]
+fn a_queue_to_a_slow_disk_says_when_it_is_long() {
+    let mut rig = Rig::new();
+    let (mut log, mut handle, _) = rig.open(&options());
+    session(&mut handle, 1, "a");
+    let mut bytes = 0;
+    while !handle.is_behind() {
+        queued(&mut handle, 1, &message(1, 100_000));
+        handle.commit();
+        bytes += 100_000;
+        assert!(bytes <= 17 * 1024 * 1024);
+    }
+    while handle.committed() < handle.latest() {
+        rig.turn(&mut log);
+    }
+    assert!(!handle.is_behind());
 }

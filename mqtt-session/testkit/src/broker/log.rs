@@ -103,6 +103,7 @@ mod tests {
     use mqtt_codec::QoS;
 
     use super::*;
+    use crate::disk::Call;
     use crate::rng::{Rng, seeds};
 
     const WHO: Subscriber = Subscriber::session(
@@ -172,9 +173,18 @@ mod tests {
             }
             assert_eq!(store.room(), Room::Full);
             assert!(!engine.failed(), "it passes");
-            // What was under way when it became full.
-            let recorded = queue(&mut *store, 100);
+            // What was under way when it became full; some of it too large for any segment that there is.
+            queue(&mut *store, 100);
+            let large = rng.below(2) * 5_000;
+            let recorded = queue(&mut *store, 100 + large);
             work(&mut *engine);
+            let (before, now) = (disk.calls(), clock.get());
+            for _ in 0..100 {
+                engine.turn(now);
+                engine.aside();
+            }
+            let calls = disk.calls() - before;
+            assert!(calls < 20, "{calls} calls for another segment, in no time");
             // Up to where it is committed not every number has got a record.
             let acknowledged = recorded.into_iter().filter(|it| *it <= engine.committed());
             let acknowledged = acknowledged.max().unwrap_or(0);
@@ -190,5 +200,127 @@ mod tests {
             let left = open(&disk.crash(&mut rng), &how, clock.get()).unwrap();
             assert_eq!(left.latest(), latest);
         });
+    }
+
+    fn small(durability: Durability) -> How {
+        How {
+            durability,
+            segment: 4 * 1024,
+            repair: false,
+        }
+    }
+
+    fn begin(store: &mut dyn Store) {
+        store.record(&Record::Session {
+            session: WHO,
+            client_id: "c0",
+            user_name: None,
+            expiry: u32::MAX,
+            bridge: false,
+        });
+        store.commit();
+    }
+
+    fn fill(store: &mut dyn Store, messages: usize) {
+        for _ in 0..messages {
+            let message = Message::new("t", &[], &[7; 300], QoS::AtLeastOnce, false);
+            store.record(&Record::Queued {
+                receiver: WHO,
+                message: &Arc::new(message),
+                qos: QoS::AtLeastOnce,
+                retain: false,
+                ids: &[],
+                group: None,
+            });
+            store.commit();
+        }
+    }
+
+    /// All file descriptors may be in use for a while: that costs nobody an acknowledgement in the end.
+    #[test]
+    fn a_segment_that_cannot_be_made_is_tried_again() {
+        let disk = SimDisk::new(1);
+        let how = small(Durability::Fsync);
+        let mut now = Instant::from_millis(1_000);
+        let mut engine = open(&disk, &how, now).unwrap();
+        let mut store = engine.store(0);
+        begin(&mut *store);
+        disk.fail(Call::Create, 0, 4, std::io::ErrorKind::Other);
+        for _ in 0..60 {
+            fill(&mut *store, 1);
+            for _ in 0..4 {
+                now = now.plus_millis(200);
+                engine.turn(now);
+                while engine.aside() {
+                    engine.turn(now);
+                }
+            }
+        }
+        assert!(!engine.failed());
+        assert_eq!(store.room(), Room::Enough);
+        assert!(store.committed() >= store.latest());
+    }
+
+    /// After a failed sync nothing counts as durable any more, whatever goes well afterwards.
+    #[test]
+    fn a_failure_stays_one() {
+        for durability in [Durability::Fsync, Durability::Os, Durability::None] {
+            // At each sync once: of groups, before snapshots, of segments; one that is being made has promised nothing, and is made again.
+            let mut failures = 0;
+            for after in 0..12 {
+                let disk = SimDisk::new(after);
+                let mut now = Instant::from_millis(1_000);
+                let mut engine = open(&disk, &small(durability), now).unwrap();
+                let mut store = engine.store(0);
+                begin(&mut *store);
+                disk.fail(Call::Sync, after, 1, std::io::ErrorKind::Other);
+                let mut failed = None;
+                for _ in 0..60 {
+                    fill(&mut *store, 1);
+                    now = now.plus_millis(200);
+                    engine.turn(now);
+                    while engine.aside() {
+                        engine.turn(now);
+                    }
+                    if engine.failed() {
+                        assert_eq!(store.room(), Room::Failed, "{durability:?} {after}");
+                        let known = *failed.get_or_insert(store.committed());
+                        assert_eq!(store.committed(), known, "{durability:?} {after}");
+                    }
+                }
+                failures += u32::from(failed.is_some());
+            }
+            assert!(failures > 2, "{durability:?}: {failures}");
+        }
+    }
+
+    /// A broker that is stopped while a segment is being made waits for it.
+    #[test]
+    fn a_stop_waits_for_a_segment() {
+        for durability in [Durability::Fsync, Durability::None] {
+            let disk = SimDisk::new(1);
+            let mut now = Instant::from_millis(1_000);
+            let how = small(durability);
+            let mut engine = open(&disk, &how, now).unwrap();
+            let mut store = engine.store(0);
+            begin(&mut *store);
+            fill(&mut *store, 40);
+            let latest = store.latest().0;
+            drop(store);
+            for _ in 0..50 {
+                now = now.plus_millis(1);
+                engine.turn(now);
+            }
+            assert!(!engine.closed(), "segments are missing");
+            for _ in 0..50 {
+                engine.turn(now);
+                while engine.aside() {
+                    engine.turn(now);
+                }
+            }
+            assert!(engine.closed());
+            let left = open(&disk.kill(), &how, now).unwrap();
+            assert_eq!(left.latest(), latest, "{durability:?}");
+        }
     }
 }
