@@ -2,6 +2,7 @@
 //! was not published, and a repair brings it to where it needs none.
 
 use mqtt_testkit::broker::{SmallStore, Verdict};
+use mqtt_testkit::disk::SECTOR;
 
 /// The files are mostly zeroes behind this, or the payload of one large message.
 const DENSE: u64 = 700;
@@ -36,6 +37,28 @@ fn a_stopped_store() {
 #[test]
 fn a_store_that_was_left_by_a_crash() {
     check(false, sample);
+}
+
+/// Every sector of every file that cannot be read, one after the other.
+#[test]
+fn sectors_that_cannot_be_read() {
+    for stopped in [true, false] {
+        let store = SmallStore::new(stopped);
+        let (mut same, mut refused) = (0, 0);
+        for (name, bytes) in store.whole().contents() {
+            for offset in (0..bytes.len() as u64).step_by(SECTOR) {
+                let disk = store.whole();
+                disk.spoil(&name, offset);
+                match store.judge(&format!("{name}: {offset} cannot be read"), &disk) {
+                    Verdict::Same => same += 1,
+                    Verdict::Told(words) => panic!("{name}, {offset}: {words:?}"),
+                    Verdict::Refused(_) => refused += 1,
+                }
+            }
+        }
+        eprintln!("it holds everything {same} times, is refused {refused} times");
+        assert!(same > 5 && refused > 5);
+    }
 }
 
 #[test]

@@ -14,8 +14,8 @@ use super::varint::{Wrong, put};
 
 /// What is copied in one turn, unless one message alone has more: commits wait for no more.
 const PIECE: usize = 256 * 1024;
-/// Entries of the index that are looked at under one lock.
-const LOOK: usize = 16 * 1024;
+/// Entries of the index that are looked at in one turn, under one lock.
+const LOOK: usize = 64 * 1024;
 
 /// Which segment is being left, and which cannot be.
 #[derive(Debug, Default)]
@@ -33,8 +33,10 @@ pub(super) struct Forward {
 #[derive(Debug)]
 struct Leaving {
     segment: u32,
-    /// Offsets and numbers, in order.
+    /// Offsets and numbers, in order as soon as all are known.
     messages: Vec<(u32, u64)>,
+    /// Up to where in the index they are known, as long as that is not the end.
+    known: Option<u64>,
     /// So many of them were looked at.
     done: usize,
     /// For the next segment of the log.
@@ -59,9 +61,14 @@ impl Forward {
 /// Copies a piece, if a segment is worth it.
 pub(super) fn step(log: &mut Log) -> io::Result<()> {
     let leaving = log.forward.leaving.take();
-    let Some(mut leaving) = leaving.or_else(|| choose(log).map(|it| Leaving::new(log, it))) else {
+    let Some(mut leaving) = leaving.or_else(|| choose(log).map(Leaving::new)) else {
         return Ok(());
     };
+    if leaving.known.is_some() {
+        leaving.look(log);
+        log.forward.leaving = Some(leaving);
+        return Ok(());
+    }
     let is_ready = matches!(log.tail.next, Next::Ready(..)) && !log.tail.asked_larger;
     if leaving.waits && !is_ready {
         log.forward.leaving = Some(leaving);
@@ -125,30 +132,34 @@ fn choose(log: &mut Log) -> Option<u32> {
 }
 
 impl Leaving {
-    fn new(log: &Log, segment: u32) -> Self {
-        let mut messages = Vec::new();
-        let mut from = Some(0);
-        while let Some(first) = from {
-            let inner = log.shelf.lock();
-            from = None;
-            for (n, (number, place, _)) in inner.index.iter_from(first).enumerate() {
-                if n == LOOK {
-                    from = Some(number);
-                    break;
-                }
-                if place.segment == segment {
-                    messages.push((place.offset, number));
-                }
-            }
-        }
-        messages.sort_unstable();
+    const fn new(segment: u32) -> Self {
         Self {
             segment,
-            messages,
+            messages: Vec::new(),
+            known: Some(0),
             done: 0,
             waits: false,
             asked: false,
         }
+    }
+
+    /// Looks for its messages in a piece of the index. None comes to an old segment meanwhile.
+    fn look(&mut self, log: &Log) {
+        let Some(from) = self.known.take() else {
+            return;
+        };
+        let inner = log.shelf.lock();
+        for (n, (number, place, _)) in inner.index.iter_from(from).enumerate() {
+            if n == LOOK {
+                self.known = Some(number);
+                return;
+            }
+            if place.segment == self.segment {
+                self.messages.push((place.offset, number));
+            }
+        }
+        drop(inner);
+        self.messages.sort_unstable();
     }
 
     /// Messages as they are to be written anew, and how many will have been looked at then.
