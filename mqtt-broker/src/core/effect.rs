@@ -8,6 +8,7 @@ use super::ids::{ConnId, LocalId, SessionKey};
 use super::message::Message;
 use super::policy::ConnectRequest;
 use super::queue::Queued;
+use super::quota::Origin;
 
 /// Names a question to someone who may take time.
 #[derive(Clone, Copy, PartialEq, Eq, Hash, Debug)]
@@ -67,14 +68,24 @@ pub struct Batch {
     bytes: usize,
 }
 
-type Item = (SessionKey, Queued);
+/// A message for a session.
+#[derive(Debug)]
+pub(super) struct Item {
+    pub(super) key: SessionKey,
+    pub(super) queued: Queued,
+    pub(super) origin: Origin,
+}
 
 impl Batch {
     /// Adds a message for a session, and says by how many bytes that has made it larger.
-    pub(super) fn deliver(&mut self, key: SessionKey, queued: Queued) -> usize {
+    pub(super) fn deliver(&mut self, key: SessionKey, queued: Queued, origin: Origin) -> usize {
         let bytes = queued.message.size() + size_of::<Item>();
         self.bytes += bytes;
-        self.items.push((key, queued));
+        self.items.push(Item {
+            key,
+            queued,
+            origin,
+        });
         bytes
     }
 
@@ -123,12 +134,13 @@ mod tests {
             generation: 0,
         };
         let mut batch = Batch::default();
-        let grown = [batch.deliver(key, queued()), batch.deliver(key, queued())];
+        let deliver = |batch: &mut Batch| batch.deliver(key, queued(), Origin::New);
+        let grown = [deliver(&mut batch), deliver(&mut batch)];
         assert_eq!(grown, [message.size() + size_of::<Item>(); 2]);
         assert_eq!(batch.bytes(), grown[0] + grown[1]);
         let (bytes, items) = (batch.bytes(), batch.items.len());
         let mut other = Batch::default();
-        let more = other.deliver(key, queued());
+        let more = deliver(&mut other);
         batch.append(other);
         assert_eq!(batch.bytes(), bytes + more);
         assert_eq!(batch.items.len(), items + 1);

@@ -308,6 +308,7 @@ mod tests {
     use super::super::counters::{Counters, Tally};
     use super::super::ids::SessionKey;
     use super::super::message::{Ids, Message};
+    use super::super::quota::Origin;
     use super::super::settings::Settings;
     use super::*;
 
@@ -387,7 +388,12 @@ mod tests {
                 queue_bytes: bytes,
                 ..Settings::default()
             };
-            Quota::new(&settings, &Counters::default(), &Tally::default())
+            Quota::new(
+                &settings,
+                &Counters::default(),
+                &Tally::default(),
+                Origin::New,
+            )
         };
         let most = quota(2, 1_000_000);
         groups.wait(id, waiting(Some(3)));

@@ -256,8 +256,8 @@ impl Core {
 
     /// Takes what another worker has sent.
     pub fn inbox(&mut self, batch: Batch, now: Instant) {
-        for (key, queued) in batch.items {
-            self.deliver_queued(key, queued, now);
+        for item in batch.items {
+            self.deliver_queued(item, now);
         }
     }
 

@@ -18,8 +18,19 @@ pub(super) struct Quota {
     messages_left: i64,
     bytes_left: i64,
     policy: QueuePolicy,
+    /// Where the message comes from.
+    origin: Origin,
     /// The queue is one of a session that is connected.
     pub(super) connected: bool,
+}
+
+/// Where a message comes from that is to wait: limits are for what is new.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Origin {
+    /// It was published.
+    New,
+    /// It waited already, for a group or for a member of it: it was taken and promised, and is turned away no more.
+    Moved,
 }
 
 /// Which limit a message does not keep to.
@@ -46,7 +57,12 @@ impl Quota {
     const ASSURED: usize = 64;
 
     /// What other workers have queued in their present round is not in it: so much more than the limit may come to wait.
-    pub(super) fn new(settings: &Settings, counters: &Counters, tally: &Tally) -> Self {
+    pub(super) fn new(
+        settings: &Settings,
+        counters: &Counters,
+        tally: &Tally,
+        origin: Origin,
+    ) -> Self {
         let left = |most: u64, waits: u64| match most {
             0 => i64::MAX,
             most => i64::try_from(most)
@@ -65,6 +81,7 @@ impl Quota {
                 counters.queued_bytes.with(tally.queued_bytes),
             ),
             policy: settings.queue_policy,
+            origin,
             connected: false,
         }
     }
@@ -72,10 +89,11 @@ impl Quota {
     /// Whether a message of this size has no room in this queue.
     #[inline]
     pub(super) fn full(&self, queue: &Queue, size: u64) -> Option<Full> {
-        if queue.len() as u64 >= self.messages
-            || queue.bytes() + size > self.bytes
-            || !queue.has_place()
-        {
+        if !queue.has_place() {
+            Some(Full::Queue)
+        } else if self.origin == Origin::Moved {
+            None
+        } else if queue.len() as u64 >= self.messages || queue.bytes() + size > self.bytes {
             Some(Full::Queue)
         } else if (self.messages_left <= 0 || self.bytes_left < size as i64)
             && !(self.connected && queue.len() < Self::ASSURED)
@@ -92,7 +110,8 @@ impl Quota {
     }
 
     /// Makes room in a queue, as far as the policy allows, for a message of this size: takes out what has expired, then the oldest. Delivery
-    /// of what stands before `cursor` has begun; that stays.
+    /// of what stands before `cursor` has begun; that stays. Where more waits than the limits allow, because it [moved](Origin::Moved) there,
+    /// no more goes than the new one takes.
     ///
     /// # Errors
     /// Which limit the message still does not keep to.
@@ -112,12 +131,15 @@ impl Quota {
         let Some(full) = quota.full(queue, size) else {
             return Ok(());
         };
+        if self.policy == QueuePolicy::RejectNew || size > quota.bytes || !queue.has_place() {
+            return Err(full);
+        }
+        quota.messages = quota.messages.max(queue.len() as u64);
+        quota.bytes = quota.bytes.max(queue.bytes());
+        quota.messages_left = quota.messages_left.max(0);
+        quota.bytes_left = quota.bytes_left.max(0);
         // Nothing goes in vain for one that has no room even so.
-        if self.policy == QueuePolicy::RejectNew
-            || size > quota.bytes
-            || quota.bytes_left.saturating_add_unsigned(queue.bytes()) < size as i64
-            || !queue.has_place()
-        {
+        if quota.bytes_left.saturating_add_unsigned(queue.bytes()) < size as i64 {
             return Err(full);
         }
         while let Some(full) = quota.full(queue, size) {
@@ -138,8 +160,9 @@ impl Quota {
 
 impl Core {
     /// What one more message has to keep to.
-    pub(super) fn quota(&self) -> Quota {
-        Quota::new(self.shared.settings(), self.shared.counters(), &self.tally)
+    pub(super) fn quota(&self, origin: Origin) -> Quota {
+        let shared = &self.shared;
+        Quota::new(shared.settings(), shared.counters(), &self.tally, origin)
     }
 
     /// A session's queue is full, or all together are: said once, until it is half empty again.

@@ -7,14 +7,14 @@ use mqtt_session::{Commit, Instant, Misuse, Seq};
 use mqtt_topic::TopicName;
 
 use super::Core;
-use super::effect::Effect;
+use super::effect::{Effect, Item};
 use super::fanout::{FanOut, gather, weight};
 use super::groups::{Choice, Groups};
 use super::ids::{GroupId, Receiver, SessionKey, Subscriber};
 use super::message::{Ids, Incoming};
 use super::output::SHARE_FROM;
 use super::queue::{Queued, Taken};
-use super::quota::{Full, Gone, Quota};
+use super::quota::{Full, Gone, Origin, Quota};
 use super::store::{Record, Store};
 
 /// How one receiver gets a message.
@@ -24,6 +24,7 @@ struct Copy {
     retain: bool,
     ids: Ids,
     group: Option<GroupId>,
+    origin: Origin,
 }
 
 /// Whether a topic is one that only the broker itself publishes to.
@@ -92,12 +93,15 @@ impl Core {
                 retain: incoming.retain && terms.retain_as_published,
                 ids: terms.ids.clone(),
                 group: None,
+                origin: Origin::New,
             };
             match route.to.receiver() {
                 Some(Receiver::Session { worker, key }) => {
                     self.deliver(worker, key, incoming, copy, now);
                 }
-                Some(Receiver::Group(group)) => self.deliver_to_group(group, incoming, now),
+                Some(Receiver::Group(group)) => {
+                    self.deliver_to_group(group, incoming, Origin::New, now);
+                }
                 Some(Receiver::Local(subscriber)) => {
                     let (qos, retain) = (copy.qos, copy.retain);
                     self.effects.push(Effect::Local {
@@ -138,17 +142,23 @@ impl Core {
         if worker == self.worker && copy.qos == QoS::AtMostOnce {
             return self.deliver_now(key, incoming, &copy, now);
         }
+        let origin = copy.origin;
         let mut queued = Queued::new(incoming, copy);
         queued.record(&mut *self.store, Subscriber::session(worker, key));
         if worker == self.worker {
-            self.enqueue(key, queued, now);
+            self.enqueue(key, queued, origin, now);
         } else if let Some(batch) = self.batches.get_mut(usize::from(worker)) {
-            self.gathered += batch.deliver(key, queued);
+            self.gathered += batch.deliver(key, queued, origin);
         }
     }
 
     /// From another worker.
-    pub(super) fn deliver_queued(&mut self, key: SessionKey, queued: Queued, now: Instant) {
+    pub(super) fn deliver_queued(&mut self, item: Item, now: Instant) {
+        let Item {
+            key,
+            queued,
+            origin,
+        } = item;
         if queued.qos == QoS::AtMostOnce {
             let message = Arc::clone(&queued.message);
             let copy = Copy {
@@ -156,14 +166,16 @@ impl Core {
                 retain: queued.retain,
                 ids: queued.ids,
                 group: queued.group,
+                origin,
             };
             self.deliver_now(key, &mut Incoming::of(&message), &copy, now);
         } else {
-            self.enqueue(key, queued, now);
+            self.enqueue(key, queued, origin, now);
         }
     }
 
-    /// QoS 0: into the output at once, or not at all. From another worker it may come late, after its end [MQTT-3.3.2-5].
+    /// QoS 0: into the output at once, or not at all. From another worker it may come late, after its end [MQTT-3.3.2-5]. Nothing is promised
+    /// about it, so that limits are for what has [moved](Origin::Moved) as well.
     fn deliver_now(
         &mut self,
         key: SessionKey,
@@ -187,7 +199,7 @@ impl Core {
                 .is_some_and(|queue| queue.holds_at_most_once());
         if waits {
             let queued = Queued::new(incoming, copy.clone());
-            return self.enqueue(key, queued, now);
+            return self.enqueue(key, queued, Origin::New, now);
         }
         let Some(conn) = self.conns.get_mut(id.slot, id.generation) else {
             return;
@@ -227,7 +239,7 @@ impl Core {
                     // CONNACK is still withheld: the message waits behind it.
                     Misuse::NotNow if !conn.machine.is_closing() => {
                         let queued = Queued::new(incoming, copy.clone());
-                        self.enqueue(key, queued, now);
+                        self.enqueue(key, queued, Origin::New, now);
                     }
                     Misuse::TooLarge => self.tally.too_large += 1,
                     _ => self.tally.dropped += 1,
@@ -237,18 +249,19 @@ impl Core {
     }
 
     /// Into the session's sequence, as far as its limits go.
-    fn enqueue(&mut self, key: SessionKey, queued: Queued, now: Instant) {
+    fn enqueue(&mut self, key: SessionKey, queued: Queued, origin: Origin, now: Instant) {
         let who = self.subscriber(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             // It has ended meanwhile.
-            return self.give_back(who, Taken::Loaded(queued), now);
+            return self.give_back(who, Taken::Loaded(queued), origin, now);
         };
         if session.conn.is_none() && queued.group.is_some() {
             // It has lost its connection since the group chose it.
-            return self.give_back(who, Taken::Loaded(queued), now);
+            return self.give_back(who, Taken::Loaded(queued), origin, now);
         }
         let size = queued.message.size() as u64;
-        let mut quota = Quota::new(self.shared.settings(), self.shared.counters(), &self.tally);
+        let (settings, counters) = (self.shared.settings(), self.shared.counters());
+        let mut quota = Quota::new(settings, counters, &self.tally, origin);
         quota.connected = session.conn.is_some();
         if quota.full(session.queue(), size).is_some()
             && let Err(full) = self.make_room(key, &quota, size, now)
@@ -320,7 +333,13 @@ impl Core {
     }
 
     /// The session that was to get this has no connection, or has ended: what its group had given it goes to another member.
-    pub(super) fn give_back(&mut self, who: Subscriber, taken: Taken, now: Instant) {
+    pub(super) fn give_back(
+        &mut self,
+        who: Subscriber,
+        taken: Taken,
+        origin: Origin,
+        now: Instant,
+    ) {
         let Some(group) = taken.group() else {
             return self.forget_copy(who, &taken);
         };
@@ -329,7 +348,8 @@ impl Core {
             return;
         };
         // First to somebody else, so that there is no moment at which nobody has it.
-        self.deliver_to_group(group, &mut Incoming::of(&queued.message), now);
+        let mut incoming = Incoming::of(&queued.message);
+        self.deliver_to_group(group, &mut incoming, origin, now);
         self.forget_copy(who, &Taken::Loaded(queued));
     }
 
@@ -338,6 +358,7 @@ impl Core {
         &mut self,
         id: GroupId,
         incoming: &mut Incoming<'_>,
+        origin: Origin,
         now: Instant,
     ) {
         self.tell_groups();
@@ -352,6 +373,7 @@ impl Core {
                     retain: incoming.retain && member.options.retain_as_published,
                     ids: Ids::one(member.id),
                     group: Some(id),
+                    origin,
                 };
                 if let Some(Receiver::Session { worker, key }) = member.who.receiver() {
                     self.deliver(worker, key, incoming, copy, now);
@@ -359,7 +381,7 @@ impl Core {
             }
             // Under the same lock: a member that came between the two would never be told of the message.
             Choice::Nobody if qos != QoS::AtMostOnce => {
-                self.wait_for_group(&mut groups, id, incoming, now);
+                self.wait_for_group(&mut groups, id, incoming, origin, now);
             }
             Choice::Ended if qos != QoS::AtMostOnce => self.tally.dropped += 1,
             Choice::Nobody | Choice::Ended => {}
@@ -372,12 +394,13 @@ impl Core {
         groups: &mut Groups,
         id: GroupId,
         incoming: &mut Incoming<'_>,
+        origin: Origin,
         now: Instant,
     ) {
         let receiver = Subscriber::group(id);
         let message = Arc::clone(incoming.shared());
         let size = message.size() as u64;
-        let quota = self.quota();
+        let quota = self.quota(origin);
         let (store, tally) = (&mut self.store, &mut self.tally);
         let room = groups.make_room(id, &quota, size, now, |taken, why| {
             tally.gone(&taken, why);
@@ -433,7 +456,8 @@ impl Core {
                 let Some(queued) = self.load_taken(taken) else {
                     continue;
                 };
-                self.deliver_to_group(id, &mut Incoming::of(&queued.message), now);
+                let mut incoming = Incoming::of(&queued.message);
+                self.deliver_to_group(id, &mut incoming, Origin::Moved, now);
             }
             self.store.record(&Record::Done {
                 receiver: Subscriber::group(id),

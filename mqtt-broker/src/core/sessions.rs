@@ -11,6 +11,7 @@ use super::ids::{ConnId, GroupId, SessionKey, Subscriber};
 use super::message::{Incoming, Message};
 use super::policy::Identity;
 use super::queue::{Queue, Taken};
+use super::quota::Origin;
 use super::store::Record;
 use super::{Core, Timer};
 
@@ -350,7 +351,7 @@ impl Core {
                 {
                     self.forget_copy(who, &taken);
                 } else {
-                    self.give_back(who, taken, now);
+                    self.give_back(who, taken, Origin::Moved, now);
                 }
             }
         }
@@ -406,7 +407,7 @@ impl Core {
         }
         for taken in back {
             self.tally.unqueue(&taken);
-            self.give_back(who, taken, now);
+            self.give_back(who, taken, Origin::Moved, now);
         }
     }
 

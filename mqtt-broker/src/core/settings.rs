@@ -8,7 +8,8 @@ use mqtt_session::Limits;
 pub struct Settings {
     /// What every connection is held to, and told.
     pub limits: Limits,
-    /// Messages that wait for one session, in flight included, or for one shared group; default 10,000.
+    /// Messages that wait for one session, in flight included, or for one shared group; default 10,000. A new one that finds so many is too
+    /// many; what waits already may move, from a group to a member and back, and is never turned away.
     pub queue_messages: u32,
     /// Bytes that wait for one session, or for one shared group; default 10,000,000.
     pub queue_bytes: u64,

@@ -13,6 +13,7 @@ use super::super::fanout::Grant;
 use super::super::ids::{GroupId, SessionKey, Subscriber};
 use super::super::message::{Incoming, Message};
 use super::super::queue::{Queue, Queued, Stored};
+use super::super::quota::Origin;
 use super::super::sessions::{Offline, Will};
 use super::super::store::{Bodies, Record, Unreadable};
 use super::super::{Core, Shared};
@@ -181,7 +182,8 @@ impl Image {
                     let Some(message) = source.message(stray.body) else {
                         continue;
                     };
-                    first.deliver_to_group(group, &mut Incoming::of(&message), now);
+                    let mut incoming = Incoming::of(&message);
+                    first.deliver_to_group(group, &mut incoming, Origin::Moved, now);
                 }
                 first.store.record(&Record::Done {
                     receiver: Subscriber::BROKER,
@@ -402,7 +404,7 @@ impl Core {
                 .and_then(|session| session.queue().take(seq));
             if let Some(queued) = queued {
                 self.tally.unqueue(&queued);
-                self.give_back(who, queued, now);
+                self.give_back(who, queued, Origin::Moved, now);
             }
         }
     }

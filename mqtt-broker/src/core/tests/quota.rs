@@ -3,8 +3,8 @@
 use mqtt_codec::{Connect, Properties, Property, QoS, ReceiveMaximum, Version};
 
 use super::client::Manner;
-use super::net::{Net, resume};
-use crate::core::{Message, QueuePolicy, Settings};
+use super::net::{Net, Setup, connect_bytes, resume};
+use crate::core::{AllowAll, Message, QueuePolicy, Settings};
 
 /// A broker with these settings, a publisher, and sessions that are subscribed and away.
 fn away(filters: &[(&str, &str)], settings: impl FnOnce(&mut Settings)) -> (Net, usize) {
@@ -229,4 +229,120 @@ fn what_was_restored_counts() {
     assert_eq!(back(&mut net, "a"), ["1", "2"]);
     assert_eq!(back(&mut net, "b"), ["1", "2"]);
     assert_eq!(net.shared.counters().queued_bytes.get(), 0);
+}
+
+/// A client whose window takes one message, and that answers nothing yet.
+fn narrow(net: &mut Net, name: &str) -> usize {
+    let properties = [
+        Property::SessionExpiryInterval(100),
+        Property::ReceiveMaximum(ReceiveMaximum::new(1).unwrap()),
+    ];
+    let connect = Connect {
+        clean_start: false,
+        properties: Properties::List(&properties),
+        ..Connect::new(Version::V5, name)
+    };
+    let client = net.open(Version::V5);
+    net.set_manner(client, Manner::Silent);
+    net.send(client, &connect_bytes(&connect));
+    client
+}
+
+const POLICIES: [QueuePolicy; 2] = [QueuePolicy::RejectNew, QueuePolicy::DropOldest];
+
+/// What the members of a group had when the broker died goes back to the group, more than one queue takes: it was taken already, and all of it
+/// comes. What is new does not come on top.
+#[test]
+fn a_start_turns_nothing_away() {
+    for policy in POLICIES {
+        let setup = Setup {
+            workers: 2,
+            settings: Settings {
+                queue_messages: 3,
+                queue_policy: policy,
+                sys_interval_ms: 0,
+                ..Settings::default()
+            },
+            ..Setup::default()
+        };
+        let mut net = Net::with(setup, AllowAll);
+        let members = ["a", "b"].map(|name| {
+            let member = narrow(&mut net, name);
+            net.subscribe(member, "$share/g/t", QoS::AtLeastOnce);
+            member
+        });
+        let publisher = net.connect("pub");
+        let texts = ["1", "2", "3", "4", "5", "6"];
+        publish(&mut net, publisher, "t", &texts);
+        assert_eq!(counted(&net), [0, 0, 6]);
+        net.restart(2);
+        net.agrees_with_the_store();
+        assert_eq!(counted(&net), [0, 0, 6]);
+        let publisher = net.connect("pub");
+        publish(&mut net, publisher, "t", &["7"]);
+        net.agrees_with_the_store();
+        let expected = match policy {
+            QueuePolicy::RejectNew => ["1", "2", "3", "4", "5", "6"],
+            QueuePolicy::DropOldest => ["2", "3", "4", "5", "6", "7"],
+        };
+        let oldest = u64::from(policy == QueuePolicy::DropOldest);
+        assert_eq!(counted(&net), [1, oldest, 6]);
+        let mut came = Vec::new();
+        for (member, name) in members.into_iter().zip(["a", "b"]) {
+            net.set_manner(member, Manner::Acknowledges);
+            let member = net.reconnect(member, &resume(name));
+            came.extend(net.texts(member));
+        }
+        came.sort();
+        assert_eq!(came, expected);
+        assert_eq!(counted(&net), [1, oldest, 0]);
+        assert_eq!(net.shared.counters().queued_bytes.get(), 0);
+        net.agrees_with_the_store();
+    }
+}
+
+/// What waited for a group comes to a member that has a full queue of its own; what one member gives back comes to another the same way. A
+/// queue that has become too long so does not grow, and no more goes out of it than comes.
+#[test]
+fn what_only_moves_is_not_turned_away() {
+    for policy in POLICIES {
+        for bytes in [false, true] {
+            let (mut net, publisher) = away(&[("a", "$share/g/t"), ("b", "b")], |settings| {
+                settings.queue_policy = policy;
+                if bytes {
+                    settings.queue_bytes = 3 * size("1");
+                    settings.queue_total_bytes = 6 * size("1");
+                } else {
+                    settings.queue_messages = 3;
+                    settings.queue_total_messages = 6;
+                }
+            });
+            publish(&mut net, publisher, "t", &["1", "2", "3"]);
+            publish(&mut net, publisher, "b", &["4", "5", "6"]);
+            assert_eq!(counted(&net), [0, 0, 6]);
+            let b = narrow(&mut net, "b");
+            net.subscribe(b, "$share/g/t", QoS::AtLeastOnce);
+            assert_eq!(counted(&net), [0, 0, 6]);
+            net.agrees_with_the_store();
+            publish(&mut net, publisher, "b", &["7"]);
+            let drops = policy == QueuePolicy::DropOldest;
+            assert_eq!(counted(&net), [1, u64::from(drops), 6]);
+            assert_eq!(net.texts(b), ["4"]);
+            net.agrees_with_the_store();
+            // To a group of which nobody is here, and from there to the other.
+            net.cut(b);
+            assert_eq!(counted(&net), [1, u64::from(drops), 6]);
+            let a = net.persistent("a");
+            assert_eq!(net.texts(a), ["1", "2", "3"]);
+            net.agrees_with_the_store();
+            let own = if drops {
+                ["4", "6", "7"]
+            } else {
+                ["4", "5", "6"]
+            };
+            assert_eq!(back(&mut net, "b"), own);
+            assert_eq!(counted(&net), [1, u64::from(drops), 0]);
+            assert_eq!(net.shared.counters().queued_bytes.get(), 0);
+        }
+    }
 }
