@@ -343,14 +343,28 @@ impl Core {
         let Some(group) = taken.group() else {
             return self.forget_copy(who, &taken);
         };
-        let Some(queued) = self.load_taken(taken) else {
+        if !self.pass_on(group, who, taken, origin, now) {
             self.ended.push((group, who));
-            return;
+        }
+    }
+
+    /// What this session was to get goes to another member of the group, or waits for one. Says whether it could be read.
+    pub(super) fn pass_on(
+        &mut self,
+        group: GroupId,
+        who: Subscriber,
+        taken: Taken,
+        origin: Origin,
+        now: Instant,
+    ) -> bool {
+        let Some(queued) = self.load_taken(taken) else {
+            return false;
         };
         // First to somebody else, so that there is no moment at which nobody has it.
         let mut incoming = Incoming::of(&queued.message);
         self.deliver_to_group(group, &mut incoming, origin, now);
         self.forget_copy(who, &Taken::Loaded(queued));
+        true
     }
 
     /// To one member of a shared group.

@@ -28,4 +28,5 @@ mod sessions;
 mod sizes;
 mod subscriptions;
 mod takeover;
+mod unread;
 mod wills;

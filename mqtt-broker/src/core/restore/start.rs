@@ -84,8 +84,8 @@ struct Placed {
     key: SessionKey,
     /// Terms of a connection that was lost: how long the session outlives it, and how long its will waits, in seconds.
     lost: Option<(u32, u32)>,
-    /// Places of what a group gave it and what it had not begun to deliver.
-    give_back: Vec<Seq>,
+    /// Places of what a group gave it and what it had not begun to deliver, and which group.
+    give_back: Vec<(Seq, GroupId)>,
 }
 
 impl Image {
@@ -158,10 +158,10 @@ impl Image {
                 let mut give_back = Vec::new();
                 let core = cores.get_mut(home)?;
                 for (seq, begun, birth) in copies {
-                    let group = group_of(&shared, birth);
-                    core.restore_choice(key, seq, group);
-                    if group.is_some() && !begun {
-                        give_back.push(seq);
+                    match group_of(&shared, birth) {
+                        Some(group) if begun => core.restore_choice(key, seq, group),
+                        Some(group) => give_back.push((seq, group)),
+                        None => {}
                     }
                 }
                 Some(Placed {
@@ -360,12 +360,16 @@ impl Core {
         }
     }
 
-    /// A group gave this copy to this session.
-    fn restore_choice(&mut self, key: SessionKey, seq: Seq, group: Option<GroupId>) {
+    /// A group gave this copy to this session, which has begun to deliver it.
+    fn restore_choice(&mut self, key: SessionKey, seq: Seq, group: GroupId) {
         let who = self.subscriber(key);
-        if let Some(group) = group
-            && let Some(session) = self.sessions.get_mut(key.slot, key.generation)
-            && session.queue().set_group(seq, group)
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
+            return;
+        };
+        let (queue, store) = (session.queue(), &mut *self.store);
+        // One that cannot be read is the session's own from now on: it would have gone to nobody else anyway.
+        if queue.set_group(seq, group)
+            || (queue.load(seq, store).is_ok() && queue.set_group(seq, group))
         {
             self.shared.groups().chosen(group, who);
         }
@@ -395,16 +399,17 @@ impl Core {
         }
     }
 
-    fn give_back_restored(&mut self, key: SessionKey, places: &[Seq], now: Instant) {
+    /// Nothing in the queue says which group gave what: it goes at once.
+    fn give_back_restored(&mut self, key: SessionKey, places: &[(Seq, GroupId)], now: Instant) {
         let who = self.subscriber(key);
-        for &seq in places {
-            let queued = self
+        for &(seq, group) in places {
+            let taken = self
                 .sessions
                 .get_mut(key.slot, key.generation)
                 .and_then(|session| session.queue().take(seq));
-            if let Some(queued) = queued {
-                self.tally.unqueue(&queued);
-                self.give_back(who, queued, Origin::Moved, now);
+            if let Some(taken) = taken {
+                self.tally.unqueue(&taken);
+                self.pass_on(group, who, taken, Origin::Moved, now);
             }
         }
     }

@@ -7,7 +7,10 @@ use std::sync::{Arc, Mutex, MutexGuard};
 use mqtt_codec::{QoS, SubscriptionId, SubscriptionOptions};
 use mqtt_session::{Change, Commit};
 
-use crate::core::{Message, OwnedRecord, Record, Restore, Room, Store, Subscriber, Unreadable};
+use crate::core::{
+    Bodies, Image, Message, OwnedRecord, Record, Restore, Room, Store, Subscriber, Terms,
+    Unreadable,
+};
 
 /// A copy of a message as it waits for somebody.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -86,9 +89,9 @@ impl Ledger {
     pub(super) fn message(&self, number: u64) -> Option<Arc<Message>> {
         let at = self.log.binary_search_by_key(&number, |(known, _)| *known);
         match &self.log[at.ok()?].1 {
-            OwnedRecord::Queued { message, .. } | OwnedRecord::Retained(message) => {
-                Some(Arc::clone(message))
-            }
+            OwnedRecord::Queued { message, .. }
+            | OwnedRecord::Retained(message)
+            | OwnedRecord::Will { message, .. } => Some(Arc::clone(message)),
             _ => None,
         }
     }
@@ -135,13 +138,17 @@ impl Ledger {
             copies.any(|copy| *copy <= kept && self.bodies[copy] == body),
             "nobody has a durable copy of message {body}, up to {kept}"
         );
+        self.fetched += 1;
+        self.read(body)
+    }
+
+    fn read(&self, body: u64) -> Result<Arc<Message>, Unreadable> {
         if self.unreadable.contains(&body) {
             return Err(Unreadable {
                 body: Commit(body),
                 why: "it is said to be damaged".into(),
             });
         }
-        self.fetched += 1;
         let message = self.message(body).expect("a record brought it").duplicate();
         message.note_body(Commit(body));
         Ok(Arc::new(message))
@@ -369,8 +376,37 @@ impl Ledgers {
         self.lock().release_after.is_some()
     }
 
-    /// What was not durable is lost, and its numbers are given again; what is left, for new cores. Commits come at once from now on.
+    /// What was not durable is lost, and its numbers are given again; what is left, for new cores. Commits come at once from now on, and
+    /// everything can be read.
     pub(super) fn crash(&self) -> Restore {
+        let mut restore = Restore::new();
+        for (number, record) in self.fall() {
+            let taken = restore.take(&record.record(), Commit(number));
+            taken.unwrap_or_else(|error| panic!("{record:?}: {error}"));
+        }
+        assert!(restore.latest().0 <= self.lock().recorded);
+        restore
+    }
+
+    /// The same, and what cannot be read cannot be read still. New cores leave messages where they are when `lazy`, and fetch them later.
+    pub(super) fn crash_to_disk(&self, lazy: bool) -> (Image, Disk) {
+        let unreadable = core::mem::take(&mut self.lock().unreadable);
+        let log = self.fall();
+        let mut ledger = self.lock();
+        ledger.unreadable = unreadable;
+        let mut image = Image::new();
+        for (number, record) in log {
+            let body = ledger.bodies.get(&number).copied().unwrap_or(number);
+            let kept = record.record().kept(Commit(body));
+            let taken = image.take(&kept, Commit(number));
+            taken.unwrap_or_else(|error| panic!("{record:?}: {error}"));
+        }
+        let ledgers = self.clone();
+        (image, Disk { ledgers, lazy })
+    }
+
+    /// The durable records, batch by batch.
+    fn fall(&self) -> Vec<(u64, OwnedRecord)> {
         let mut ledger = self.lock();
         let durable = if ledger.late {
             ledger.committed
@@ -391,20 +427,14 @@ impl Ledgers {
             ledger.take(&record.record(), *number);
         }
         // As a store has them: batch by batch, while this ledger has seen them in the order of their making.
-        let mut stored: Vec<&(u64, OwnedRecord)> = log.iter().collect();
+        let mut stored = log.clone();
         stored.sort_by_key(|(number, _)| batches.get(number).copied().unwrap_or(u64::MAX));
-        let mut restore = Restore::new();
-        for (number, record) in stored {
-            let taken = restore.take(&record.record(), Commit(*number));
-            taken.unwrap_or_else(|error| panic!("{record:?}: {error}"));
-        }
         (ledger.batches, ledger.commits) = (batches, commits);
         ledger.recorded = durable;
         ledger.flushed = durable;
         ledger.committed = durable;
         ledger.log = log;
-        assert!(restore.latest().0 <= durable);
-        restore
+        stored
     }
 
     /// From now on it takes more, or not. One that fails makes nothing durable any more; what it has is there after a restart.
@@ -419,10 +449,20 @@ impl Ledgers {
     /// From now on the message with this payload cannot be read back.
     pub(super) fn damage(&self, payload: &str) {
         let mut ledger = self.lock();
-        let is_it = |record: &OwnedRecord| matches!(record, OwnedRecord::Queued { message, .. } if message.payload() == payload.as_bytes());
+        let is_it = |record: &OwnedRecord| matches!(record, OwnedRecord::Queued { message, .. } | OwnedRecord::Retained(message) if message.payload() == payload.as_bytes());
         let it = ledger.log.iter().find(|(_, record)| is_it(record));
         let body = ledger.bodies[&it.expect("it was queued").0];
         ledger.unreadable.insert(body);
+    }
+
+    /// Everything can be read again.
+    pub(super) fn mend(&self) {
+        self.lock().unreadable.clear();
+    }
+
+    /// The messages that cannot be read, by number.
+    pub(super) fn damaged(&self) -> std::collections::HashSet<u64> {
+        self.lock().unreadable.iter().copied().collect()
     }
 
     /// Every record since the beginning.
@@ -504,5 +544,25 @@ impl Store for Handle {
 
     fn fetch(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
         self.ledgers.lock().fetch(body.0)
+    }
+}
+
+/// What new cores read the messages from that they start with; the clock is the old one.
+pub(super) struct Disk {
+    ledgers: Ledgers,
+    lazy: bool,
+}
+
+impl Bodies for Disk {
+    fn terms(&self, body: Commit) -> Option<Terms> {
+        let message = self.ledgers.lock().message(body.0)?;
+        self.lazy.then(|| Terms {
+            size: message.size() as u32,
+            expires: message.expires,
+        })
+    }
+
+    fn message(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
+        self.ledgers.lock().read(body.0)
     }
 }

@@ -10,8 +10,8 @@ use mqtt_session::Instant;
 use super::client::{End, Manner, Seen};
 use super::ledger::Ledgers;
 use crate::core::{
-    AllowAll, Batch, ConnId, Core, Effect, Peer, Policy, Question, QuestionId, Received, Settings,
-    Shared,
+    AllowAll, Batch, ConnId, Core, Effect, Image, Peer, Policy, Question, QuestionId, Received,
+    Settings, Shared,
 };
 
 /// How a broker is set up for a test.
@@ -188,6 +188,31 @@ impl Net {
 
     /// The same, with `down_ms` in between, and a clock that stands at `now` then.
     pub(super) fn restart_later(&mut self, workers: u16, down_ms: u64, now: Instant) {
+        let restore = self.ledgers.crash();
+        let then = self.now.plus_millis(down_ms);
+        self.now = now;
+        self.fall(workers);
+        restore.start(&mut self.cores, then, now);
+        self.run();
+    }
+
+    /// The process dies, and one with so many workers starts that reads messages [from the disk](Ledgers::crash_to_disk). Something may be done
+    /// to what the disk holds before. Says how many messages could not be read.
+    pub(super) fn restart_from_disk(
+        &mut self,
+        workers: u16,
+        lazy: bool,
+        repair: impl FnOnce(&mut Image),
+    ) -> usize {
+        let (mut image, mut disk) = self.ledgers.crash_to_disk(lazy);
+        repair(&mut image);
+        self.fall(workers);
+        let lost = image.start(&mut self.cores, &mut disk, self.now, self.now);
+        self.run();
+        lost.len()
+    }
+
+    fn fall(&mut self, workers: u16) {
         for client in &mut self.clients {
             if client.at.take().is_some() {
                 client.end.seen.push(Seen::Closed);
@@ -202,12 +227,8 @@ impl Net {
         self.seed = self.seed.wrapping_mul(31).wrapping_add(1);
         let settings = self.shared.settings().clone();
         self.shared = Shared::new(settings, workers, self.seed);
-        let restore = self.ledgers.crash();
-        let then = self.now.plus_millis(down_ms);
-        self.now = now;
-        self.cores = cores(&self.shared, &self.ledgers, &self.policy, self.seed, now);
-        restore.start(&mut self.cores, then, now);
-        self.run();
+        let (shared, ledgers) = (&self.shared, &self.ledgers);
+        self.cores = cores(shared, ledgers, &self.policy, self.seed, self.now);
     }
 
     pub(super) fn is_open(&self, client: usize) -> bool {
