@@ -176,6 +176,8 @@ pub(super) struct Keeper<'a> {
     pub(super) client_id: &'a str,
     pub(super) ended: &'a mut Vec<(GroupId, Subscriber)>,
     pub(super) tally: &'a mut Tally,
+    /// The place of a message that could not be read, and its copy in the store.
+    pub(super) given_up: Option<(Seq, Commit)>,
 }
 
 impl Keeper<'_> {
@@ -209,17 +211,32 @@ impl Keeper<'_> {
         }
     }
 
-    /// A message cannot be read: it goes out of the queue, and the store is not told, which keeps it for whoever repairs it.
+    /// A message cannot be read: it goes out of the queue, and the store is not told, which keeps it for whoever repairs it. But one of QoS 2
+    /// whose delivery has begun is [over](Change::PeerReceived).
     #[cold]
     fn give_up(&mut self, seq: Seq, error: &Unreadable) {
         self.tally.unreadable += 1;
         tracing::error!(client_id = self.client_id, "message not delivered: {error}");
         if let Some(taken) = self.queue.as_mut().and_then(|queue| queue.take(seq)) {
             self.tally.unqueue(&taken);
+            self.given_up = Some((seq, taken.copy()));
             if let Some(group) = taken.group() {
                 self.ended.push((group, self.who));
             }
         }
+    }
+
+    /// The id of a message that was given up is released: the client may have got it, so that it must not begin again under another id.
+    #[cold]
+    fn lose(&mut self, copy: Commit) {
+        tracing::error!(
+            client_id = self.client_id,
+            "the message that could not be read is lost: its delivery had begun"
+        );
+        self.store.record(&Record::Done {
+            receiver: self.who,
+            copy,
+        });
     }
 }
 
@@ -265,11 +282,19 @@ impl Owner for Keeper<'_> {
             }
             _ => None,
         };
+        let lost = match change {
+            Change::PeerReceived(seq, _) => self.given_up.take_if(|(place, _)| *place == seq),
+            _ => None,
+        };
+        let lost = lost.map(|(_, copy)| copy);
         let commit = self.store.record(&Record::Handshake {
             session: self.who,
             change,
-            copy: copy.unwrap_or_default(),
+            copy: copy.or(lost).unwrap_or_default(),
         });
+        if let Some(copy) = lost {
+            self.lose(copy);
+        }
         // After a crash nobody asks for the ids of a session that has ended with it: they need not wait for a store without room.
         if !self.lasts && self.store.room() != Room::Enough {
             return Commit::default();

@@ -488,6 +488,7 @@ impl Core {
             client_id,
             ended: &mut self.ended,
             tally: &mut self.tally,
+            given_up: None,
         };
         Some(f(&mut conn.machine, &mut keeper))
     }

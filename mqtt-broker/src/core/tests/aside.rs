@@ -162,7 +162,8 @@ fn what_was_in_flight_is_put_away_with_the_connection() {
 }
 
 /// A message that the store cannot read is not delivered as garbage and does not go silently: it is counted, the others come, and the store
-/// is not told that it is done with, so that a repair finds it.
+/// is not told that it is done with, so that a repair finds it. But for one of QoS 2 that the client may have: that is lost, and never sent
+/// under another id [MQTT-4.3.3-4].
 #[test]
 fn what_cannot_be_read_is_counted_and_kept() {
     for in_flight in [false, true] {
@@ -199,12 +200,17 @@ fn what_cannot_be_read_is_counted_and_kept() {
         let key = net.cores[usize::from(home)].find_session("sub").unwrap();
         let left = net.ledgers.lock().queue(Subscriber::session(home, key));
         let left: Vec<&[u8]> = left.iter().map(|copy| &copy.payload[..]).collect();
-        assert_eq!(left, [b"two".as_slice(), b"three"]);
+        let kept: &[&str] = if in_flight {
+            &["three"]
+        } else {
+            &["two", "three"]
+        };
+        assert!(left.into_iter().eq(kept.iter().map(|text| text.as_bytes())));
         // Repaired, and started again.
         net.restart(2);
         net.agrees_with_the_store();
         let again = net.reconnect(again, &resume("sub"));
-        assert_eq!(net.texts(again), ["two", "three"]);
+        assert_eq!(net.texts(again), kept);
         net.agrees_with_the_store();
     }
 }
