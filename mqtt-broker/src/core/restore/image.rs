@@ -216,8 +216,11 @@ impl Image {
         };
         for session in self.sessions.values_mut() {
             forget(&mut session.queue, Loser::Session, &session.client_id);
-            let queue = &session.queue;
-            session.sent.retain(|(copy, _)| queue.contains(*copy));
+            // The client may hold the id, and would take the next message that gets it for this one: PUBREL frees it there.
+            let gone = session
+                .sent
+                .extract_if(.., |(copy, _)| !session.queue.contains(*copy));
+            session.releasing.extend(gone.map(|(_, id)| id));
         }
         for group in self.groups.values_mut() {
             forget(&mut group.waiting, Loser::Group, &group.filter);

@@ -257,6 +257,9 @@ impl Core {
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             return (key, None, chosen);
         };
+        // Places for what has begun and cannot be read.
+        let mut spare = seq;
+        seq = Seq(seq.0 + kept.sent.len() as u64);
         session.queue_start = seq;
         session.user_name.clone_from(&kept.user_name);
         session.bridge = kept.bridge;
@@ -269,12 +272,20 @@ impl Core {
             Some(seq)
         };
         // What has begun stands in front of the cursor, as it would without the restart.
+        let mut over = Vec::new();
         for &(number, id) in &kept.sent {
-            if let Some(copy) = kept.queue.get(number)
-                && let Some(place) = push(number, copy, true)
-            {
+            let Some(copy) = kept.queue.get(number) else {
+                continue;
+            };
+            if let Some(place) = push(number, copy, true) {
                 restore(Change::Sent(place, id));
                 seq = place.next();
+            } else {
+                // The client may have got it: its id is released before another message gets it, and it does not begin again.
+                let change = Change::PeerReceived(spare, id);
+                restore(change);
+                spare = spare.next();
+                over.push((number, change));
             }
         }
         let begun: HashSet<u64> = kept.sent.iter().map(|(number, _)| *number).collect();
@@ -321,6 +332,22 @@ impl Core {
             session: who,
             client_id,
         });
+        for (number, change) in over {
+            let copy = Commit(number);
+            tracing::error!(
+                client_id,
+                "the message of record {number} is lost: its delivery had begun"
+            );
+            self.store.record(&Record::Handshake {
+                session: who,
+                change,
+                copy,
+            });
+            self.store.record(&Record::Done {
+                receiver: who,
+                copy,
+            });
+        }
         session.subscriptions = kept.subscriptions.keys().cloned().collect();
         for (filter, grant) in &kept.subscriptions {
             self.restore_subscription(who, filter, *grant);
