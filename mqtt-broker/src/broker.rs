@@ -201,7 +201,7 @@ pub(crate) fn launch(
     }
     if let Some(log) = &log {
         for lost in log.restore(&mut cores) {
-            tracing::error!("{lost}; it is lost");
+            tracing::error!("{lost}; it stays in the store");
         }
     }
     let mut ready = Vec::new();

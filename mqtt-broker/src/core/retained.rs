@@ -19,11 +19,11 @@ impl Core {
         if incoming.payload.is_empty() {
             // Recorded under the lock: what another worker sets next must not be older to the store.
             let mut retained = self.shared.retained_mut();
-            if retained.remove(name).is_some() {
-                self.tally.retained -= 1;
-                if !reserved {
-                    self.store.record(&Record::Unretained(name.as_str()));
-                }
+            let known = retained.remove(name).is_some();
+            self.tally.retained -= i64::from(known);
+            // What only the store has must not rise again either.
+            if !reserved && (known || self.shared.unread().remove(name.as_str())) {
+                self.store.record(&Record::Unretained(name.as_str()));
             }
             return;
         }

@@ -1,6 +1,7 @@
 //! What all workers share: settings, subscriptions, retained messages, groups, counters.
 
 use core::hash::Hasher;
+use std::collections::HashSet;
 use std::hash::DefaultHasher;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, RwLock, RwLockReadGuard, RwLockWriteGuard};
 
@@ -25,6 +26,8 @@ pub struct Shared {
     counters: Counters,
     subscriptions: RwLock<SubscriptionIndex<Subscriber, Grant>>,
     retained: RwLock<RetainedIndex<Arc<Message>>>,
+    /// Topics of retained messages that could not be read at the start, and that the store still has.
+    unread: Mutex<HashSet<Box<str>>>,
     groups: Mutex<Groups>,
     /// What was last said about the store's room.
     room: Mutex<Room>,
@@ -42,6 +45,7 @@ impl Shared {
             counters: Counters::default(),
             subscriptions: RwLock::new(SubscriptionIndex::with_seed(seed)),
             retained: RwLock::new(RetainedIndex::with_seed(seed)),
+            unread: Mutex::default(),
             groups: Mutex::new(Groups::default()),
             room: Mutex::new(Room::Enough),
         })
@@ -104,6 +108,10 @@ impl Shared {
         self.retained
             .write()
             .unwrap_or_else(PoisonError::into_inner)
+    }
+
+    pub(super) fn unread(&self) -> MutexGuard<'_, HashSet<Box<str>>> {
+        self.unread.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
     pub(super) fn groups(&self) -> MutexGuard<'_, Groups> {

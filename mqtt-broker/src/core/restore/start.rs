@@ -126,10 +126,9 @@ impl Image {
         for (number, (topic, (_, body))) in self.retained.iter().enumerate() {
             if let (Some(body), Ok(name)) = (*body, TopicName::new(topic)) {
                 let at = number % cores.len();
-                if let Some(message) = source.message(body)
-                    && let Some(core) = cores.get_mut(at)
-                {
-                    core.restore_retained(&name, message);
+                match (source.message(body), cores.get_mut(at)) {
+                    (Some(message), Some(core)) => core.restore_retained(&name, message),
+                    _ => drop(shared.unread().insert(topic.clone())),
                 }
             }
         }

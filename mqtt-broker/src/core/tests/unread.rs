@@ -1,6 +1,6 @@
 //! Starting again where messages stay on the disk, and where some of them cannot be read.
 
-use mqtt_codec::{QoS, SubscriptionOptions, Version};
+use mqtt_codec::{Connect, Properties, Property, QoS, ReasonCode, SubscriptionOptions, Version};
 
 use super::client::{Manner, Seen};
 use super::net::{Net, connect_bytes, resume};
@@ -118,3 +118,39 @@ fn pubrec(id: u16) -> mqtt_codec::Packet<'static> {
     let id = mqtt_codec::PacketId::new(id).unwrap();
     mqtt_codec::Packet::PubRec(mqtt_codec::PubRec::new(id))
 }
+
+/// A retained message that could not be read at a start is not there, but the store has it: who clears the topic clears it there as well, so
+/// that it does not rise again when it can be read [MQTT-3.3.1-6]. Nobody who does not: then it comes back.
+#[test]
+fn what_was_cleared_does_not_rise_again() {
+    for clears in [true, false] {
+        let mut net = Net::new(2);
+        let publisher = net.connect("pub");
+        for topic in ["t/1", "t/2"] {
+            net.retain(publisher, topic, topic, QoS::AtLeastOnce);
+        }
+        net.ledgers.damage("t/1");
+        assert_eq!(net.restart_from_disk(2, true, |_| {}), 1);
+        let publisher = net.connect("pub");
+        assert_eq!(net.shared.counters().retained.get(), 1);
+        if clears {
+            net.retain(publisher, "t/1", "", QoS::AtLeastOnce);
+            net.retain(publisher, "t/1", "", QoS::AtLeastOnce);
+            assert!(net.seen(publisher).contains(&Seen::PubAck(1, NOBODY)));
+        }
+        net.ledgers.mend();
+        assert_eq!(net.restart_from_disk(2, true, |_| {}), 0);
+        net.agrees_with_the_store();
+        let sub = net.connect_with(&Connect {
+            properties: Properties::List(&[Property::SessionExpiryInterval(10)]),
+            ..Connect::new(Version::V5, "sub")
+        });
+        net.subscribe(sub, "t/#", QoS::AtLeastOnce);
+        let mut texts = net.texts(sub);
+        texts.sort();
+        let expected: &[&str] = if clears { &["t/2"] } else { &["t/1", "t/2"] };
+        assert_eq!(texts, expected);
+    }
+}
+
+const NOBODY: ReasonCode = ReasonCode::NO_MATCHING_SUBSCRIBERS;
