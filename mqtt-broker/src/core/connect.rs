@@ -230,7 +230,7 @@ impl Core {
             self.tally.refused_full += 1;
             return self.refuse(id, reason);
         }
-        let before = known.is_some_and(|key| self.outlives_its_connection(key));
+        let before = self.may_rise_again(&client_id, known);
         let resumed = known.and_then(|key| self.take_over(key, clean_start, now));
         let (key, state, session_present) = match resumed {
             Some(resumed) => resumed,
@@ -288,7 +288,7 @@ impl Core {
         Some((key, state, session_present))
     }
 
-    /// Gives a session to a connection, and answers CONNECT: whether the session was there, and whether one was that outlives connections.
+    /// Gives a session to a connection, and answers CONNECT: whether the session was there, and whether one was that a crash may bring back.
     fn attach(
         &mut self,
         id: ConnId,
@@ -308,6 +308,10 @@ impl Core {
         let Some(handshake) = conn.handshake.as_mut() else {
             return;
         };
+        session.lasted |= handshake
+            .session_expiry
+            .min(settings.session_expiry_maximum)
+            != 0;
         session.conn = Some(id);
         session.user_name = handshake.request.user_name.clone();
         session.bridge = handshake.bridge;

@@ -72,6 +72,7 @@ use connection::{Conn, Keeper};
 use counters::Tally;
 use fanout::Cache;
 use output::Pool;
+use room::Ending;
 use sessions::Session;
 use slab::Slab;
 use sys::Sys;
@@ -152,6 +153,8 @@ pub struct Core {
     aside: Aside,
     /// Whether the store took more at the end of the latest round.
     room: Room,
+    /// Sessions whose end is not durable yet.
+    ending: Ending,
     /// All queues together were full, and are not half empty yet.
     total_overflowed: bool,
     /// Members of groups whose message has ended, until the groups are told.
@@ -209,6 +212,7 @@ impl Core {
             flushed: Commit::default(),
             aside: Aside::default(),
             room: Room::Enough,
+            ending: Ending::default(),
             total_overflowed: false,
             ended: Vec::new(),
             scratch: Vec::new(),
@@ -267,6 +271,7 @@ impl Core {
         self.store.commit();
         self.flushed = self.store.latest();
         let committed = self.store.committed();
+        self.ending.committed(committed);
         while let Some(&(commit, id)) = self.withheld.front()
             && commit <= committed
         {

@@ -3,11 +3,13 @@
 //! Refused is what would have to be kept and is not there yet: messages of QoS 1 and 2, retained ones, new sessions that outlive their
 //! connection, their subscriptions. Everything that helps to get rid of what is there goes on: sessions are resumed, messages delivered and
 //! acknowledged, subscriptions given up, sessions ended. So does what promises nothing: QoS 0, and sessions that end with their connection.
-//! Of these nothing is asked of the store: while it has no room, their answers wait for no commit.
+//! Of these nothing is asked of the store: while it has no room, their answers wait for no commit. But the end of a session
+//! that outlived connections is promised by CONNACK, whoever has ended it: that waits.
 //!
 //! A store that has failed makes nothing durable any more, and what was recorded since is never acknowledged. A session that outlives its
 //! connection cannot be resumed then either: CONNACK would be a promise.
 
+use std::collections::{HashMap, VecDeque};
 use std::sync::Arc;
 
 use mqtt_codec::{QoS, ReasonCode};
@@ -20,6 +22,37 @@ use super::ids::{ConnId, SessionKey};
 use super::message::{Incoming, Message};
 use super::routing::is_reserved;
 use super::store::Room;
+
+/// Sessions that outlived connections and whose end is not durable yet, by the hash of their client id. Those are few while the store has
+/// room; while it has none, no new ones begin.
+#[derive(Debug, Default)]
+pub(super) struct Ending {
+    by_client: HashMap<u64, Commit>,
+    in_order: VecDeque<(Commit, u64)>,
+}
+
+impl Ending {
+    pub(super) fn insert(&mut self, client: u64, ended: Commit) {
+        self.by_client.insert(client, ended);
+        self.in_order.push_back((ended, client));
+    }
+
+    fn contains(&self, client: u64) -> bool {
+        self.by_client.contains_key(&client)
+    }
+
+    /// What was recorded up to here is durable.
+    pub(super) fn committed(&mut self, committed: Commit) {
+        while let Some(&(ended, client)) = self.in_order.front()
+            && ended <= committed
+        {
+            self.in_order.pop_front();
+            if self.by_client.get(&client) == Some(&ended) {
+                self.by_client.remove(&client);
+            }
+        }
+    }
+}
 
 impl Core {
     /// Whether the store takes more.
@@ -86,14 +119,22 @@ impl Core {
         let most = self.shared.settings().session_expiry_maximum;
         let lasts = handshake.session_expiry.min(most) != 0;
         let before = known.is_some_and(|key| self.outlives_its_connection(key));
+        let client_id = &*handshake.request.client_id;
         let reason = match room {
             Room::Full if !lasts || (before && !handshake.clean_start) => return None,
-            Room::Failed if !lasts && !before => return None,
+            Room::Failed if !lasts && !self.may_rise_again(client_id, known) => return None,
             Room::Full if handshake.request.version.is_v5() => ReasonCode::QUOTA_EXCEEDED,
             // Before 5.0 this is the one that says so.
             _ => ReasonCode::SERVER_UNAVAILABLE,
         };
         Some(reason)
+    }
+
+    /// Whether a session of this client may be there after a crash that CONNACK says is over; `known` is the one that is here.
+    pub(super) fn may_rise_again(&self, client_id: &str, known: Option<SessionKey>) -> bool {
+        let known = known.and_then(|key| self.sessions.get(key.slot, key.generation));
+        known.is_some_and(|session| session.lasted)
+            || self.ending.contains(self.shared.hash(client_id))
     }
 
     /// Whether there is something of a session that CONNACK speaks of after a crash.

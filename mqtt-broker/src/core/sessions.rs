@@ -40,6 +40,8 @@ pub(super) struct Session {
     pub(super) overflowed: bool,
     /// It stands in the list of those whose queue is put away when the store has come further.
     pub(super) aside: bool,
+    /// The store was told that it outlives a connection: after a crash it may be there.
+    pub(super) lasted: bool,
 }
 
 impl Session {
@@ -124,6 +126,7 @@ impl Core {
             bridge: false,
             overflowed: false,
             aside: false,
+            lasted: false,
         };
         let (slot, generation) = self.sessions.insert(session);
         let (sessions, shared) = (&self.sessions, &self.shared);
@@ -356,7 +359,10 @@ impl Core {
             }
         }
         // Last, so that a restart finds what others took over before it misses the session.
-        self.store.record(&Record::Ended(who));
+        let ended = self.store.record(&Record::Ended(who));
+        if session.lasted {
+            self.ending.insert(hash, ended);
+        }
     }
 
     /// The groups that a session is a member of.

@@ -262,6 +262,7 @@ impl Core {
         session.queue_start = seq;
         session.user_name.clone_from(&kept.user_name);
         session.bridge = kept.bridge;
+        session.lasted = true;
         let mut push = |number: u64, copy: Copy, begun: bool| {
             let group = copy.group;
             let seq = source.push(session.queue(), number, copy)?;

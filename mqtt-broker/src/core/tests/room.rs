@@ -1,6 +1,8 @@
 //! A store that takes nothing more: what is refused, what goes on, and that everything is as before when there is room again.
 
-use mqtt_codec::{Connect, Packet, Properties, Property, QoS, ReasonCode, Version, Will};
+use mqtt_codec::{
+    Connect, Disconnect, Packet, Properties, Property, QoS, ReasonCode, Version, Will,
+};
 
 use super::client::Seen;
 use super::net::{Net, resume};
@@ -384,4 +386,70 @@ fn refusals_leave_nothing_behind() {
         assert_eq!(refused(&net), 3_000);
         net.agrees_with_the_store();
     }
+}
+
+/// While nothing becomes durable, the end of a session that a crash would bring back is confirmed to nobody, however often its client tries,
+/// and whatever it says; one that never outlived a connection is not waited for. CONNACK left at the second try: the session was gone
+/// already.
+#[test]
+fn the_end_of_a_session_is_not_confirmed_before_it_is_durable() {
+    let clean = Connect::new(Version::V5, "sub");
+    let passing = Connect {
+        clean_start: false,
+        ..clean
+    };
+    for (first, cut) in [(clean, true), (passing, true), (passing, false)] {
+        let mut net = Net::new(2);
+        let sub = net.persistent("sub");
+        net.subscribe(sub, "t", QoS::AtLeastOnce);
+        net.cut(sub);
+        net.ledgers.hold();
+        net.ledgers.set_room(Room::Full);
+        for connect in [first, clean, clean] {
+            let client = net.connect_with(&connect);
+            assert_eq!(net.seen(client), []);
+            let other = net.connect("other");
+            assert_eq!(net.connack(other).reason, ReasonCode::SUCCESS);
+            if cut {
+                net.cut(client);
+            }
+        }
+        // It would rise again.
+        assert_eq!(net.gauges()[5], 0);
+        let last = net.connect_with(&clean);
+        net.ledgers.release();
+        net.run();
+        let connack = net.connack(last);
+        assert_eq!(
+            (connack.reason, connack.session_present),
+            (ReasonCode::SUCCESS, false)
+        );
+        // Nothing is left to wait for.
+        net.ledgers.set_room(Room::Full);
+        let again = net.connect_with(&clean);
+        assert_eq!(net.connack(again).reason, ReasonCode::SUCCESS);
+        net.restart(1);
+        assert_eq!(net.gauges()[2], 0);
+    }
+}
+
+/// The same where nothing will become durable any more: the client is refused.
+#[test]
+fn a_store_that_has_failed_confirms_no_end() {
+    let mut net = Net::new(2);
+    let sub = net.persistent("sub");
+    net.ledgers.set_room(Room::Failed);
+    net.packet(
+        sub,
+        &Packet::Disconnect(Disconnect {
+            reason: ReasonCode::NORMAL_DISCONNECTION,
+            properties: Properties::List(&[Property::SessionExpiryInterval(0)]),
+        }),
+    );
+    let again = net.connect("sub");
+    assert_eq!(net.connack(again).reason, ReasonCode::SERVER_UNAVAILABLE);
+    let other = net.connect("other");
+    assert_eq!(net.connack(other).reason, ReasonCode::SUCCESS);
+    net.restart(1);
+    assert_eq!(net.gauges()[2], 1, "it is there again");
 }
