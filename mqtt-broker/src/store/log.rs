@@ -177,6 +177,12 @@ impl Log {
         self.failed.as_deref()
     }
 
+    /// Whether the store takes more.
+    #[must_use]
+    pub fn room(&self) -> Room {
+        self.queue.room()
+    }
+
     /// Puts everything back that was kept, as [`Image::start`] does; to be called once, before the first [turn](Self::turn), with
     /// cores that have this log's [handles](Self::handle). Gives back which messages could not be read.
     ///

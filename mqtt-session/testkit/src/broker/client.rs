@@ -9,7 +9,8 @@ use mqtt_codec::{
 use mqtt_session::profile::Durable;
 use mqtt_session::storage::Heap;
 use mqtt_session::{
-    Change, ClientEvent, ClientSession, DeliveryId, Instant, Output, Owner, Seq, SessionState,
+    Change, ClientEvent, ClientSession, DeliveryId, Instant, Outcome, Output, Owner, Seq,
+    SessionState,
 };
 
 use super::doing::Manner;
@@ -17,7 +18,7 @@ use super::event::What;
 use super::model::{Model, number};
 use super::net::Net;
 use super::tables::{Kind, LIMIT, NAMES, TOPICS};
-use crate::owners::{LateOwner, Note, TestOwner};
+use crate::owners::{LateOwner, Message, Note, TestOwner};
 use crate::rng::Rng;
 
 /// One client.
@@ -40,6 +41,10 @@ pub(super) struct Client {
     closing: bool,
     /// It gives its verdicts at once.
     pub(super) prompt: bool,
+    /// Everything that it ever published, in its order.
+    published: Vec<Message>,
+    /// Messages that the broker could not take: it publishes them again some time.
+    refused: Vec<Message>,
 }
 
 /// A message whose payload is still arriving.
@@ -91,7 +96,15 @@ impl Client {
             stalled: false,
             closing: false,
             prompt: false,
+            published: vec![],
+            refused: vec![],
         }
+    }
+
+    /// Has something to publish.
+    pub(super) fn send(&mut self, message: Message) {
+        self.owner.publish(&message);
+        self.published.push(message);
     }
 
     /// CONNECT goes out on a new link.
@@ -163,6 +176,7 @@ impl Client {
                 net.now, NAMES[self.index]
             )
         });
+        counters.hit_if(net.model.wires[link].silent, "came again after silence");
         let down = &net.links[link].down;
         counters.hit_if(
             !self.rx.is_empty() || self.arriving.is_some() || !down.is_empty(),
@@ -184,6 +198,13 @@ impl Client {
             return false;
         }
         let mut busy = false;
+        if !self.refused.is_empty() && (self.prompt || rng.one_in(30)) {
+            for message in core::mem::take(&mut self.refused) {
+                net.model.counters.hit("refused message published again");
+                self.send(message);
+            }
+            busy = true;
+        }
         let end = &mut net.links[link];
         if !end.down.is_empty() {
             let n = if net.calm || rng.one_in(2) {
@@ -250,11 +271,11 @@ impl Client {
                 }
             }
         }
-        self.owner.ended(&mut |_, outcome| {
-            model.counters.hit_if(
-                outcome == mqtt_session::Outcome::Expired,
-                "message expired at its publisher",
-            );
+        let (published, refused) = (&self.published, &mut self.refused);
+        self.owner.ended(&mut |seq, outcome| match outcome {
+            Outcome::Expired => model.counters.hit("message expired at its publisher"),
+            Outcome::Refused(_) => refused.extend(published.get(seq.0 as usize).cloned()),
+            _ => {}
         });
     }
 
@@ -345,7 +366,8 @@ impl Client {
                     self.verdicts.clear();
                 }
             }
-            ClientEvent::Refused(connack) => panic!("refused: {connack:?}"),
+            // The reference knows why.
+            ClientEvent::Refused(_) => {}
             _ => {}
         }
     }
@@ -421,6 +443,7 @@ impl Client {
                 && self.owner.waiting().is_empty()
                 && self.tx.is_empty()
                 && self.rx.is_empty()
-                && self.verdicts.is_empty())
+                && self.verdicts.is_empty()
+                && self.refused.is_empty())
     }
 }

@@ -10,7 +10,7 @@ use super::client::Client;
 use super::event::Sub;
 use super::kept::WILL;
 use super::tables::{self, FILTERS, SHARED_FILTERS, SHARED_TOPICS, TOPICS, WILL_TOPICS};
-use crate::owners::{Message, TestOwner};
+use crate::owners::Message;
 use crate::rng::Rng;
 
 /// What a client says of itself in CONNECT.
@@ -99,7 +99,7 @@ impl Client {
             retain,
             expires: (rng.one_in(6) && !empty).then(|| now.plus_millis(rng.below(20_000) as u64)),
         };
-        self.owner.publish(&message);
+        self.send(message);
     }
 
     /// Subscribes to one or two filters.

@@ -7,10 +7,11 @@
 use std::io;
 use std::sync::Arc;
 
-use mqtt_broker::core::{AllowAll, Core, Settings, Shared, Store, Unreadable};
+use mqtt_broker::core::{AllowAll, Core, Room, Settings, Shared, Store, Unreadable};
 use mqtt_broker::store::Durability;
 use mqtt_session::Instant;
 
+use super::clocks::Clocks;
 use super::ledger::Ledger;
 use super::probe::{Probe, Seen};
 use super::stores::{Late, Notes};
@@ -25,6 +26,12 @@ pub(super) trait Engine {
     fn latest(&self) -> u64;
     /// Puts back into new cores what it found; gives the messages that could not be read.
     fn start(&mut self, cores: &mut [Core], now: Instant) -> Vec<Unreadable>;
+    /// What its clock says at the start: that of the broker goes on from there. `None`: nobody has told it the time.
+    fn now(&self) -> Option<Instant> {
+        None
+    }
+    /// The clock of the day is so many milliseconds ahead of the simulation's from now on.
+    fn set_clock(&mut self, _ahead: u64) {}
     /// What it has to say about what it found.
     fn words(&self) -> Vec<String> {
         vec![]
@@ -35,8 +42,12 @@ pub(super) trait Engine {
     fn aside(&mut self) -> bool;
     /// How far everything is durable, as it says.
     fn committed(&self) -> u64;
+    /// Whether it takes more.
+    fn room(&self) -> Room;
     /// It has failed, and makes nothing durable any more.
-    fn failed(&self) -> bool;
+    fn failed(&self) -> bool {
+        self.room() == Room::Failed
+    }
     /// Everything is written, and nobody has a hold on it any more.
     fn closed(&self) -> bool;
 }
@@ -54,6 +65,8 @@ pub(super) struct Kind {
     pub(super) segments: &'static [u64],
     /// The disk may fail.
     pub(super) fails: bool,
+    /// The disk may run full, and the clock of the day may be set.
+    pub(super) lasts: bool,
 }
 
 /// How a store is kept.
@@ -64,6 +77,8 @@ pub(super) struct How {
     pub(super) segment: u64,
     /// Goes on where something is damaged.
     pub(super) repair: bool,
+    /// How far the clock of the day is ahead of the simulation's, in milliseconds.
+    pub(super) ahead: u64,
 }
 
 /// The store of the broker's process.
@@ -72,12 +87,42 @@ pub(super) struct Durable {
     pub(super) how: How,
     pub(super) disk: SimDisk,
     pub(super) engine: Box<dyn Engine>,
-    rng: Rng,
+    pub(super) rng: Rng,
     /// The disk fails now and then.
     pub(super) fails: bool,
+    /// The disk runs full now and then.
+    pub(super) fills: bool,
+    /// No write finds room, not even where something stands already.
+    pub(super) takes_no_write: bool,
+    clocks: Clocks,
     /// Moments of the latest turn, if they are to be looked at.
     moments: Vec<Moment>,
 }
+
+/// How far the clock of the day is ahead, before anybody sets it.
+pub(super) const DAY_ZERO: u64 = 1_700_000_000_000;
+/// After so many milliseconds a full disk has been tried again.
+pub(super) const RETRIED: u64 = 1_000;
+/// A store that cannot write what it holds gives up after so many turns, when it is to close.
+const TURNS_TO_CLOSE: usize = 10;
+/// What fails; the first most often.
+const FAILING: [Call; 8] = [
+    Call::Sync,
+    Call::Sync,
+    Call::Sync,
+    Call::Write,
+    Call::Write,
+    Call::SyncNames,
+    Call::Create,
+    Call::Rename,
+];
+/// And what is said of it then.
+const KINDS: [io::ErrorKind; 4] = [
+    io::ErrorKind::Other,
+    io::ErrorKind::Other,
+    io::ErrorKind::StorageFull,
+    io::ErrorKind::Interrupted,
+];
 
 /// How a process ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -108,6 +153,7 @@ impl Durable {
             durability: kind.durability[rng.below(kind.durability.len())],
             segment: kind.segments[rng.below(kind.segments.len())],
             repair: false,
+            ahead: DAY_ZERO,
         };
         let disk = SimDisk::new(rng.next());
         if kind.fails && rng.one_in(2) {
@@ -120,6 +166,9 @@ impl Durable {
             disk,
             // Without a sync nobody is told that one has failed.
             fails: kind.fails && rng.one_in(3) && how.durability == Durability::Fsync,
+            fills: kind.lasts && rng.one_in(2),
+            takes_no_write: false,
+            clocks: Clocks::new(kind.lasts && rng.one_in(2)),
             how,
             rng,
             moments: vec![],
@@ -143,6 +192,7 @@ impl Durable {
             self.disk.watch(Watch::Everything);
             let _ = self.disk.moments();
             self.work(now);
+            self.disk.mend();
             self.any_moment()
         };
         cores.clear();
@@ -158,14 +208,29 @@ impl Durable {
     ) -> Left {
         cores.clear();
         ledger.seal_all();
-        settle(&mut *self.engine, now);
+        let mut now = now;
+        if self.how.durability == Durability::None {
+            // Without room it would lose what everybody was told of.
+            self.make_room();
+            now = now.plus_millis(RETRIED);
+        }
+        self.plan_refusals();
+        self.clocks.turned(now, self.how.ahead);
+        for _ in 0..TURNS_TO_CLOSE {
+            settle(&mut *self.engine, now);
+        }
+        self.disk.mend();
         assert!(self.engine.closed(), "it does not close");
+        // What it could not write, nobody was told of.
+        let all = self.engine.room() == Room::Enough;
         let mut end = End::Stop;
         if self.how.durability == Durability::Fsync && self.rng.one_in(2) {
             end = End::Power;
         }
         let mut left = self.cut(None, end, ledger);
-        left.least = ledger.batches();
+        if all {
+            left.least = ledger.batches();
+        }
         left.stopped = true;
         left.what.push_str(" after a stop");
         left
@@ -173,6 +238,8 @@ impl Durable {
 
     /// Some turns, with some of the work aside.
     fn work(&mut self, now: Instant) {
+        self.plan_refusals();
+        self.clocks.turned(now, self.how.ahead);
         self.engine.turn(now);
         while self.rng.one_in(2) && self.engine.aside() {
             self.engine.turn(now);
@@ -211,8 +278,17 @@ impl Durable {
         }
     }
 
-    /// Opens what is left; that may end in another crash. Says how many batches are there.
-    pub(super) fn reopen(&mut self, mut left: Left, ledger: &Ledger, now: Instant) -> usize {
+    /// Opens what is left, after a while; that may end in another crash. Says how many batches are there, and what time it is.
+    pub(super) fn reopen(
+        &mut self,
+        mut left: Left,
+        ledger: &Ledger,
+        mut now: Instant,
+    ) -> (usize, Instant) {
+        if self.rng.one_in(3) {
+            now = now.plus_millis(self.rng.below(40_000) as u64);
+        }
+        self.clocks.may_be_set(&mut self.how.ahead, &mut self.rng);
         while self.rng.one_in(4) {
             left.disk.watch(Watch::Everything);
             // A process that dies while it opens has opened nothing.
@@ -231,10 +307,21 @@ impl Durable {
                 ..left
             };
         }
-        let batches = left.check(self.open, &self.how, ledger, now, &mut self.rng);
+        let batches = self.check(&left, ledger, now);
         self.engine = left.open(self.open, &self.how, now);
         self.disk = left.disk;
-        batches
+        (batches, self.engine.now().unwrap_or(now))
+    }
+
+    fn check(&mut self, left: &Left, ledger: &Ledger, now: Instant) -> usize {
+        left.check(
+            self.open,
+            &self.how,
+            &self.clocks,
+            ledger,
+            now,
+            &mut self.rng,
+        )
     }
 
     /// Looks at what the end of the power, and that of the process, may leave in the moments of the latest turn.
@@ -244,7 +331,7 @@ impl Durable {
         for moment in moments {
             let end = [End::Power, End::Power, End::Process][self.rng.below(3)];
             let left = self.cut(Some(moment), end, ledger);
-            left.check(self.open, &self.how, ledger, now, &mut self.rng);
+            self.check(&left, ledger, now);
         }
         cuts
     }
@@ -253,32 +340,45 @@ impl Durable {
     pub(super) fn check_now(&mut self, ledger: &Ledger, now: Instant) {
         for end in [End::Power, End::Process] {
             let left = self.cut(None, end, ledger);
-            left.check(self.open, &self.how, ledger, now, &mut self.rng);
+            self.check(&left, ledger, now);
         }
     }
 
-    /// Makes durable what was committed; now and then the disk fails. Of a turn that is watched, moments are kept.
-    pub(super) fn turn(&mut self, now: Instant, watch: Watch) {
+    /// Makes durable what was committed; now and then the disk fails. Of a turn that is watched, moments are kept. Says whether the clock
+    /// of the day was set.
+    pub(super) fn turn(&mut self, now: Instant, watch: Watch) -> bool {
         let before = self.engine.committed();
         let failed = self.engine.failed();
-        if self.fails && self.rng.one_in(20) {
-            let call = [Call::Sync, Call::Sync, Call::Write][self.rng.below(3)];
-            self.disk.fail(call, 0, 1, io::ErrorKind::Other);
+        let ahead = self.how.ahead;
+        if self.fails && self.rng.one_in(14) {
+            let call = FAILING[self.rng.below(FAILING.len())];
+            let after = self.rng.below(4) / 2;
+            let kind = KINDS[self.rng.below(KINDS.len())];
+            self.disk.fail(call, after as u64, 1, kind);
         }
+        if self.rng.one_in(10) {
+            self.clocks.may_be_set(&mut self.how.ahead, &mut self.rng);
+            self.engine.set_clock(self.how.ahead);
+        }
+        let was_set = self.how.ahead != ahead;
         self.disk.watch(watch);
         self.work(now);
         self.disk.watch(Watch::Nothing);
         self.moments = self.disk.moments();
         self.disk.mend();
         assert!(
-            !failed || self.engine.committed() == before,
+            !failed || (self.engine.failed() && self.engine.committed() == before),
             "something becomes durable after a failure"
         );
+        was_set
     }
 
     /// Does everything that there is to do.
     pub(super) fn settle(&mut self, now: Instant) {
+        self.plan_refusals();
+        self.clocks.turned(now, self.how.ahead);
         settle(&mut *self.engine, now);
+        self.disk.mend();
     }
 }
 
@@ -296,6 +396,7 @@ impl Left {
         &self,
         open: Open,
         how: &How,
+        clocks: &Clocks,
         ledger: &Ledger,
         now: Instant,
         rng: &mut Rng,
@@ -308,6 +409,9 @@ impl Left {
             ..*self
         };
         let mut engine = copy.open(open, how, now);
+        // It has opened without; what is there can be looked at.
+        copy.disk.limit(None);
+        let now = clocks.check(engine.now(), now, how.ahead);
         let latest = engine.latest();
         let fronts = ledger.fronts(latest, self.least);
         assert!(

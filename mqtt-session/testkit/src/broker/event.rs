@@ -32,6 +32,14 @@ pub(super) struct Goodbye {
     pub(super) expiry: Option<u32>,
 }
 
+/// When something happens that can bring a will with it.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct When {
+    pub(super) now: Instant,
+    /// The store takes nothing more: of what would have to be kept, whoever is connected gets a copy at QoS 0.
+    pub(super) no_room: bool,
+}
+
 /// What a delivery is one of.
 #[derive(Clone, Copy, Debug)]
 pub(super) enum What {
@@ -59,18 +67,18 @@ pub(super) enum Event {
         will: Option<(u32, u32)>,
         /// What was said on the connection that is taken over.
         goodbye: Option<Goodbye>,
-        now: Instant,
+        when: When,
     },
     /// The connection of a session has ended.
     Closed {
         client: usize,
         goodbye: Option<Goodbye>,
-        now: Instant,
+        when: When,
     },
     /// Something is due of a session without a connection.
     Due {
         client: usize,
-        now: Instant,
+        when: When,
     },
     /// A message is routed; `received` is the id of a QoS 2 message.
     Publish {
@@ -118,7 +126,7 @@ pub(super) enum Event {
     /// After a crash a session goes on without its connection.
     Resumed {
         client: usize,
-        now: Instant,
+        when: When,
     },
     /// The handshake of a delivery is over.
     Acknowledged {

@@ -40,9 +40,12 @@ struct Handle {
 
 impl Store for Handle {
     fn record(&mut self, record: &Record<'_>) -> Commit {
+        let room = self.room() == Room::Enough;
         let lasting = self.lasting.as_mut();
         let number = lasting.map(|store| store.record(record).0);
-        self.latest = self.ledger.lock().take(self.worker, record, number);
+        let mut ledger = self.ledger.lock();
+        self.latest = ledger.take(self.worker, record, number, room);
+        drop(ledger);
         Commit(self.latest)
     }
 

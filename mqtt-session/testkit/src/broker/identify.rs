@@ -255,11 +255,11 @@ impl Model {
             What::Live(copy) => (copy.r, copy.expires),
             // The same message may have come twice, with another life: which of them this is cannot always be told.
             What::Group { copy, .. } => {
-                let message = self.routings[copy.r as usize].message;
-                let twins = self
-                    .routings
-                    .iter()
-                    .filter(|other| other.message == message);
+                let routing = self.routings[copy.r as usize];
+                let same = |other: &&Routing| {
+                    (other.message, other.unkept) == (routing.message, routing.unkept)
+                };
+                let twins = self.routings.iter().filter(same);
                 let once = twins.take(2).count() == 1;
                 (copy.r, copy.expires.filter(|_| once))
             }

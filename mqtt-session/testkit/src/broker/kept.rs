@@ -23,6 +23,8 @@ pub(super) struct Routing {
     pub(super) large: bool,
     /// When it expires; for a will, how long it lives from its publication on.
     pub(super) expires: Option<Instant>,
+    /// A will as it is published when the store has no room: at QoS 0, and not retained. Stands behind the same as it was meant.
+    pub(super) unkept: bool,
 }
 
 /// A copy that a session has to get.
@@ -108,6 +110,8 @@ pub(super) struct Session {
     pub(super) inbound: Vec<Inbound>,
     pub(super) permits: Vec<Permit>,
     pub(super) expiry: u32,
+    /// It had an expiry once: a crash may bring it back.
+    pub(super) lasts: bool,
     /// Its routing, and its delay in seconds.
     pub(super) will: Option<(u32, u32)>,
     pub(super) will_due: Option<Instant>,
@@ -140,6 +144,11 @@ impl Routing {
     /// Whether it is a will: its number tells.
     pub(super) const fn is_will(&self) -> bool {
         self.message & WILL != 0
+    }
+
+    /// Whether it is refused when the store has no room. To remove a retained message makes room.
+    pub(super) const fn has_to_be_kept(&self) -> bool {
+        self.qos > 0 || (self.retain && !self.empty)
     }
 }
 

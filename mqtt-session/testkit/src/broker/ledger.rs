@@ -84,8 +84,8 @@ struct Known {
     copies: Vec<(u64, u32, bool)>,
     /// QoS 2 messages of groups whose delivery to a client has begun.
     begun: Vec<(usize, u32)>,
-    /// Packet ids of QoS 2 messages to a client, and the record that gave each.
-    ids: Vec<(usize, u16, u64)>,
+    /// Packet ids of QoS 2 messages to a client, the record that gave each, and whether the store had room for it.
+    ids: Vec<(usize, u16, u64, bool)>,
     /// QoS 2 messages of groups that ended with the session to which their delivery had begun.
     lost: Vec<u32>,
 }
@@ -96,7 +96,7 @@ impl Known {
         named.map(|&(_, client)| client)
     }
 
-    fn take(&mut self, number: u64, record: &Record<'_>) {
+    fn take(&mut self, number: u64, record: &Record<'_>, room: bool) {
         match *record {
             Record::Session {
                 session, client_id, ..
@@ -132,18 +132,24 @@ impl Known {
                 session,
                 change,
                 copy,
-            } => self.handshake(number, session, change, copy),
+            } => self.handshake((number, room), session, change, copy),
             _ => {}
         }
     }
 
-    fn handshake(&mut self, number: u64, session: Subscriber, change: Change, copy: Commit) {
+    fn handshake(
+        &mut self,
+        (number, room): (u64, bool),
+        session: Subscriber,
+        change: Change,
+        copy: Commit,
+    ) {
         let Some(client) = self.client(session) else {
             return;
         };
         match change {
             Change::Sent(_, id) => {
-                self.ids.push((client, id.get(), number));
+                self.ids.push((client, id.get(), number, room));
                 let mut copies = self.copies.iter().rev();
                 if let Some(&(_, message, true)) = copies.find(|(queued, ..)| *queued == copy.0) {
                     self.begun.push((client, message));
@@ -151,7 +157,7 @@ impl Known {
             }
             Change::Completed(id) => {
                 self.ids
-                    .retain(|&(of, sent, _)| (of, sent) != (client, id.get()));
+                    .retain(|&(of, sent, ..)| (of, sent) != (client, id.get()));
             }
             _ => {}
         }
@@ -167,14 +173,20 @@ impl Ledger {
         }
     }
 
-    /// Takes a record; a store that lasts has given it this number.
-    pub(super) fn take(&mut self, worker: usize, record: &Record<'_>, number: Option<u64>) -> u64 {
+    /// Takes a record; a store that lasts has given it this number. `room` says whether that takes more.
+    pub(super) fn take(
+        &mut self,
+        worker: usize,
+        record: &Record<'_>,
+        number: Option<u64>,
+        room: bool,
+    ) -> u64 {
         let lasting = number.is_some();
         let number = number.unwrap_or(self.latest + 1);
         self.recorded += 1;
         self.latest = number;
         self.largest = self.largest.max(number);
-        self.known.take(number, record);
+        self.known.take(number, record, room);
         let before = core::mem::replace(&mut self.of[worker], number);
         assert!(number > before, "{number} after {before}");
         self.open[worker].push((number, OwnedRecord::from(record)));
@@ -239,11 +251,11 @@ impl Ledger {
         self.of[usize::from(worker)]
     }
 
-    /// The record that gave a packet id of a client's session to a QoS 2 message.
-    pub(super) fn sent(&self, client: usize, id: u16) -> Option<u64> {
+    /// The record that gave a packet id of a client's session to a QoS 2 message, and whether there was room for it.
+    pub(super) fn sent(&self, client: usize, id: u16) -> Option<(u64, bool)> {
         let mut ids = self.known.ids.iter().rev();
-        let sent = ids.find(|&&(of, sent, _)| (of, sent) == (client, id));
-        sent.map(|&(_, _, at)| at)
+        let sent = ids.find(|&&(of, sent, ..)| (of, sent) == (client, id));
+        sent.map(|&(_, _, at, room)| (at, room))
     }
 
     /// Whether the delivery of a group's QoS 2 message to some client has begun.
@@ -254,6 +266,11 @@ impl Ledger {
     /// How far everything is durable.
     pub(super) const fn committed(&self) -> u64 {
         self.committed
+    }
+
+    /// Whether something waits to become durable, and for nobody's commit.
+    pub(super) fn waits(&self) -> bool {
+        !self.sealed.is_empty() && self.open.iter().all(Vec::is_empty)
     }
 
     /// Batches that are not durable.
@@ -362,7 +379,7 @@ impl Ledger {
         is_durable[0] = true;
         for (number, record) in self.durable.iter().flatten() {
             is_durable[*number as usize] = true;
-            self.known.take(*number, &record.record());
+            self.known.take(*number, &record.record(), true);
         }
         (is_durable, self.front(batches))
     }

@@ -1,14 +1,11 @@
 //! The broker's store as the simulation turns it.
 
-use mqtt_broker::core::{Core, Store, Unreadable};
+use mqtt_broker::core::{Core, Room, Store, Unreadable};
 use mqtt_broker::store::{Durability, Log, Options, Report};
 use mqtt_session::Instant;
 
 use super::durable::{Engine, How, Kind};
 use crate::disk::SimDisk;
-
-/// The time of day when the simulation's clock stands at zero.
-const WALL: u64 = 1_700_000_000_000;
 
 /// The broker's store.
 pub(super) const KIND: Kind = Kind {
@@ -22,6 +19,7 @@ pub(super) const KIND: Kind = Kind {
     ],
     segments: &[4 * 1024, 8 * 1024, 32 * 1024],
     fails: true,
+    lasts: true,
 };
 
 /// The same, on a disk that does what it should, with little in a file.
@@ -29,6 +27,7 @@ pub(super) const SMALL: Kind = Kind {
     durability: &[Durability::Fsync],
     segments: &[4 * 1024],
     fails: false,
+    lasts: false,
     ..KIND
 };
 
@@ -36,10 +35,8 @@ pub(super) const SMALL: Kind = Kind {
 pub(super) struct Turned {
     log: Log,
     report: Report,
-}
-
-const fn wall(now: Instant) -> u64 {
-    WALL + now.as_millis()
+    /// How far the clock of the day is ahead.
+    ahead: u64,
 }
 
 /// Opens it.
@@ -48,9 +45,10 @@ fn open(disk: &SimDisk, how: &How, now: Instant) -> Result<Box<dyn Engine>, Stri
     options.durability = how.durability;
     options.segment_bytes = how.segment;
     options.repair = how.repair;
-    let opened = Log::open(disk.files(), &options, wall(now));
+    let ahead = how.ahead;
+    let opened = Log::open(disk.files(), &options, ahead + now.as_millis());
     let (log, report) = opened.map_err(|error| error.to_string())?;
-    Ok(Box::new(Turned { log, report }))
+    Ok(Box::new(Turned { log, report, ahead }))
 }
 
 impl Engine for Turned {
@@ -69,12 +67,20 @@ impl Engine for Turned {
         self.log.restore(cores)
     }
 
+    fn now(&self) -> Option<Instant> {
+        (self.latest() > 0).then(|| self.log.now())
+    }
+
+    fn set_clock(&mut self, ahead: u64) {
+        self.ahead = ahead;
+    }
+
     fn words(&self) -> Vec<String> {
         [&self.report.notes[..], &self.report.lost].concat()
     }
 
     fn turn(&mut self, now: Instant) {
-        self.log.turn(now, wall(now));
+        self.log.turn(now, self.ahead + now.as_millis());
     }
 
     fn aside(&mut self) -> bool {
@@ -85,8 +91,8 @@ impl Engine for Turned {
         self.log.committed().0
     }
 
-    fn failed(&self) -> bool {
-        self.log.failed().is_some()
+    fn room(&self) -> Room {
+        self.log.room()
     }
 
     fn closed(&self) -> bool {
@@ -99,9 +105,10 @@ mod tests {
     use core::cell::Cell;
     use std::sync::Arc;
 
-    use mqtt_broker::core::{Message, Record, Room, SessionKey, Subscriber};
+    use mqtt_broker::core::{Message, Record, SessionKey, Subscriber};
     use mqtt_codec::QoS;
 
+    use super::super::durable::DAY_ZERO;
     use super::*;
     use crate::disk::Call;
     use crate::rng::{Rng, seeds};
@@ -124,6 +131,7 @@ mod tests {
                 durability: Durability::Fsync,
                 segment: 4 * 1024,
                 repair: false,
+                ahead: DAY_ZERO,
             };
             let clock = Cell::new(Instant::from_millis(1_000));
             let now = clock.get();

@@ -7,10 +7,12 @@
 //! a packet id is free, and whether the store has kept what an answer promises.
 
 mod client;
+mod clocks;
 mod damaged;
 mod doing;
 mod durable;
 mod event;
+mod filling;
 mod handle;
 mod identify;
 mod judge;
@@ -23,6 +25,7 @@ mod model;
 mod naive;
 mod net;
 mod probe;
+mod refusals;
 mod routing;
 mod state;
 mod stores;
@@ -37,7 +40,7 @@ use crate::rng::Rng;
 use crate::sim::Counters;
 use client::Client;
 pub use damaged::{SmallStore, Verdict};
-use durable::Kind as StoreKind;
+use durable::{Kind as StoreKind, RETRIED};
 use model::{Model, number};
 use net::Net;
 use tables::{Kind, NAMES, Setup};
@@ -92,15 +95,34 @@ pub const INTERESTING: &[&str] = &[
 /// Everything that must have happened in a run of many seeds with a store.
 pub const INTERESTING_STORED: &[&str] = &[
     "broker restarted",
+    "came again after silence",
+    "clock of the day set",
+    "clock that goes back at a start",
     "crash before a commit",
     "crash kept what was not acknowledged",
     "cut at every call of a turn",
     "cut at every sync of a turn",
+    "cut while the disk is full",
+    "delayed will published",
     "first segment gone in the end",
+    "group message",
+    "group without any member online",
+    "message read back from the store",
+    "message refused by a store that has failed",
+    "message refused for want of room without a word",
+    "message refused for want of room, and that said",
+    "refused message published again",
     "resumed with a session",
+    "session expired",
+    "session refused for want of room",
     "snapshot in the end",
+    "started on a full disk",
     "stopped in good order",
+    "subscription refused for want of room",
+    "takeover while nothing more is taken",
     "turn of a store that has failed",
+    "turn of a store that is full",
+    "will published that cannot be kept",
 ];
 
 /// One run.
@@ -236,9 +258,10 @@ impl Sim {
                 self.pass(ms);
             }
             57 if self.crashes => self.crash(),
+            58 | 59 => self.change_room(),
             _ => self.publish(c),
         }
-        if self.net.has_failed() {
+        if self.net.has_failed() && self.rng.one_in(15) {
             // Whatever waits for the store waits for ever.
             self.net.poll_all();
             self.crash();
@@ -258,6 +281,17 @@ impl Sim {
     fn crash(&mut self) {
         let workers = 1 + self.rng.below(3) as u16;
         self.net.crash(workers, self.rng.next());
+    }
+
+    /// The disk runs full, or has room again.
+    fn change_room(&mut self) {
+        if let Some(durable) = self.net.durable.as_mut().filter(|it| it.fills) {
+            if durable.is_full() {
+                durable.make_room();
+            } else {
+                durable.fill();
+            }
+        }
     }
 
     fn publish(&mut self, c: usize) {
@@ -322,15 +356,22 @@ impl Sim {
         self.net.calm = true;
         if let Some(durable) = &mut self.net.durable {
             durable.fails = false;
+            durable.make_room();
         }
         if self.net.has_failed() {
             self.crash();
         }
+        // The store tries again after a while.
+        self.net.sync(usize::MAX, &mut self.rng);
+        self.pass(RETRIED);
+        self.net.sync(usize::MAX, &mut self.rng);
+        self.net.check_room();
         for c in 0..self.clients.len() {
             self.clients[c].stalled = false;
             self.clients[c].prompt = true;
         }
         self.settle();
+        self.come_again();
         self.check_groups();
         for c in 0..self.clients.len() {
             for _ in 0..3 {
@@ -355,6 +396,18 @@ impl Sim {
         self.net.model.check_end(self.net.now);
         self.check_gauges();
         self.net.check_store();
+    }
+
+    /// Whoever waits for an answer to what was refused before 5.0 connects anew, and sends it again.
+    fn come_again(&mut self) {
+        for c in 0..self.clients.len() {
+            let link = self.clients[c].link;
+            if let Some(link) = link.filter(|link| self.net.model.wires[*link].silent) {
+                self.net.cut(link);
+                self.clients[c].drop_link(&mut self.net);
+            }
+        }
+        self.settle();
     }
 
     /// A group with a member that reads has nothing left, whoever was to get it before; what somebody else has begun to get stays his,

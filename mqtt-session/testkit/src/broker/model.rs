@@ -2,11 +2,13 @@
 
 use std::collections::BTreeMap;
 
+use mqtt_broker::core::Room;
 use mqtt_codec::{FromClient, QoS, ReasonCode};
 use mqtt_session::Instant;
 
 use super::event::{Event, Goodbye, Sub};
 use super::kept::{Routing, WILL};
+use super::refusals::At;
 use super::state::{Context, Outcome, State};
 use super::tables::{self, LARGE, Setup};
 use super::wire::{Owed, Request, Wire};
@@ -32,6 +34,8 @@ pub(super) struct Model {
     pub(super) routed: Vec<u32>,
     /// Subscriptions that were made.
     subscriptions: u32,
+    /// Sessions of each client that outlived connections and have ended since the last crash: a crash may bring them back.
+    pub(super) ended: [bool; 8],
     /// How often the broker has crashed.
     pub(super) restarts: u32,
     pub(super) counters: Counters,
@@ -47,13 +51,6 @@ pub(super) fn number(payload: &[u8]) -> Option<u32> {
 /// The number of what has no payload.
 pub(super) const NO_NUMBER: u32 = !WILL;
 
-/// When something happened: the record up to which it is durable, and the time.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct At {
-    pub(super) record: u64,
-    pub(super) now: Instant,
-}
-
 impl Model {
     pub(super) fn new(setup: Setup) -> Self {
         Self {
@@ -67,6 +64,7 @@ impl Model {
             presented: vec![],
             routed: vec![],
             subscriptions: 0,
+            ended: [false; 8],
             restarts: 0,
             counters: Counters::default(),
         }
@@ -81,7 +79,12 @@ impl Model {
             counters: &mut self.counters,
             lost: &self.lost,
         };
-        self.state.apply(&event, &mut cx)
+        let before = self.state.lasting();
+        let outcome = self.state.apply(&event, &mut cx);
+        for ((ended, before), now) in self.ended.iter_mut().zip(before).zip(self.state.lasting()) {
+            *ended |= before != 0 && before != now;
+        }
+        outcome
     }
 
     fn routing(&mut self, routing: Routing) -> u32 {
@@ -111,6 +114,7 @@ impl Model {
         if !self.state.sessions[client].used && !ends {
             self.happened(at.record, Event::Used { client });
         }
+        let lasts = self.state.sessions[client].expiry != 0;
         match packet {
             FromClient::Publish(publish) => self.publish(link, publish, at),
             FromClient::PubAck(packet) => {
@@ -136,7 +140,7 @@ impl Model {
                         Event::PeerReceived {
                             client,
                             id,
-                            opens: at.record,
+                            opens: at.promise(lasts),
                         }
                     };
                     self.happened(at.record, event);
@@ -147,7 +151,7 @@ impl Model {
                 // Nothing is recorded of an id that is free already.
                 let mut known = self.state.sessions[client].inbound.iter();
                 let known = known.any(|entry| entry.id == id);
-                let opens = if known { at.record } else { 0 };
+                let opens = if known { at.promise(lasts) } else { 0 };
                 self.wires[link].released.push((id, opens));
                 self.happened(at.record, Event::Released { client, id });
             }
@@ -160,10 +164,14 @@ impl Model {
             }
             FromClient::Subscribe(packet) => {
                 let id = packet.properties.subscription_identifiers().next();
+                let refusal = at.refusal().filter(|_| lasts);
                 let mut request = Request {
                     id: packet.packet_id.get(),
                     unsubscribe: false,
-                    opens: at.record,
+                    opens: match refusal {
+                        Some(_) => 0,
+                        None => at.promise(lasts),
+                    },
                     codes: [0; 2],
                     count: 0,
                 };
@@ -178,6 +186,13 @@ impl Model {
                     };
                     request.codes[request.count] = sub.qos;
                     request.count += 1;
+                    if let Some(refusal) = refusal {
+                        self.counters.hit("subscription refused for want of room");
+                        let v5 = self.wires[link].version.is_v5();
+                        // Before 5.0 there is one code for every failure.
+                        request.codes[request.count - 1] = if v5 { refusal.0 } else { 0x80 };
+                        continue;
+                    }
                     self.subscriptions += 1;
                     self.happened(
                         at.record,
@@ -203,7 +218,7 @@ impl Model {
                 for text in packet.filters.iter() {
                     let filter = tables::filter(text).expect("a filter of ours");
                     if self.state.sessions[client].subs[filter].is_some() {
-                        request.opens = at.record;
+                        request.opens = at.promise(lasts);
                         self.counters.hit("unsubscribed");
                     } else {
                         request.codes[request.count] = ReasonCode::NO_SUBSCRIPTION_EXISTED.0;
@@ -236,6 +251,14 @@ impl Model {
             (false, true) => 0,
             (false, false) => u32::MAX,
         };
+        if let Some(reason) = self.connect_refusal(client, v5, connect.clean_start(), expiry, at) {
+            self.counters.hit("session refused for want of room");
+            let wire = &mut self.wires[link];
+            (wire.connected, wire.connack) = (true, Some(0));
+            wire.refusal = Some(reason);
+            return;
+        }
+        let before = self.outlives_its_connection(client);
         let will = connect.will().map(|will| {
             self.keep(will.payload);
             let life = will.properties.message_expiry_interval();
@@ -248,9 +271,16 @@ impl Model {
                 empty: false,
                 large: false,
                 expires: life.map(|seconds| Instant::ZERO.plus_seconds(seconds)),
+                unkept: false,
             };
             let delay = will.properties.will_delay_interval().unwrap_or(0);
-            (self.routing(routing), delay)
+            let r = self.routing(routing);
+            self.routing(Routing {
+                qos: 0,
+                unkept: true,
+                ..routing
+            });
+            (r, delay)
         });
         let mut goodbye = None;
         if let Some(old) = self.state.sessions[client].link {
@@ -262,7 +292,7 @@ impl Model {
         let announced = properties.receive_maximum().filter(|_| v5);
         let wire = &mut self.wires[link];
         wire.connected = true;
-        wire.connack = Some(at.record);
+        wire.connack = Some(at.promise(before || expiry != 0));
         wire.receive_maximum = announced.map_or(most, |n| n.get().min(most));
         self.happened(
             at.record,
@@ -273,7 +303,7 @@ impl Model {
                 expiry,
                 will,
                 goodbye,
-                now: at.now,
+                when: at.when(),
             },
         );
     }
@@ -291,11 +321,27 @@ impl Model {
             exactly_once,
             opens: 0,
             anybody: true,
+            refusal: None,
         };
         let known = session.inbound.iter().find(|entry| entry.id == id);
         if let Some(known) = known.filter(|_| exactly_once) {
             self.counters.hit("repetition not delivered");
             owed.opens = known.opens;
+        } else if let Some(refusal) = at
+            .refusal()
+            .filter(|_| id != 0 || (publish.retain && !publish.payload.is_empty()))
+        {
+            let v5 = self.wires[link].version.is_v5();
+            self.counters.hit(match (v5, at.room) {
+                (_, Room::Failed) => "message refused by a store that has failed",
+                (true, _) => "message refused for want of room, and that said",
+                (false, _) => "message refused for want of room without a word",
+            });
+            if !v5 {
+                self.wires[link].silent |= id != 0;
+                return;
+            }
+            owed.refusal = Some(refusal);
         } else {
             let interval = publish.properties.message_expiry_interval();
             let message = number(publish.payload).unwrap_or(NO_NUMBER);
@@ -322,6 +368,7 @@ impl Model {
                 empty: publish.payload.is_empty(),
                 large: publish.payload.len() >= LARGE,
                 expires: interval.map(|seconds| at.now.plus_seconds(seconds)),
+                unkept: false,
             });
             let event = Event::Publish {
                 r,
@@ -353,7 +400,7 @@ impl Model {
             let event = Event::Closed {
                 client,
                 goodbye: wire.goodbye,
-                now: at.now,
+                when: at.when(),
             };
             self.happened(at.record, event);
         }
@@ -370,6 +417,7 @@ impl Model {
             counters: &mut counters,
             lost: &self.lost,
         };
+        let mut lost = vec![];
         // Every round is a batch: from the first event on that is lost all are, but for what was written meanwhile of what is not.
         let mut all_durable = true;
         self.journal.retain(|(record, event)| {
@@ -389,8 +437,28 @@ impl Model {
                     *routed = 0;
                 }
             }
+            if let Event::Connect {
+                client,
+                link,
+                clean: true,
+                ..
+            } = *event
+            {
+                lost.push((client, link));
+            }
             false
         });
+        self.ended = [false; 8];
+        for (client, link) in lost {
+            let session = &state.sessions[client];
+            // One that ends with its connection ends now.
+            let is_there = session.exists && (session.link.is_none() || session.expiry != 0);
+            assert!(
+                self.wires[link as usize].connack.is_some() || !is_there,
+                "{}: the session is there again that a clean start has ended",
+                tables::NAMES[client]
+            );
+        }
     }
 
     /// A worker has looked at the clock: what is due of its sessions happens, in the order in which it was due.
@@ -403,8 +471,8 @@ impl Model {
                 })
                 .min_by_key(|&client| self.state.sessions[client].due());
             let Some(client) = due else { return };
-            let now = at.now;
-            self.happened(at.record, Event::Due { client, now });
+            let when = at.when();
+            self.happened(at.record, Event::Due { client, when });
         }
     }
 }

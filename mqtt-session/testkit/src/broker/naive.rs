@@ -2,7 +2,7 @@
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use mqtt_broker::core::{Core, OwnedRecord, Record, Restore, Store, Unreadable};
+use mqtt_broker::core::{Core, OwnedRecord, Record, Restore, Room, Store, Unreadable};
 use mqtt_broker::store::{Durability, File};
 use mqtt_session::{Commit, Instant};
 
@@ -86,6 +86,7 @@ const fn kind<const MISTAKE: u8>() -> Kind {
         durability: &[Durability::Fsync],
         segments: &[0],
         fails: true,
+        lasts: false,
     }
 }
 
@@ -213,8 +214,12 @@ impl<const MISTAKE: u8> Engine for Naive<MISTAKE> {
         lock(&self.common).committed
     }
 
-    fn failed(&self) -> bool {
-        self.failed
+    fn room(&self) -> Room {
+        if self.failed {
+            Room::Failed
+        } else {
+            Room::Enough
+        }
     }
 
     fn closed(&self) -> bool {

@@ -3,15 +3,18 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use mqtt_broker::core::{AllowAll, Batch, ConnId, Core, Effect, Peer, Received, Settings, Shared};
+use mqtt_broker::core::{
+    AllowAll, Batch, ConnId, Core, Effect, Peer, Received, Room, Settings, Shared,
+};
 use mqtt_codec::{Decoded, FromClient};
 use mqtt_session::Instant;
 
 use super::durable::{Durable, Kind as StoreKind};
-use super::event::Event;
+use super::event::{Event, When};
 use super::handle::Ledgers;
 use super::link::{Link, copy, describe};
-use super::model::{At, Model};
+use super::model::Model;
+use super::refusals::At;
 use super::tables::NAMES;
 use super::wire::Wire;
 use crate::disk::Watch;
@@ -117,6 +120,8 @@ impl Net {
         At {
             record: if recorded { ledger.latest() } else { 0 },
             now: self.now,
+            room: self.cores[0].room(),
+            closing: false,
         }
     }
 
@@ -178,20 +183,38 @@ impl Net {
             3 => Watch::Everything,
             _ => Watch::Nothing,
         };
-        durable.turn(self.now, watch);
-        if self.calm {
+        let was_set = durable.turn(self.now, watch);
+        let settles = durable.is_full() && rng.one_in(4);
+        if self.calm || settles {
             durable.settle(self.now);
         }
         let counters = &mut self.model.counters;
+        counters.hit_if(was_set, "clock of the day set");
+        counters.hit_if(
+            durable.engine.room() == Room::Full,
+            "turn of a store that is full",
+        );
         counters.hit_if(durable.engine.failed(), "turn of a store that has failed");
         let mut ledger = self.ledgers.lock();
         if durable.check_cuts(&ledger, self.now) > 0 {
             counters.hit("cut at every sync of a turn");
             counters.hit_if(watch == Watch::Everything, "cut at every call of a turn");
+            counters.hit_if(durable.is_full(), "cut while the disk is full");
         }
         let before = ledger.committed();
         ledger.reached(durable.engine.committed());
+        assert!(
+            !settles || !ledger.waits() || durable.engine.room() != Room::Enough,
+            "nothing goes on, and nobody is told"
+        );
         ledger.committed() > before
+    }
+
+    /// A store that has room again says so.
+    pub(super) fn check_room(&self) {
+        for core in &self.cores {
+            assert_eq!(core.room(), Room::Enough);
+        }
     }
 
     /// Looks once more at what a crash leaves, now that everything has come to rest.
@@ -229,7 +252,11 @@ impl Net {
                 let left = durable.end(&mut self.cores, &mut ledger, self.now);
                 let counters = &mut self.model.counters;
                 counters.hit_if(left.stopped, "stopped in good order");
-                durable.reopen(left, &ledger, self.now)
+                counters.hit_if(durable.is_full(), "started on a full disk");
+                let (batches, now) = durable.reopen(left, &ledger, self.now);
+                counters.hit_if(now < self.now, "clock that goes back at a start");
+                self.now = now;
+                batches
             }
             None => acknowledged,
         };
@@ -263,8 +290,11 @@ impl Net {
         for client in self.model.state.by_birth() {
             let home = self.model.setup.kinds[client].home;
             let record = self.ledgers.lock().latest_of(home);
-            let now = self.now;
-            self.model.happened(record, Event::Resumed { client, now });
+            let when = When {
+                now: self.now,
+                no_room: false,
+            };
+            self.model.happened(record, Event::Resumed { client, when });
         }
     }
 
@@ -374,7 +404,9 @@ impl Net {
         let arrived = end.up.get(..end.arrived).unwrap_or_default();
         let len = arrived.len();
         let taken_over = self.model.wires[link].taken_over;
-        let consumed = match self.cores[worker].receive(conn, arrived, self.now) {
+        let received = self.cores[worker].receive(conn, arrived, self.now);
+        let closing = matches!(received, Received::Closing);
+        let consumed = match received {
             Received::More { consumed, .. } => consumed,
             Received::Paused { consumed } => {
                 self.model.counters.hit("reading paused");
@@ -391,7 +423,10 @@ impl Net {
             Received::Closing if taken_over => 0,
             Received::Closing => len,
         };
-        let at = self.at(before);
+        let at = At {
+            closing,
+            ..self.at(before)
+        };
         self.note_lost();
         let bytes = core::mem::take(&mut self.links[link].up);
         let mut rest = &bytes[..consumed];

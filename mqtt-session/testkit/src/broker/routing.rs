@@ -25,7 +25,7 @@ impl State {
         });
         self.order += 1;
         let mut outcome = Outcome::default();
-        if message.retain {
+        if message.retain && !message.unkept {
             let before = self.current(topic, now).is_some();
             self.retain(r, topic, expires, message.empty);
             // What had expired may be gone already: nothing is recorded of its end then.

@@ -2,7 +2,7 @@
 
 use mqtt_session::Instant;
 
-use super::event::{Event, Goodbye, What};
+use super::event::{Event, Goodbye, What, When};
 use super::kept::{Flight, Group, Inbound, Retained, Routing, Session};
 use super::tables::{GROUPS, Setup, TOPICS};
 use crate::sim::Counters;
@@ -40,6 +40,18 @@ impl State {
         order
     }
 
+    /// Which session each client has that has outlived a connection, or would have; 0 is none.
+    pub(super) fn lasting(&self) -> [u32; 8] {
+        core::array::from_fn(|client| {
+            let session = &self.sessions[client];
+            if session.exists && session.lasts {
+                session.birth
+            } else {
+                0
+            }
+        })
+    }
+
     /// The present retained message of a topic.
     pub(super) fn current(&self, topic: usize, now: Instant) -> Option<Retained> {
         let last = *self.retained[topic].last()?;
@@ -57,20 +69,21 @@ impl State {
                 expiry,
                 will,
                 goodbye,
-                now,
+                when,
             } => {
-                self.make_way(client, clean, goodbye, now, cx);
+                self.make_way(client, clean, goodbye, when, cx);
                 self.attach(client, link, cx);
                 let session = &mut self.sessions[client];
                 session.expiry = expiry;
+                session.lasts |= expiry != 0;
                 session.will = will;
             }
             Event::Closed {
                 client,
                 goodbye,
-                now,
-            } => self.close(client, goodbye, now, cx),
-            Event::Due { client, now } => self.due(client, now, cx),
+                when,
+            } => self.close(client, goodbye, when, cx),
+            Event::Due { client, when } => self.due(client, when, cx),
             Event::Publish {
                 r,
                 received,
@@ -110,11 +123,11 @@ impl State {
                 }
             }
             Event::Crashed => self.crash(cx),
-            Event::Resumed { client, now } => {
+            Event::Resumed { client, when } => {
                 if self.sessions[client].link.is_some() {
-                    self.close(client, None, now, cx);
-                } else if self.sessions[client].is_due(now) {
-                    self.due(client, now, cx);
+                    self.close(client, None, when, cx);
+                } else if self.sessions[client].is_due(when.now) {
+                    self.due(client, when, cx);
                 }
             }
             Event::Acknowledged { client, id } => {
@@ -138,21 +151,23 @@ impl State {
         client: usize,
         clean: bool,
         goodbye: Option<Goodbye>,
-        now: Instant,
+        when: When,
         cx: &mut Context<'_>,
     ) {
         let session = &self.sessions[client];
         if session.link.is_some() {
             cx.counters.hit("takeover");
+            cx.counters
+                .hit_if(when.no_room, "takeover while nothing more is taken");
             let delayed = session.will.is_some_and(|(_, delay)| delay > 0);
             cx.counters.hit_if(
                 delayed && session.expiry > 0 && goodbye.is_none(),
                 "takeover with a delayed will",
             );
-            self.close(client, goodbye, now, cx);
+            self.close(client, goodbye, when, cx);
         }
         if clean && self.sessions[client].exists {
-            self.end(client, now, cx);
+            self.end(client, when, cx);
         }
     }
 
@@ -187,13 +202,8 @@ impl State {
     }
 
     /// The connection of a session has ended.
-    fn close(
-        &mut self,
-        client: usize,
-        goodbye: Option<Goodbye>,
-        now: Instant,
-        cx: &mut Context<'_>,
-    ) {
+    fn close(&mut self, client: usize, goodbye: Option<Goodbye>, when: When, cx: &mut Context<'_>) {
+        let now = when.now;
         let session = &mut self.sessions[client];
         session.link = None;
         if let Some(goodbye) = goodbye {
@@ -213,43 +223,47 @@ impl State {
             }
         }
         if session.expiry == 0 {
-            self.end(client, now, cx);
+            self.end(client, when, cx);
             return;
         }
         let (expiry, delay) = (session.expiry, session.will.map(|(_, delay)| delay));
         session.expires = (expiry != u32::MAX).then(|| now.plus_seconds(expiry));
         session.will_due = delay.map(|delay| now.plus_seconds(delay.min(expiry)));
         if delay == Some(0) {
-            self.publish_will(client, now, cx);
+            self.publish_will(client, when, cx);
         }
     }
 
     /// Something is due of a session without a connection.
-    fn due(&mut self, client: usize, now: Instant, cx: &mut Context<'_>) {
+    fn due(&mut self, client: usize, when: When, cx: &mut Context<'_>) {
         let session = &self.sessions[client];
-        if session.expires.is_some_and(|at| at <= now) {
+        if session.expires.is_some_and(|at| at <= when.now) {
             cx.counters.hit("session expired");
-            self.end(client, now, cx);
-        } else if session.will_due.is_some_and(|at| at <= now) {
+            self.end(client, when, cx);
+        } else if session.will_due.is_some_and(|at| at <= when.now) {
             cx.counters.hit("delayed will published");
-            self.publish_will(client, now, cx);
+            self.publish_will(client, when, cx);
         }
     }
 
-    fn publish_will(&mut self, client: usize, now: Instant, cx: &mut Context<'_>) {
+    fn publish_will(&mut self, client: usize, when: When, cx: &mut Context<'_>) {
         let session = &mut self.sessions[client];
         session.will_due = None;
-        if let Some((r, _)) = session.will.take() {
+        if let Some((mut r, _)) = session.will.take() {
             cx.counters.hit("will published");
-            self.route(r, now, cx);
+            if when.no_room && cx.routings[r as usize].has_to_be_kept() {
+                cx.counters.hit("will published that cannot be kept");
+                r += 1;
+            }
+            self.route(r, when.now, cx);
         }
     }
 
     /// A session is over.
-    fn end(&mut self, client: usize, now: Instant, cx: &mut Context<'_>) {
+    fn end(&mut self, client: usize, when: When, cx: &mut Context<'_>) {
         let delayed = self.sessions[client].will_due.is_some();
         cx.counters.hit_if(delayed, "delayed will published");
-        self.publish_will(client, now, cx);
+        self.publish_will(client, when, cx);
         for filter in 0..self.sessions[client].subs.len() {
             self.unsubscribe(client, filter);
         }

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 
-use mqtt_codec::{Decoder, Version};
+use mqtt_codec::{Decoder, ReasonCode, Version};
 
 use super::event::Goodbye;
 
@@ -15,6 +15,8 @@ pub(super) struct Owed {
     pub(super) opens: u64,
     /// Somebody's subscription matched.
     pub(super) anybody: bool,
+    /// Why it was not taken.
+    pub(super) refusal: Option<ReasonCode>,
 }
 
 /// A SUBSCRIBE or UNSUBSCRIBE that the broker has taken and not answered.
@@ -36,6 +38,8 @@ pub(super) struct Wire {
     pub(super) connected: bool,
     /// Records up to here open CONNACK; `None` once it was written.
     pub(super) connack: Option<u64>,
+    /// Why it gets no session.
+    pub(super) refusal: Option<ReasonCode>,
     /// What the client takes at once.
     pub(super) receive_maximum: u16,
     pub(super) owed: VecDeque<Owed>,
@@ -51,6 +55,8 @@ pub(super) struct Wire {
     pub(super) last_replayed: u64,
     pub(super) taken_over: bool,
     pub(super) goodbye: Option<Goodbye>,
+    /// A message was refused of which nothing can be said: its client has to come again.
+    pub(super) silent: bool,
 }
 
 /// No topic.
@@ -63,6 +69,7 @@ impl Wire {
             version,
             connected: false,
             connack: None,
+            refusal: None,
             receive_maximum: u16::MAX,
             owed: VecDeque::new(),
             released: Vec::new(),
@@ -74,6 +81,7 @@ impl Wire {
             last_replayed: 0,
             taken_over: false,
             goodbye: None,
+            silent: false,
         }
     }
 

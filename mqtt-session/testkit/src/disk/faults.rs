@@ -65,6 +65,14 @@ impl Faults {
         });
     }
 
+    /// Those that do not end with the process: how much there is room for.
+    pub(super) fn of_the_disk(&self) -> Self {
+        Self {
+            capacity: self.capacity,
+            ..Self::default()
+        }
+    }
+
     pub(super) fn clear(&mut self) {
         self.planned.clear();
     }

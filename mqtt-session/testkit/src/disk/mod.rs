@@ -136,7 +136,7 @@ impl SimDisk {
             }
         }
         left.names = Names::durable(names);
-        left.faults.capacity = disk.faults.capacity;
+        left.faults = disk.faults.of_the_disk();
         Self::of(left)
     }
 
@@ -145,7 +145,6 @@ impl SimDisk {
     pub fn kill(&self) -> Self {
         let disk = self.lock();
         let mut left = disk.copy();
-        left.faults.capacity = disk.faults.capacity;
         left.sweep();
         Self::of(left)
     }
@@ -203,6 +202,12 @@ impl SimDisk {
     /// How many bytes all files together may have; `None` is as many as one likes.
     pub fn limit(&self, capacity: Option<u64>) {
         self.lock().faults.capacity = capacity;
+    }
+
+    /// The limit, if there is one.
+    #[must_use]
+    pub fn capacity(&self) -> Option<u64> {
+        self.lock().faults.capacity
     }
 
     /// How many bytes all files together have.

@@ -59,7 +59,7 @@ impl Disk {
         Self {
             nodes: nodes.collect(),
             names: self.names.clone(),
-            faults: Faults::default(),
+            faults: self.faults.of_the_disk(),
             counters: DiskCounters::default(),
             watch: Watch::Nothing,
             moments: vec![],
