@@ -13,7 +13,7 @@ use super::Stored;
 ///  named   copy 48 bits | terms 12 | retain 1 | exactly once 1 | kind 2
 ///  placed  size in bytes 28 bits | place 36, modulo 2^36
 ///  at      stored: how far the body's number is behind the copy's; loaded: the index among those in memory
-///  expires in seconds of the store's clock, rounded up; 0 is never
+///  expires in seconds of the store's clock, rounded up; 0 is never, or too far away to be said
 /// ```
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Slot {
@@ -76,7 +76,8 @@ impl Slot {
         }
         let expires = match message.expires {
             None => 0,
-            Some(expires) => u32::try_from(expires.as_millis().div_ceil(1_000).max(1)).ok()?,
+            // In more than a hundred years: the message itself says it when it is fetched.
+            Some(expires) => u32::try_from(expires.as_millis().div_ceil(1_000).max(1)).unwrap_or(0),
         };
         let number = if message.group.is_none() && message.ids == Ids::None {
             0

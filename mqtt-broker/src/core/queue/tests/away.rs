@@ -316,8 +316,6 @@ fn what_does_not_fit_stays_in_memory() {
     assert!(queue.push_stored(stored(last + 1, last + 1)).is_err());
     assert!(queue.push_stored(stored(3, 4)).is_err(), "before its body");
     let mut late = stored(8, 8);
-    late.expires = Some(Instant::from_millis(u64::MAX));
-    assert!(queue.push_stored(late.clone()).is_err());
     late.expires = Some(Instant::from_millis(far * 1_000));
     assert!(queue.push_stored(late.clone()).is_ok());
     late.size = 1 << 28;
@@ -330,6 +328,29 @@ fn what_does_not_fit_stays_in_memory() {
     let place = queue.push(queued(far + 2, 1, b"x"));
     assert_eq!(queue.put_away(Needed::Nothing, Commit(u64::MAX)), None);
     assert!(queue.get(place).is_some());
+}
+
+/// An expiry that is too far away for a slot, as the largest interval there is, keeps no message in memory: it is the message's own to say.
+#[test]
+fn what_expires_in_a_hundred_years_is_put_away() {
+    let mut queue = Queue::default();
+    for millis in [u64::from(u32::MAX) * 1_000 + 5_000, u64::MAX] {
+        let mut late = queued(9, 9, b"x");
+        let mut message = Message::new("t", &[], b"x", QoS::AtLeastOnce, false);
+        message.expires = Some(Instant::from_millis(millis));
+        late.message = Arc::new(message);
+        let (mut shelf, stored) = (Shelf::default(), late.stored());
+        shelf.keep(9, &late.message);
+        let place = queue.push(late);
+        assert!(queue.push_stored(stored).is_ok());
+        queue.put_away(Needed::Nothing, Commit(9));
+        assert_eq!(queue.in_memory(), 0);
+        queue.take_expired(Seq(0), Instant::from_millis(1 << 40), |_| unreachable!());
+        let index = queue.load(place, &mut shelf).unwrap().unwrap();
+        let loaded = queue.at(index).unwrap();
+        assert_eq!(loaded.message.expires, Some(Instant::from_millis(millis)));
+        queue.take(place);
+    }
 }
 
 /// A queue knows some thousands of different subscription identifiers and groups; with more, messages stay in memory.
