@@ -142,11 +142,18 @@ impl Core {
         if worker == self.worker && copy.qos == QoS::AtMostOnce {
             return self.deliver_now(key, incoming, &copy, now);
         }
-        let origin = copy.origin;
+        let (origin, group) = (copy.origin, copy.group);
+        let (here, who) = (worker == self.worker, Subscriber::session(worker, key));
+        let size = incoming.shared().size() as u64;
+        // Before it is recorded: what is not taken is not written to a disk either.
+        if here && !self.admits(key, group, size, origin, now) {
+            self.ended.extend(group.map(|group| (group, who)));
+            return;
+        }
         let mut queued = Queued::new(incoming, copy);
-        queued.record(&mut *self.store, Subscriber::session(worker, key));
-        if worker == self.worker {
-            self.enqueue(key, queued, origin, now);
+        queued.record(&mut *self.store, who);
+        if here {
+            self.put(key, queued, origin, now);
         } else if let Some(batch) = self.batches.get_mut(usize::from(worker)) {
             self.gathered += batch.deliver(key, queued, origin);
         }
@@ -250,6 +257,45 @@ impl Core {
 
     /// Into the session's sequence, as far as its limits go.
     fn enqueue(&mut self, key: SessionKey, queued: Queued, origin: Origin, now: Instant) {
+        let size = queued.message.size() as u64;
+        if self.admits(key, queued.group, size, origin, now) {
+            self.put(key, queued, origin, now);
+        } else {
+            self.forget_copy(self.subscriber(key), &Taken::Loaded(queued));
+        }
+    }
+
+    /// Whether a session's sequence takes a message of this size, with room made for it if need be; one that it does not take is counted.
+    fn admits(
+        &mut self,
+        key: SessionKey,
+        group: Option<GroupId>,
+        size: u64,
+        origin: Origin,
+        now: Instant,
+    ) -> bool {
+        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
+            return true;
+        };
+        if session.conn.is_none() && group.is_some() {
+            // It is not for this one.
+            return true;
+        }
+        let (settings, counters) = (self.shared.settings(), self.shared.counters());
+        let mut quota = Quota::new(settings, counters, &self.tally, origin);
+        quota.connected = session.conn.is_some();
+        if quota.full(session.queue(), size).is_some()
+            && let Err(full) = self.make_room(key, &quota, size, now)
+        {
+            self.tally.dropped += 1;
+            self.overflowed(key, full);
+            return false;
+        }
+        true
+    }
+
+    /// Into the session's sequence, which has room for it.
+    fn put(&mut self, key: SessionKey, queued: Queued, origin: Origin, now: Instant) {
         let who = self.subscriber(key);
         let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
             // It has ended meanwhile.
@@ -260,24 +306,11 @@ impl Core {
             return self.give_back(who, Taken::Loaded(queued), origin, now);
         }
         let size = queued.message.size() as u64;
-        let (settings, counters) = (self.shared.settings(), self.shared.counters());
-        let mut quota = Quota::new(settings, counters, &self.tally, origin);
-        quota.connected = session.conn.is_some();
-        if quota.full(session.queue(), size).is_some()
-            && let Err(full) = self.make_room(key, &quota, size, now)
-        {
-            self.tally.dropped += 1;
-            self.overflowed(key, full);
-            self.forget_copy(who, &Taken::Loaded(queued));
-            return;
-        }
-        let Some(session) = self.sessions.get_mut(key.slot, key.generation) else {
-            return;
-        };
         let copy = (queued.body != Commit::default()).then_some(queued.copy);
-        let queue = session.queue();
-        queue.push(queued);
+        session.queue().push(queued);
         if session.overflowed {
+            let (settings, counters) = (self.shared.settings(), self.shared.counters());
+            let quota = Quota::new(settings, counters, &self.tally, origin);
             session.overflowed = !quota.is_half_empty(session.queue());
         }
         self.tally.queue(size);

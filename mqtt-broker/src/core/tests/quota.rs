@@ -346,3 +346,20 @@ fn what_only_moves_is_not_turned_away() {
         }
     }
 }
+
+/// A message that a full queue does not take is not written to the store either, again and again while its receiver is away.
+#[test]
+fn what_is_not_taken_is_not_recorded() {
+    for filter in ["t", "$share/g/t"] {
+        let (mut net, publisher) = away(&[("sub", filter)], |settings| {
+            settings.queue_messages = 3;
+        });
+        publish(&mut net, publisher, "t", &FIVE);
+        let recorded = net.ledgers.log().len();
+        publish(&mut net, publisher, "t", &["x"; 100]);
+        assert_eq!(net.ledgers.log().len(), recorded);
+        assert_eq!(counted(&net), [102, 0, 3]);
+        net.agrees_with_the_store();
+        assert_eq!(back(&mut net, "sub"), ["1", "2", "3"]);
+    }
+}
