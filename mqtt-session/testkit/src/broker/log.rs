@@ -215,6 +215,7 @@ mod tests {
             durability,
             segment: 4 * 1024,
             repair: false,
+            ahead: DAY_ZERO,
         }
     }
 
@@ -292,7 +293,7 @@ mod tests {
                     }
                     if engine.failed() {
                         assert_eq!(store.room(), Room::Failed, "{durability:?} {after}");
-                        let known = *failed.get_or_insert(store.committed());
+                        let known = *failed.get_or_insert_with(|| store.committed());
                         assert_eq!(store.committed(), known, "{durability:?} {after}");
                     }
                 }
