@@ -18,21 +18,21 @@ use super::apply::{Changes, Reader, apply};
 use super::files::{File, Files};
 use super::forward::Forward;
 use super::handle::Handle;
-use super::header::GroupKind;
+use super::header::{GROUP, GroupKind};
+use super::index::Place;
 use super::job::Job;
 use super::options::{Durability, Options};
 use super::queue::{Batch, Front, Queue};
-use super::shelf::{Ahead, Shelf};
+use super::shelf::Shelf;
 use super::survey::note_closed;
 use super::tail::{Clocks, Next, Tail, Trouble};
-use crate::core::{Bodies, Core, Image, Message, Room, Terms, Unreadable};
+use super::trouble::{RETRY, is_full};
+use crate::core::{Core, Image, Room, Unreadable};
 
 /// Bytes of batches that become one group, unless one batch alone has more.
 const GROUP_BYTES: usize = 4 * 1024 * 1024;
 /// Without durability: how long batches gather, unless there are many.
 const LAZY: Duration = Duration::from_secs(1);
-/// How long to wait before a full disk is tried again.
-pub(super) const RETRY: Duration = Duration::from_millis(500);
 /// A clock of the day that has gone this much further than ours, or less far, was set.
 const JUMP_MS: u64 = 10_000;
 /// How long the log lies still at most: a clock that was set is noted then, for a start after a crash.
@@ -189,10 +189,7 @@ impl Log {
     /// # Panics
     /// When there are not as many cores as workers.
     pub fn restore(&self, cores: &mut [Core]) -> Vec<Unreadable> {
-        let mut bodies = Shelved {
-            shelf: &self.shelf,
-            ahead: Ahead::default(),
-        };
+        let mut bodies = self.shelf.bodies();
         self.image.start(cores, &mut bodies, self.now(), self.now())
     }
 
@@ -324,7 +321,6 @@ impl Log {
             self.set_enough();
         }
         self.is_set = false;
-        self.since_snapshot += self.tail.buffer.len() as u64;
         for batch in self.held.drain(..) {
             for (first, end) in batch.numbers {
                 self.front.take(first, end);
@@ -332,15 +328,8 @@ impl Log {
         }
         let committed = self.front.latest();
         self.queue.publish(committed);
-        let payload = self
-            .tail
-            .buffer
-            .get(super::header::GROUP..)
-            .unwrap_or_default();
-        let (image, changes) = (&mut self.image, &mut self.changes);
-        if let Err(wrong) = apply(payload, place, Reader::Writer, image, &self.shelf, changes) {
+        if let Err(error) = self.take_group(place) {
             // What was recorded contradicts itself. It is on disk as it is; a start will say so.
-            let error = io::Error::other(format!("at {place:?}+{}: {}", wrong.at, wrong.what));
             return self.fail("records contradict each other", &error);
         }
         self.image.settle(committed.0);
@@ -349,66 +338,6 @@ impl Log {
             // Best effort: it spares a question after a crash, and promises nothing.
             let _ = self.tail.mark(self.clocks);
         }
-    }
-
-    pub(super) fn trouble(&mut self, trouble: Trouble) {
-        match trouble {
-            Trouble::NoSegment(len) => {
-                if !self.may_try() {
-                    // What came is held until there is a segment for it.
-                    self.set_full("there is no room for another segment");
-                } else if matches!(&self.tail.next, Next::Ready(header, _) if header.len < len) {
-                    self.jobs.extend(self.tail.prepare_larger(len));
-                } else {
-                    self.prepare(len);
-                }
-            }
-            Trouble::Io(error) if is_full(&error) => {
-                self.tried = Some(self.clocks.store);
-                self.set_full("the disk is full");
-            }
-            Trouble::Io(error) => self.fail("a write failed", &error),
-        }
-    }
-
-    pub(super) fn fail(&mut self, what: &str, error: &io::Error) {
-        tracing::error!(
-            %error,
-            "the store: {what}; nothing is acknowledged any more that has to be kept. Look after the disk, then start the broker again"
-        );
-        self.failed = Some(format!("{what}: {error}"));
-        self.held.clear();
-        self.jobs.clear();
-        self.queue.set_room(Room::Failed);
-    }
-
-    pub(super) fn set_full(&mut self, why: &str) {
-        if self.failed.is_some() {
-            return;
-        }
-        if !self.full {
-            self.full = true;
-            tracing::warn!(
-                "the store takes nothing more for now: {why}; what would have to be kept is refused until that has changed"
-            );
-        }
-        self.queue.set_room(Room::Full);
-    }
-
-    pub(super) fn set_enough(&mut self) {
-        if self.failed.is_some() {
-            return;
-        }
-        if core::mem::take(&mut self.full) {
-            tracing::info!("the store has room again");
-        }
-        self.queue.set_room(Room::Enough);
-    }
-
-    /// Whether it is time to try again what failed for want of room, if something did.
-    pub(super) fn may_try(&self) -> bool {
-        self.tried
-            .is_none_or(|tried| self.clocks.store >= tried + RETRY.as_millis() as u64)
     }
 
     /// A group that nobody committed: messages that stand elsewhere now.
@@ -425,16 +354,18 @@ impl Log {
         if self.options.durability == Durability::Fsync {
             self.tail.sync()?;
         }
-        self.since_snapshot += self.tail.buffer.len() as u64;
-        let payload = self
-            .tail
-            .buffer
-            .get(super::header::GROUP..)
-            .unwrap_or_default();
+        self.take_group(place)?;
+        Ok(Moved::Done)
+    }
+
+    /// Takes what the group says that was just written.
+    fn take_group(&mut self, place: Place) -> io::Result<()> {
+        let group = &self.tail.buffer;
+        self.since_snapshot += group.len() as u64;
+        let payload = group.get(GROUP..).unwrap_or_default();
         let (image, changes) = (&mut self.image, &mut self.changes);
         apply(payload, place, Reader::Writer, image, &self.shelf, changes)
-            .map_err(|wrong| io::Error::other(wrong.what))?;
-        Ok(Moved::Done)
+            .map_err(|wrong| io::Error::other(format!("at {place:?}+{}: {}", wrong.at, wrong.what)))
     }
 
     /// The broker stops in good order.
@@ -484,29 +415,5 @@ impl Drop for Log {
     fn drop(&mut self) {
         // Nobody turns it any more: nothing becomes durable.
         self.queue.set_room(Room::Failed);
-    }
-}
-
-/// Whether an error says that there is no room.
-pub(super) fn is_full(error: &io::Error) -> bool {
-    matches!(
-        error.kind(),
-        io::ErrorKind::StorageFull | io::ErrorKind::QuotaExceeded | io::ErrorKind::FileTooLarge
-    )
-}
-
-/// What a start reads of the messages.
-struct Shelved<'a> {
-    shelf: &'a Shelf,
-    ahead: Ahead,
-}
-
-impl Bodies for Shelved<'_> {
-    fn terms(&self, body: Commit) -> Option<Terms> {
-        self.shelf.lock().index.terms(body.0)
-    }
-
-    fn message(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
-        self.shelf.fetch(body, &mut self.ahead).map(Arc::new)
     }
 }

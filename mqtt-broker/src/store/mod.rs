@@ -38,6 +38,7 @@ mod tail;
 mod thread;
 #[cfg(feature = "cli")]
 pub mod tool;
+mod trouble;
 mod upkeep;
 mod varint;
 

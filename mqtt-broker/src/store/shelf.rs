@@ -12,7 +12,7 @@ use super::index::{Index, Place};
 use super::kind;
 use super::names;
 use super::varint::{Cursor, Wrong};
-use crate::core::{Message, Unreadable};
+use crate::core::{Bodies, Message, Terms, Unreadable};
 
 /// Bytes of a message on disk beside its own, at most: kind, number, length, checksum, flags, expiry, two lengths.
 pub(super) const HEAD: usize = 1 + 10 + 5 + 4 + 1 + 10 + 5 + 5;
@@ -59,6 +59,13 @@ impl Shelf {
         self.lock().index.begin_use(body.0)
     }
 
+    pub(super) fn bodies(&self) -> Shelved<'_> {
+        Shelved {
+            shelf: self,
+            ahead: Ahead::default(),
+        }
+    }
+
     /// Reads a message.
     pub(super) fn fetch(&self, body: Commit, ahead: &mut Ahead) -> Result<Message, Unreadable> {
         let mut why = String::new();
@@ -98,6 +105,23 @@ impl Shelf {
             body,
             why: why.into(),
         })
+    }
+}
+
+/// All messages, for one who reads many of them.
+#[derive(Debug)]
+pub(super) struct Shelved<'a> {
+    shelf: &'a Shelf,
+    ahead: Ahead,
+}
+
+impl Bodies for Shelved<'_> {
+    fn terms(&self, body: Commit) -> Option<Terms> {
+        self.shelf.lock().index.terms(body.0)
+    }
+
+    fn message(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
+        self.shelf.fetch(body, &mut self.ahead).map(Arc::new)
     }
 }
 

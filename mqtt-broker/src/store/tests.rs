@@ -329,7 +329,7 @@ fn a_worker_that_panics_commits_nothing_of_its_round() {
     session(&mut handle, 1, "a");
     handle.commit();
     rig.turn(&mut log);
-    let round = std::panic::AssertUnwindSafe(|| {
+    let round = core::panic::AssertUnwindSafe(|| {
         let mut handle = handle;
         queued(&mut handle, 1, &message(1, 10));
         panic!("in the middle of a round");

@@ -2,15 +2,11 @@
 
 use std::io;
 use std::path::Path;
-use std::sync::Arc;
-
-use mqtt_session::Commit;
 
 use super::super::error::StoreError;
 use super::super::portable::{Item, Source, walk};
-use super::super::shelf::{Ahead, Shelf};
 use super::read_only;
-use crate::core::{Bodies, Message, Terms, Unreadable};
+use crate::core::Unreadable;
 
 /// How an export went.
 #[derive(Debug, Default)]
@@ -35,10 +31,7 @@ pub fn export(
     let shelf = &found.opened.shelf;
     let source = Source {
         image: &found.opened.image,
-        bodies: &mut Shelved {
-            shelf,
-            ahead: Ahead::default(),
-        },
+        bodies: &mut shelf.bodies(),
         uses: &|body| shelf.lock().index.uses(body.0),
         clocks: found.clocks(),
     };
@@ -47,19 +40,4 @@ pub fn export(
         lost,
         notes: found.report.notes,
     })
-}
-
-struct Shelved<'a> {
-    shelf: &'a Shelf,
-    ahead: Ahead,
-}
-
-impl Bodies for Shelved<'_> {
-    fn terms(&self, body: Commit) -> Option<Terms> {
-        self.shelf.lock().index.terms(body.0)
-    }
-
-    fn message(&mut self, body: Commit) -> Result<Arc<Message>, Unreadable> {
-        self.shelf.fetch(body, &mut self.ahead).map(Arc::new)
-    }
 }
