@@ -10,7 +10,7 @@ use mqtt_codec::{
     Connect, Delivery, FromServer, Properties, Property, PubRec, Publish, QoS, Version, Will,
 };
 use support::frame::{at, keeping, packet_id, publish};
-use support::{Broker, Client, PATIENCE, broker, not_for_mosquitto};
+use support::{Broker, Client, PATIENCE, broker, foreign, need, not_for_mosquitto};
 
 fn store(command: &str, arguments: &[&Path]) -> Output {
     let mut program = Command::new(broker::program());
@@ -132,8 +132,110 @@ fn what_a_broker_leaves_goes_out_and_in() {
     }
 }
 
+/// A session is left out of a store as the documentation says: what others share with it comes.
+#[test]
+fn a_session_is_left_out_with_jq() {
+    not_for_mosquitto!("the program is ours");
+    need!(foreign::jq());
+    let mut broker = Broker::configured("data_dir = \"data\"\n", "");
+    drop(fill(&broker));
+    broker.process().signal("TERM");
+    broker.process().wait(PATIENCE);
+    let documented = include_str!("../docs/store-export.md");
+    let (_, steps) = documented
+        .split_once("## With `jq`\n```sh\n")
+        .expect("it is there");
+    let (steps, _) = steps.split_once("```").expect("it ends");
+    let own = shown(&broker::program());
+    let script = steps
+        .replace("mqtt-broker ", &format!("{own} "))
+        .replace("NEWDIR", "copy")
+        .replace("DIR", "data")
+        .replace("\"old\"", "\"away\"");
+    let output = Command::new("sh")
+        .args(["-ec", &script])
+        .current_dir(broker.folder())
+        .output();
+    let said = succeeded(&output.expect("there is a shell"));
+    assert!(
+        said.starts_with("away\nmortal\nother \"quoted\" é\nstalled\n"),
+        "{said}"
+    );
+    assert!(said.contains("imported into copy: 3 sessions"), "{said}");
+    let left = "left out: 30 waiting messages: the group for which they wait has no member";
+    assert!(said.contains(left), "{said}");
+    fs::remove_dir_all(broker.folder().join("data")).expect("the broker has ended");
+    fs::rename(broker.folder().join("copy"), broker.folder().join("data")).expect("it is ours");
+    broker.again(&[]);
+    others_go_on(&broker);
+    let (_, answer) = Client::connect_with(&broker, &keeping(Version::V5, "away"));
+    assert!(!answer.conn_ack().session_present);
+}
+
+/// Quoted for a shell.
+fn shown(path: &Path) -> String {
+    format!("'{}'", path.display())
+}
+
+/// An export comes from a pipe as well as from a file.
+#[test]
+fn an_export_comes_through_a_pipe() {
+    not_for_mosquitto!("the program is ours");
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let own = shown(&broker::program());
+    let line = r##"{"format":"mqtt-store","version":1,"written":"2026-11-30T15:03:21Z"}\n{"session":{"client_id":"a"}}\n{"end":{}}\n"##;
+    let run = |script: &str| {
+        let shell = Command::new("sh")
+            .args(["-ec", script])
+            .current_dir(folder.path())
+            .output();
+        shell.expect("there is a shell")
+    };
+    for (name, from) in [("one", "-"), ("two", "/dev/stdin")] {
+        let said = succeeded(&run(&format!(
+            "printf '{line}' | {own} store import {name} {from}"
+        )));
+        assert!(
+            said.contains(&format!("imported into {name}: 1 session,")),
+            "{said}"
+        );
+    }
+    let said = succeeded(&run(&format!(
+        "{own} store export one | {own} store import three -"
+    )));
+    assert!(said.contains("imported into three: 1 session,"), "{said}");
+    let database = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/fixtures/mosquitto-2.0.11.db");
+    let refused = run(&format!(
+        "cat {} | {own} store import four -",
+        shown(&database)
+    ));
+    let said = String::from_utf8_lossy(&refused.stderr).into_owned();
+    assert_eq!(refused.status.code(), Some(2), "{said}");
+    assert!(said.contains("cannot come from a pipe"), "{said}");
+}
+
 /// The sessions of [`fill`] find what was left for them.
 fn goes_on(broker: &Broker) {
+    let mut other = others_go_on(broker);
+    let (mut away, answer) = Client::connect_with(broker, &keeping(Version::V5, "away"));
+    assert!(answer.conn_ack().session_present);
+    let mut group = Vec::new();
+    let mut own = Vec::new();
+    for _ in 0..62 {
+        let text = away.take_text();
+        let of_group = text.starts_with("s|");
+        if of_group { &mut group } else { &mut own }.push(text);
+    }
+    let expected = (0..30).map(|number| format!("s|1|0|{number}"));
+    assert_eq!(group, expected.collect::<Vec<_>>());
+    let expected = (0..30).map(|number| format!("q/x|{}|0|{number}", 1 + number % 2));
+    assert_eq!(own[..30], expected.collect::<Vec<_>>());
+    away.expect_silence();
+    other.expect_silence();
+}
+
+/// Those but the first.
+fn others_go_on(broker: &Broker) -> Client {
     let (mut other, answer) =
         Client::connect_with(broker, &keeping(Version::V311, "other \"quoted\" é"));
     assert!(answer.conn_ack().session_present);
@@ -160,20 +262,7 @@ fn goes_on(broker: &Broker) {
     });
     stalled.receive_where("PUBREC", |packet| matches!(packet, FromServer::PubRec(_)));
     other.expect_silence();
-    let (mut away, answer) = Client::connect_with(broker, &keeping(Version::V5, "away"));
-    assert!(answer.conn_ack().session_present);
-    let mut group = Vec::new();
-    let mut own = Vec::new();
-    for _ in 0..62 {
-        let text = away.take_text();
-        let of_group = text.starts_with("s|");
-        if of_group { &mut group } else { &mut own }.push(text);
-    }
-    let expected = (0..30).map(|number| format!("s|1|0|{number}"));
-    assert_eq!(group, expected.collect::<Vec<_>>());
-    let expected = (0..30).map(|number| format!("q/x|{}|0|{number}", 1 + number % 2));
-    assert_eq!(own[..30], expected.collect::<Vec<_>>());
-    away.expect_silence();
+    other
 }
 
 /// A damaged store: status 1, where the damage is, and what a repair would cost.

@@ -47,7 +47,7 @@ pub(crate) enum StoreCommand {
     Import {
         /// The new data directory: empty, or not there
         dir: PathBuf,
-        /// An export or a mosquitto.db
+        /// An export or a mosquitto.db; `-`: an export from standard input
         file: PathBuf,
         /// Take a mosquitto.db that was written while Mosquitto was running, without what came later
         #[arg(long)]
@@ -274,6 +274,10 @@ fn export(dir: &Path) -> Result<ExitCode, StoreFailure> {
 }
 
 fn import(dir: &Path, file: &Path, unclean: Unclean) -> Result<ExitCode, StoreFailure> {
+    let file = match file.to_str() {
+        Some("-") => Path::new("/dev/stdin"),
+        _ => file,
+    };
     let bar = bar();
     let imported = tool::import(dir, file, unclean, &mut |items, (done, all)| {
         bar.set_message(format!("{} items", grouped(items)));
@@ -308,6 +312,12 @@ fn summary(imported: &Imported, dir: &Path) -> String {
         count(recorded.handshakes, "handshake"),
         count(recorded.wills, "will"),
     );
+    if imported.without_group > 0 {
+        text.push_str(&format!(
+            "left out: {}: the group for which they wait has no member\n",
+            count(imported.without_group, "waiting message")
+        ));
+    }
     if let Some(remarks) = &imported.remarks {
         let Remarks {
             at_most_once,

@@ -28,7 +28,7 @@ struct Copy {
 }
 
 /// Whether a topic is one that only the broker itself publishes to.
-pub(super) fn is_reserved(topic: &str) -> bool {
+pub(crate) fn is_reserved(topic: &str) -> bool {
     topic == "$SYS" || topic.starts_with("$SYS/")
 }
 

@@ -9,6 +9,8 @@ use super::Tool;
 
 const INSTALL_MOSQUITTO: &str = "apt-get install -y mosquitto mosquitto-clients";
 
+const INSTALL_JQ: &str = "apt-get install -y jq";
+
 const INSTALL_STRACE: &str = "apt-get install -y strace";
 
 fn install_python() -> String {
@@ -134,6 +136,11 @@ fn line_buffered(program: &Path, port: u16) -> Command {
         .arg(program)
         .args(["-h", "127.0.0.1", "-p", &port.to_string()]);
     command
+}
+
+/// The tool `jq`, or how to install it.
+pub(crate) fn jq() -> Result<PathBuf, String> {
+    program("jq").ok_or_else(|| INSTALL_JQ.to_owned())
 }
 
 /// A program whose system calls fail as long as this lives.

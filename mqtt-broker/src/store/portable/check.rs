@@ -11,6 +11,7 @@ use super::item::{
     Will,
 };
 use super::message::{Message, MessageRef, Properties};
+use crate::core::is_reserved;
 
 /// An item that does not fit.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -90,14 +91,41 @@ impl Sequence {
         checked.map_err(|fault| fault.within(item.key()))
     }
 
+    /// Checks a message that stands for itself, and gives its number.
+    pub(super) fn numbered(&self, whole: &Message) -> Result<u64, Fault> {
+        message(whole).map_err(|fault| fault.within("message"))?;
+        let Some(id) = whole.id else {
+            let why = "it is missing: nothing can refer to this message";
+            return Err(Fault::new("message.id", why));
+        };
+        if self.messages.contains(&id) {
+            return Err(Fault::new("message.id", "another message has this number"));
+        }
+        Ok(id)
+    }
+
+    /// Whether a subscription of a member of this group has come.
+    pub(super) fn has_members(&self, filter: &str) -> bool {
+        self.groups.contains(filter)
+    }
+
     fn retained(&mut self, item: &Retained) -> Checked {
         self.reference(&item.message)?;
         let MessageRef::Whole(message) = &item.message else {
-            return Err(Fault::new("message", "a retained message stands in full"));
+            let why = "a retained message stands before what else refers to it";
+            return Err(Fault::new("message", why));
         };
         if !self.retained.insert(message.topic.as_str().into()) {
             let why = "this topic has a retained message already";
             return Err(Fault::new("message.topic", why));
+        }
+        if is_reserved(&message.topic) {
+            let why = "the broker publishes this topic itself";
+            return Err(Fault::new("message.topic", why));
+        }
+        if message.payload.is_empty() {
+            let why = "a retained message has a payload: an empty one clears its topic";
+            return Err(Fault::new("message.payload", why));
         }
         Ok(())
     }

@@ -1,12 +1,14 @@
 //! Lines as items: read one by one, each checked with those before it.
 
+use std::collections::HashMap;
 use std::io::{self, BufRead, Read};
 
 use serde::Deserialize;
 use serde::de::DeserializeOwned;
 
 use super::check::{Fault, Sequence};
-use super::item::{Handshake, Item, Queued, Retained, Session, Subscription, Will};
+use super::item::{Handshake, Item, Queued, Receiver, Retained, Session, Subscription, Will};
+use super::message::{Message, MessageRef};
 use super::{FORMAT, Header, VERSION};
 
 /// Bytes of the first line, of which nobody knows yet whether it is one of ours.
@@ -76,6 +78,9 @@ fn place(column: Option<usize>, key: &str) -> String {
 }
 
 /// Reads an export line by line: an iterator over its items. After an error it ends.
+///
+/// A message with a line of its own comes with the first item that refers to it, and not at all without one: lines of an export may be left
+/// out. Meanwhile it is in memory.
 #[derive(Debug)]
 pub struct Reader<R> {
     input: R,
@@ -83,6 +88,9 @@ pub struct Reader<R> {
     line: u64,
     items: u64,
     sequence: Sequence,
+    /// Messages to which nothing has referred yet.
+    messages: HashMap<u64, Message>,
+    without_group: u64,
     buffer: Vec<u8>,
     ended: bool,
 }
@@ -90,6 +98,7 @@ pub struct Reader<R> {
 #[derive(Deserialize)]
 #[serde(rename_all = "snake_case")]
 enum Line {
+    Message(Message),
     Retained(Retained),
     Session(Session),
     Will(Will),
@@ -117,6 +126,8 @@ impl<R: BufRead> Reader<R> {
             line: 0,
             items: 0,
             sequence: Sequence::new(),
+            messages: HashMap::new(),
+            without_group: 0,
             buffer: Vec::new(),
             ended: false,
         };
@@ -151,6 +162,12 @@ impl<R: BufRead> Reader<R> {
         self.line
     }
 
+    /// How many messages were left out because the group for which they wait has no member: with the last one it ends.
+    #[must_use]
+    pub const fn without_group(&self) -> u64 {
+        self.without_group
+    }
+
     /// Reads the next line that is not blank, without its end; `false` when there is none of at most so many bytes.
     fn next_line(&mut self, most: u64) -> Result<bool, PortableError> {
         loop {
@@ -179,25 +196,83 @@ impl<R: BufRead> Reader<R> {
     }
 
     fn item(&mut self) -> Result<Option<Item>, PortableError> {
-        if !self.next_line(LINE_MAX)? {
-            if self.buffer.is_empty() {
-                return Err(PortableError::Cut { line: self.line });
+        loop {
+            if !self.next_line(LINE_MAX)? {
+                if self.buffer.is_empty() {
+                    return Err(PortableError::Cut { line: self.line });
+                }
+                return Err(self.wrong("", format!("it is longer than {LINE_MAX} bytes")));
             }
-            return Err(self.wrong("", format!("it is longer than {LINE_MAX} bytes")));
+            let mut item = match self.parse()? {
+                Line::Message(message) => {
+                    self.message(message)?;
+                    self.items += 1;
+                    continue;
+                }
+                Line::Retained(item) => Item::Retained(item),
+                Line::Session(item) => Item::Session(item),
+                Line::Will(item) => Item::Will(item),
+                Line::Subscription(item) => Item::Subscription(item),
+                Line::Queued(item) => Item::Queued(item),
+                Line::Handshake(item) => Item::Handshake(item),
+                Line::End(end) => return self.end(&end).map(|()| None),
+            };
+            self.items += 1;
+            if !self.has_group(&mut item) {
+                self.without_group += 1;
+                continue;
+            }
+            self.resolve(&mut item)?;
+            let checked = self.sequence.check(&item);
+            checked.map_err(|Fault { key, why }| self.wrong(&key, why))?;
+            return Ok(Some(item));
         }
-        let item = match self.parse()? {
-            Line::Retained(item) => Item::Retained(item),
-            Line::Session(item) => Item::Session(item),
-            Line::Will(item) => Item::Will(item),
-            Line::Subscription(item) => Item::Subscription(item),
-            Line::Queued(item) => Item::Queued(item),
-            Line::Handshake(item) => Item::Handshake(item),
-            Line::End(end) => return self.end(&end).map(|()| None),
+    }
+
+    /// Keeps a message for those who refer to it.
+    fn message(&mut self, message: Message) -> Result<(), PortableError> {
+        let checked = self.sequence.numbered(&message);
+        let id = checked.map_err(|Fault { key, why }| self.wrong(&key, why))?;
+        if self.messages.insert(id, message).is_some() {
+            let why = "another message has this number";
+            return Err(self.wrong("message.id", why.to_owned()));
+        }
+        Ok(())
+    }
+
+    /// Puts a message in the place of its number where that comes first.
+    fn resolve(&mut self, item: &mut Item) -> Result<(), PortableError> {
+        let key = item.key();
+        let (Item::Retained(Retained { message }) | Item::Queued(Queued { message, .. })) = item
+        else {
+            return Ok(());
         };
-        let checked = self.sequence.check(&item);
-        checked.map_err(|Fault { key, why }| self.wrong(&key, why))?;
-        self.items += 1;
-        Ok(Some(item))
+        match message {
+            MessageRef::Whole(Message { id: Some(_), .. }) => {
+                let why = "a message with a number has a line of its own";
+                Err(self.wrong(&format!("{key}.message.id"), why.to_owned()))
+            }
+            MessageRef::Whole(_) => Ok(()),
+            MessageRef::Again(id) => {
+                if let Some(whole) = self.messages.remove(id) {
+                    *message = MessageRef::Whole(whole);
+                }
+                Ok(())
+            }
+        }
+    }
+
+    /// Whether its group has a member, if it waits for one; a session keeps what a group without members has given to it.
+    fn has_group(&self, item: &mut Item) -> bool {
+        let Item::Queued(item) = item else {
+            return true;
+        };
+        item.chosen_by
+            .take_if(|group| !self.sequence.has_members(group));
+        match &item.receiver {
+            Receiver::Client(_) => true,
+            Receiver::Group(filter) => self.sequence.has_members(filter),
+        }
     }
 
     fn parse<T: DeserializeOwned>(&self) -> Result<T, PortableError> {

@@ -6,7 +6,7 @@ use std::io::{self, Write};
 use serde::Serialize;
 
 use super::item::Item;
-use super::message::MessageRef;
+use super::message::{Message, MessageRef};
 use super::time::Time;
 use super::{FORMAT, Header, VERSION};
 
@@ -17,6 +17,12 @@ pub struct Writer<W> {
     items: u64,
     /// The number that a message has in this export, by the one that it came with.
     numbers: HashMap<u64, u64>,
+}
+
+/// A message of its own: others refer to it.
+#[derive(Serialize)]
+struct Numbered<'a> {
+    message: &'a Message,
 }
 
 /// The last line.
@@ -50,7 +56,8 @@ impl<W: Write> Writer<W> {
         })
     }
 
-    /// Writes an item. Numbers of messages become 1, 2, 3 in their order.
+    /// Writes an item; a message with a number gets a line of its own before it, so that any item can be left out of the export. Numbers of
+    /// messages become 1, 2, 3 in their order.
     ///
     /// # Errors
     /// Those of the output; `InvalidInput` for a message that refers to one which was not written.
@@ -61,12 +68,19 @@ impl<W: Write> Writer<W> {
             Item::Session(_) | Item::Will(_) | Item::Subscription(_) | Item::Handshake(_) => None,
         };
         match reference {
-            Some(MessageRef::Whole(message)) => {
-                if let Some(id) = &mut message.id {
-                    let next = self.numbers.len() as u64 + 1;
-                    *id = *self.numbers.entry(*id).insert_entry(next).get();
+            Some(reference @ MessageRef::Whole(Message { id: Some(_), .. })) => {
+                let next = self.numbers.len() as u64 + 1;
+                let whole = core::mem::replace(reference, MessageRef::Again(next));
+                if let MessageRef::Whole(mut message) = whole {
+                    if let Some(id) = message.id.replace(next) {
+                        self.numbers.insert(id, next);
+                    }
+                    let message = &message;
+                    line(&mut self.output, &Numbered { message })?;
+                    self.items += 1;
                 }
             }
+            Some(MessageRef::Whole(_)) | None => {}
             Some(MessageRef::Again(id)) => {
                 let Some(number) = self.numbers.get(id) else {
                     let error = format!("no message with the number {id} was written");
@@ -74,7 +88,6 @@ impl<W: Write> Writer<W> {
                 };
                 *id = *number;
             }
-            None => {}
         }
         self.items += 1;
         line(&mut self.output, &item)

@@ -11,6 +11,8 @@ use super::new::New;
 
 /// Bytes that tell what a file is.
 const FIRST: u64 = 16;
+/// Bytes that are read at once.
+const CAPACITY: usize = 64 * 1024;
 
 /// Why nothing was imported.
 #[derive(Debug, thiserror::Error)]
@@ -67,10 +69,12 @@ pub struct Imported {
     pub recorded: Recorded,
     /// Of a file of Mosquitto's: what an operator should know.
     pub remarks: Option<Remarks>,
+    /// Of an export: messages that were left out because the group for which they wait has no member.
+    pub without_group: u64,
 }
 
-/// Makes a new store in a directory, which must be empty or not there, of an export or a `mosquitto.db`: its first bytes tell which. Whatever
-/// goes wrong, no store is there then. `progress` is told now and then how many items came, and how much is done of how much.
+/// Makes a new store in a directory, which must be empty or not there, of an export or a `mosquitto.db`: its first bytes tell which. An
+/// export may come from a pipe. Whatever goes wrong, no store is there then. `progress` is told now and then how many items came, and how much is done of how much.
 ///
 /// # Errors
 /// [`ImportError`], with the place in the file where that is to blame.
@@ -87,21 +91,33 @@ pub fn import(
     let mut input = File::open(file).map_err(unreadable)?;
     let mut first = Vec::new();
     let read = input.by_ref().take(FIRST).read_to_end(&mut first);
-    read.and_then(|_| input.rewind()).map_err(unreadable)?;
+    read.map_err(unreadable)?;
     let len = input.metadata().map_err(unreadable)?.len();
-    let input = BufReader::with_capacity(64 * 1024, input);
     let wrong = |source| ImportError::Mosquitto {
         file: file.to_owned(),
         source,
     };
     if is_mosquitto_db(&first) {
+        let again = |error: io::Error| match error.kind() {
+            io::ErrorKind::NotSeekable => {
+                let why = "a mosquitto.db is read twice, and cannot come from a pipe";
+                unreadable(io::Error::new(error.kind(), why))
+            }
+            _ => unreadable(error),
+        };
+        input.rewind().map_err(again)?;
+        let input = BufReader::with_capacity(CAPACITY, input);
         let database = MosquittoDb::open(input, unclean).map_err(wrong)?;
         let (remarks, all) = (Some(database.remarks()), database.len());
         let items = database.into_items().map(|item| item.map_err(wrong));
         let recorded = fill(path, file, Time::now(), items, &mut |items| {
             progress(items, (items, all));
         })?;
-        return Ok(Imported { recorded, remarks });
+        return Ok(Imported {
+            recorded,
+            remarks,
+            without_group: 0,
+        });
     }
     if !first.trim_ascii_start().starts_with(b"{") {
         let file = file.to_owned();
@@ -111,21 +127,24 @@ pub fn import(
         file: file.to_owned(),
         source,
     };
+    // It may come from a pipe, of which nothing can be read twice.
+    let input = BufReader::with_capacity(CAPACITY, input);
     let counted = Counted {
-        input,
+        input: io::Cursor::new(first).chain(input),
         count: std::rc::Rc::default(),
     };
     let count = std::rc::Rc::clone(&counted.count);
-    let reader = Reader::new(counted).map_err(wrong)?;
+    let mut reader = Reader::new(counted).map_err(wrong)?;
     // On a machine whose clock stands before that, nothing ends early.
     let now = Time::now().max(reader.header().written);
-    let items = reader.map(|item| item.map_err(wrong));
+    let items = reader.by_ref().map(|item| item.map_err(wrong));
     let recorded = fill(path, file, now, items, &mut |items| {
         progress(items, (count.get(), len));
     })?;
     Ok(Imported {
         recorded,
         remarks: None,
+        without_group: reader.without_group(),
     })
 }
 

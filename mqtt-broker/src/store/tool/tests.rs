@@ -57,10 +57,13 @@ fn example(messages: u32) -> String {
             }
             let message = match (receiver, shared) {
                 ("other", _) => format!("{}", number + 1),
-                (_, true) => format!(
-                    r#"{{"id":{},"topic":"t","qos":1,"payload":"{number}"}}"#,
-                    number + 1
-                ),
+                (_, true) => {
+                    let id = number + 1;
+                    text.push_str(&format!(
+                        "\n{{\"message\":{{\"id\":{id},\"topic\":\"t\",\"qos\":1,\"payload\":\"{number}\"}}}}"
+                    ));
+                    format!("{id}")
+                }
                 (_, false) => format!(
                     r#"{{"topic":"t","qos":2,"expires":"2027-01-01T00:00:00.{:03}Z","payload":"{number}"}}"#,
                     number % 1000
@@ -104,6 +107,28 @@ fn an_export_makes_the_same_store() {
     assert_eq!(stats.longest_queues[0].receiver, "away");
 }
 
+/// Without the lines of a session it is the same store without that session: what others share with it comes.
+#[test]
+fn a_session_can_be_left_out() {
+    let place = tempfile::tempdir().unwrap();
+    let (first, second) = (place.path().join("a"), place.path().join("b"));
+    import_text(&first, &example(25)).unwrap();
+    let mut exported = lines(&first);
+    exported.retain(|line| !line.contains(r#""client_id":"away""#));
+    let end = exported.pop().unwrap();
+    assert!(end.starts_with(r#"{"end":"#), "{end}");
+    exported.push(r#"{"end":{}}"#.to_owned());
+    let imported = import_text(&second, &exported.join("\n")).unwrap();
+    // That waited for any member of a group, and the session was the only one.
+    assert_eq!(imported.without_group, 1);
+    let stats = stats(&second).unwrap();
+    assert_eq!(
+        (stats.sessions, stats.queued, stats.messages),
+        (1, 3, 3 + 1)
+    );
+    assert_eq!((stats.groups, stats.wills, stats.handshakes), (0, 0, 0));
+}
+
 /// More than a batch, a group and a segment; messages with numbers are fetched back when they would take too much memory.
 #[test]
 fn a_large_import_is_whole() {
@@ -114,7 +139,7 @@ fn a_large_import_is_whole() {
     let payload = "x".repeat(10_000);
     for number in 1..=4_000 {
         text.push_str(&format!(
-            "\n{{\"queued\":{{\"client_id\":\"away\",\"qos\":1,\"message\":{{\"id\":{number},\"topic\":\"t\",\"qos\":1,\"payload\":\"{number} {payload}\"}}}}}}"
+            "\n{{\"message\":{{\"id\":{number},\"topic\":\"t\",\"qos\":1,\"payload\":\"{number} {payload}\"}}}}\n{{\"queued\":{{\"client_id\":\"away\",\"qos\":1,\"message\":{number}}}}}"
         ));
     }
     for number in 1..=4_000 {

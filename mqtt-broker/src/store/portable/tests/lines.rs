@@ -66,11 +66,12 @@ fn an_export_looks_like_this() {
         [
             r#"{"session":{"client_id":"meter","user_name":"bob","expiry":3600,"ends":"2026-11-30T16:03:21.500Z"}}"#,
             r#"{"subscription":{"client_id":"meter","filter":"site/+/set","qos":2,"id":7}}"#,
-            r#"{"queued":{"client_id":"meter","qos":2,"sent":12,"message":{"id":1,"topic":"site/7/set","qos":2,"payload":"on"}}}"#,
+            r#"{"message":{"id":1,"topic":"site/7/set","qos":2,"payload":"on"}}"#,
+            r#"{"queued":{"client_id":"meter","qos":2,"sent":12,"message":1}}"#,
             r#"{"queued":{"client_id":"meter","qos":1,"subscription_ids":[7],"message":{"topic":"site/8/set","qos":1,"payload_base64":"AP8="}}}"#,
             r#"{"queued":{"client_id":"meter","qos":1,"message":1}}"#,
             r#"{"handshake":{"client_id":"meter","packet_id":3,"state":"releasing"}}"#,
-            r#"{"end":{"items":6}}"#,
+            r#"{"end":{"items":7}}"#,
         ]
         .join("\n")
     );
@@ -90,6 +91,44 @@ fn an_export_looks_like_this() {
     let again = String::from_utf8(written(&items)).unwrap();
     let lines = |text: &str| -> Vec<String> { text.lines().skip(1).map(Into::into).collect() };
     assert_eq!(lines(&again), lines(&text));
+}
+
+/// Whatever lines are left out but the first and the last: as long as nothing else names what stood there, the rest is an export.
+#[test]
+fn lines_may_be_left_out() {
+    let lines = [
+        r#"{"message":{"id":1,"topic":"s","qos":1,"payload":"for both"}}"#,
+        r#"{"retained":{"message":1}}"#,
+        r#"{"session":{"client_id":"first"}}"#,
+        r#"{"subscription":{"client_id":"first","filter":"$share/g/t","qos":1}}"#,
+        r#"{"session":{"client_id":"last"}}"#,
+        r#"{"message":{"id":2,"topic":"t","qos":1,"payload":"chosen"}}"#,
+        r#"{"queued":{"client_id":"first","qos":1,"message":1}}"#,
+        r#"{"queued":{"client_id":"first","qos":1,"chosen_by":"$share/g/t","message":2}}"#,
+        r#"{"queued":{"client_id":"last","qos":1,"message":1}}"#,
+        r#"{"queued":{"client_id":"last","qos":1,"chosen_by":"$share/g/t","message":2}}"#,
+        r#"{"queued":{"group":"$share/g/t","qos":1,"message":2}}"#,
+    ];
+    for (without, kept, groups) in [
+        ("nothing", 9, 0),
+        ("\"first\"", 4, 1),
+        ("\"last\"", 6, 0),
+        ("retained", 8, 0),
+    ] {
+        let lines = lines.iter().filter(|line| !line.contains(without));
+        let lines: Vec<&str> = lines.copied().collect();
+        let text = format!("{HEADER}\n{}\n{{\"end\":{{}}}}\n", lines.join("\n"));
+        let mut reader = Reader::new(text.as_bytes()).unwrap();
+        let items: Result<Vec<Item>, _> = reader.by_ref().collect();
+        let items = items.unwrap_or_else(|error| panic!("without {without}: {error}"));
+        assert_eq!(
+            (items.len(), reader.without_group()),
+            (kept, groups),
+            "without {without}"
+        );
+        let again = written(&items);
+        assert_eq!(read(&again).unwrap(), items, "without {without}");
+    }
 }
 
 /// The example of the documentation is an export, and is written as it stands there.
@@ -165,8 +204,50 @@ fn mistakes_are_told_with_line_and_key() {
             "it names its receiver by either `client_id` or `group`",
         ),
         (
-            r#"{"queued":{"group":"$share/g/a","qos":1,"message":{"topic":"a"}}}"#.to_owned(),
-            "line 2, `queued.group`: no subscription of a member of \"$share/g/a\" stands before",
+            r#"{"message":{"topic":"a","payload":"x"}}"#.to_owned(),
+            "line 2, `message.id`: it is missing",
+        ),
+        (
+            r#"{"message":{"id":1,"topic":"a/#"}}"#.to_owned(),
+            "line 2, `message.topic`: ",
+        ),
+        (
+            "{\"message\":{\"id\":1,\"topic\":\"a\"}}\n{\"message\":{\"id\":1,\"topic\":\"a\"}}"
+                .to_owned(),
+            "line 3, `message.id`: another message has this number",
+        ),
+        (
+            format!(
+                "{session}\n{}\n{}\n{}",
+                r#"{"message":{"id":1,"topic":"a"}}"#,
+                r#"{"queued":{"client_id":"a","qos":1,"message":1}}"#,
+                r#"{"message":{"id":1,"topic":"a"}}"#
+            ),
+            "line 5, `message.id`: another message has this number",
+        ),
+        (
+            format!(
+                "{session}\n{}\n{}\n{}",
+                r#"{"message":{"id":1,"topic":"a","payload":"x"}}"#,
+                r#"{"queued":{"client_id":"a","qos":1,"message":1}}"#,
+                r#"{"retained":{"message":1}}"#
+            ),
+            "line 5, `retained.message`: a retained message stands before what else refers to it",
+        ),
+        (
+            format!(
+                "{session}\n{}",
+                r#"{"queued":{"client_id":"a","qos":1,"message":{"id":1,"topic":"a"}}}"#
+            ),
+            "line 3, `queued.message.id`: a message with a number has a line of its own",
+        ),
+        (
+            r#"{"retained":{"message":{"topic":"a"}}}"#.to_owned(),
+            "line 2, `retained.message.payload`: a retained message has a payload",
+        ),
+        (
+            r#"{"retained":{"message":{"topic":"$SYS/broker/uptime","payload":"1"}}}"#.to_owned(),
+            "line 2, `retained.message.topic`: the broker publishes this topic itself",
         ),
         (
             r#"{"retained":{"message":{"topic":"a","payload":"x","payload_base64":"eA=="}}}"#
