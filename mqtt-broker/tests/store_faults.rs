@@ -132,6 +132,19 @@ fn the_rest_goes_on(broker: &Broker, publisher: &mut Client, refused: ReasonCode
         text.expect("digits").parse::<u64>().expect("digits")
     };
     while counted(watcher.take()) < 4 {}
+    let state = if refused == ReasonCode::QUOTA_EXCEEDED {
+        "1"
+    } else {
+        "2"
+    };
+    comes_to_state(broker, state);
+}
+
+/// Waits for what the broker tells of its store: 0 with room, 1 full, 2 failed.
+fn comes_to_state(broker: &Broker, state: &str) {
+    let mut watcher = Client::connect(broker, Version::V311, "watcher");
+    watcher.subscribe(&[("$SYS/broker/store/state", at(QoS::AtMostOnce))]);
+    while watcher.take().publish().payload != state.as_bytes() {}
 }
 
 /// The session that was away takes these messages, and nothing else.
@@ -180,6 +193,7 @@ fn a_full_disk_has_room_when_messages_are_taken() {
     takes(&broker, 0..taken).disconnect();
     until_taken(&mut publisher, taken);
     broker.process().wait_for("the store has room again");
+    comes_to_state(&broker, "0");
     let mut older = Client::connect(&broker, Version::V311, "older");
     older.publish_packet(&publish("fill", &large(taken + 1)), QoS::AtLeastOnce);
     broker.again(&[]);

@@ -5,6 +5,7 @@ use mqtt_session::Instant;
 
 use super::Core;
 use super::message::Incoming;
+use super::store::Room;
 
 /// What is remembered from one update of `$SYS` to the next.
 #[derive(Debug)]
@@ -37,7 +38,12 @@ impl Core {
         let sessions = counters.sessions.get();
         self.sys.maximum = self.sys.maximum.max(connected);
         let disconnected = sessions.saturating_sub(connected);
-        let values: [(&str, u64); 32] = [
+        let store = match self.room() {
+            Room::Enough => 0,
+            Room::Full => 1,
+            Room::Failed => 2,
+        };
+        let values: [(&str, u64); 33] = [
             ("clients/total", sessions),
             ("clients/connected", connected),
             ("clients/active", connected),
@@ -71,6 +77,7 @@ impl Core {
             ("messages/expired", counters.expired.get()),
             ("messages/unreadable", counters.unreadable.get()),
             ("messages/dropped/oldest", counters.dropped_oldest.get()),
+            ("store/state", store),
             ("store/refused", counters.refused_full.get()),
             ("store/unstored", counters.unstored.get()),
             ("messages/queued/bytes", counters.queued_bytes.with(0)),
