@@ -5,6 +5,8 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::thread;
 
+use futures::channel::oneshot;
+
 use crate::auth::{PasswordSettings, Users};
 use crate::broker::{self, BrokerHandle, Entry};
 use crate::config::Config;
@@ -120,14 +122,20 @@ impl BrokerBuilder {
     /// Starts the broker; its workers are threads of their own, and no async runtime is needed.
     ///
     /// # Errors
-    /// If an address is not one, is taken, or can be reached from other machines without anybody checking who comes; or if the
-    /// system refuses a thread.
-    #[expect(
-        clippy::unused_async,
-        reason = "a broker that first reads what it stored has to wait; callers are ready for it"
-    )]
+    /// If an address is not one, is taken, or can be reached from other machines without anybody checking who comes; if the store in
+    /// the [directory](Self::data_dir) cannot be read, is damaged, or is open elsewhere; if something was said about the store and there is no
+    /// directory; or if the system refuses a thread.
     pub async fn start(self) -> Result<BrokerHandle, BrokerError> {
-        self.launch()
+        let (sender, started) = oneshot::channel();
+        // Reading what is stored takes its time, and is not for the thread of an executor.
+        let start = move || {
+            // Whoever does not wait any more drops the handle, and with it the broker.
+            let _ = sender.send(self.launch());
+        };
+        let thread = thread::Builder::new().name("mqtt-start".to_owned());
+        let spawned = thread.spawn(start);
+        spawned.map_err(|source| BrokerError::Worker { source })?;
+        started.await.unwrap_or(Err(BrokerError::Failed))
     }
 
     /// [`start`](Self::start) for programs without async code.
@@ -143,7 +151,16 @@ impl BrokerBuilder {
     /// # Errors
     /// As [`start`](Self::start), but for what only shows when the broker listens.
     pub fn check(mut self) -> Result<(), BrokerError> {
+        self.has_data_dir()?;
         self.wanted().addresses().map(drop)
+    }
+
+    /// Whether there is a data directory where something was said that needs one.
+    fn has_data_dir(&self) -> Result<(), BrokerError> {
+        match self.config.without_data_dir() {
+            Some(what) => Err(BrokerError::NoDataDir { what: what.into() }),
+            None => Ok(()),
+        }
     }
 
     fn wanted(&mut self) -> Wanted {
@@ -157,6 +174,7 @@ impl BrokerBuilder {
     }
 
     fn launch(mut self) -> Result<BrokerHandle, BrokerError> {
+        self.has_data_dir()?;
         let listeners = self.wanted().bind()?;
         let config = self.config;
         let workers = match config.workers {

@@ -50,6 +50,14 @@ pub enum BrokerError {
         /// What the system said.
         source: io::Error,
     },
+    /// Something was said about how the store is kept, and none is.
+    #[error(
+        "{what} counts with a data directory only: without one nothing is kept over a restart; say `data_dir = \"DIR\"` in the configuration or --data-dir DIR"
+    )]
+    NoDataDir {
+        /// What was said, and where.
+        what: String,
+    },
     /// The store does not open.
     #[error(transparent)]
     Store(#[from] StoreError),

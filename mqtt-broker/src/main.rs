@@ -33,7 +33,10 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
         None => {}
     }
     let config = cli.config()?;
-    let users = config.users.is_some();
+    let about = cli::About {
+        users: config.users.is_some(),
+        kept: config.data_dir.is_some(),
+    };
     if cli.check_config {
         Broker::builder().config(config).check()?;
         println!("the configuration is valid");
@@ -45,7 +48,7 @@ fn run(cli: &Cli) -> Result<ExitCode, Failure> {
     signals::outlive_file_limits()?;
     let broker = Broker::builder().config(config).start_blocking()?;
     signals::stop_on_signal(&broker)?;
-    cli::greet(broker.local_addrs(), users);
+    cli::greet(broker.local_addrs(), about);
     broker.stopped_blocking()?;
     Ok(ExitCode::SUCCESS)
 }

@@ -52,6 +52,27 @@ fn connected(broker: &BrokerHandle, version: Version, client_id: &str) -> Client
 struct Everybody;
 impl Hooks for Everybody {}
 
+/// A start reads what is stored, and the executor that waits for it serves others meanwhile.
+#[test]
+fn a_start_holds_no_executor_up() {
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    // A thread may be as quick as its start is looked at once; not every time.
+    let waited = (0..20).any(|_| {
+        let mut start = Box::pin(
+            Broker::builder()
+                .listen("127.0.0.1:0")
+                .data_dir(folder.path())
+                .start(),
+        );
+        let at_once = start.as_mut().now_or_never();
+        let waited = at_once.is_none();
+        let broker = at_once.unwrap_or_else(|| block_on(start));
+        broker.expect("the broker starts").shutdown_blocking();
+        waited
+    });
+    assert!(waited);
+}
+
 /// The example lets in whom it knows, keeps what they send, and ends by telling them.
 #[test]
 fn the_example_works() {

@@ -50,6 +50,48 @@ fn addresses_are_checked_with_the_configuration() {
     assert_eq!(check(open), (Some(0), String::new()));
 }
 
+/// What counts with a data directory only is not passed over in silence: status 2, wherever it was said and wherever the directory is not.
+#[test]
+fn what_needs_a_data_directory_is_refused_without_one() {
+    let (status, said) = check("listen = ['127.0.0.1:0']\n\ndurability = 'fsync'\n");
+    assert_eq!(status, Some(2), "{said}");
+    assert!(
+        said.contains("error: `durability` (broker.toml:3) counts with a data directory only"),
+        "{said}"
+    );
+    for (args, named) in [
+        (&["--durability", "fsync"][..], "--durability"),
+        (&["--repair"], "--repair"),
+    ] {
+        for only_check in [&[][..], &["--check-config"]] {
+            let output = run(&[&["--listen", "127.0.0.1:0"], args, only_check].concat());
+            let said = error(&output);
+            assert_eq!(output.status.code(), Some(2), "{args:?}: {said}");
+            let said_so = format!("error: {named} counts with a data directory only");
+            assert!(said.contains(&said_so), "{args:?}: {said}");
+        }
+    }
+    // What the file says and what the command line says count together.
+    let folder = tempfile::tempdir().expect("a temporary folder can be made");
+    let file = folder.path().join("broker.toml");
+    let file = file.to_str().expect("UTF-8");
+    let common = [
+        "--check-config",
+        "--listen",
+        "127.0.0.1:0",
+        "--config",
+        file,
+    ];
+    for (text, args) in [
+        ("durability = 'os'\n", &["--data-dir", "data"][..]),
+        ("data_dir = 'data'\n", &["--durability", "none", "--repair"]),
+    ] {
+        std::fs::write(file, text).expect("it is writable");
+        let output = run(&[&common[..], args].concat());
+        assert_eq!(output.status.code(), Some(0), "{}", error(&output));
+    }
+}
+
 /// An unknown or ill-typed key: file, line, the nearest valid key, status 2.
 #[test]
 fn a_wrong_key_is_refused_with_file_line_and_the_nearest_key() {

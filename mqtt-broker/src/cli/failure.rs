@@ -39,9 +39,11 @@ impl Failure {
             Self::Store(failure) => failure.status(),
             Self::Config(_)
             | Self::Password(PasswordFailure::Given(_))
-            | Self::Broker(BrokerError::Address { .. } | BrokerError::Anonymous { .. }) => {
-                ExitCode::from(2)
-            }
+            | Self::Broker(
+                BrokerError::Address { .. }
+                | BrokerError::Anonymous { .. }
+                | BrokerError::NoDataDir { .. },
+            ) => ExitCode::from(2),
             _ => ExitCode::FAILURE,
         }
     }

@@ -30,6 +30,8 @@ pub struct Config {
     pub data_dir: Option<PathBuf>,
     /// How the store there is kept.
     pub store: Options,
+    /// What was said that counts with a data directory only, and where.
+    needs_data_dir: Option<String>,
     /// What the binary logs; the library leaves that to the program that embeds it.
     pub log: LogLevel,
     /// Who may connect, with which password: section `[users]` of the file. `None`, the default: nobody has to give one.
@@ -104,6 +106,18 @@ impl Config {
     /// As [`Config::from_file`].
     pub fn from_toml(text: &str, name: &str) -> Result<Self, ConfigError> {
         read::read(text, name)
+    }
+
+    /// Notes that something was said which counts with a [data directory](Self::data_dir) only: without one the broker does not start, and
+    /// names `what`. The file's key `durability` is such a thing.
+    pub fn require_data_dir(&mut self, what: impl Into<String>) {
+        self.needs_data_dir.get_or_insert_with(|| what.into());
+    }
+
+    /// What was said in vain because there is no data directory.
+    pub(crate) fn without_data_dir(&self) -> Option<&str> {
+        let needs = self.needs_data_dir.as_deref();
+        needs.filter(|_| self.data_dir.is_none())
     }
 
     /// The keys of the file as a Markdown table: key, type, default, meaning.

@@ -50,7 +50,14 @@ impl Reader<'_> {
                 self.users(&place, value.get_ref());
             } else if let Some(known) = table::find(&name) {
                 match value_of(known, value.get_ref()) {
-                    Ok(value) => (known.set)(&mut self.config, value),
+                    Ok(value) => {
+                        (known.set)(&mut self.config, value);
+                        if name == table::DURABILITY {
+                            let line = self.line(&place);
+                            let what = format!("`{name}` ({}:{line})", self.name);
+                            self.config.require_data_dir(what);
+                        }
+                    }
                     Err(found) => {
                         let accepts = known.accepts;
                         self.find(
@@ -90,9 +97,14 @@ impl Reader<'_> {
         );
     }
 
-    pub(super) fn find(&mut self, place: &Range<usize>, what: &str) {
+    /// Counted from 1.
+    fn line(&self, place: &Range<usize>) -> usize {
         let before = self.text.get(..place.start).unwrap_or(self.text);
-        let line = before.matches('\n').count() + 1;
+        before.matches('\n').count() + 1
+    }
+
+    pub(super) fn find(&mut self, place: &Range<usize>, what: &str) {
+        let line = self.line(place);
         self.findings
             .push((line, format!("{}:{line}: {what}", self.name)));
     }
