@@ -3,7 +3,7 @@
 use std::io;
 use std::path::{Path, PathBuf};
 
-/// A store that is not opened; unless it was to be repaired, nothing in it was changed.
+/// A store that is not opened; unless it was to be repaired, nothing that was stored in it was changed.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum StoreError {
@@ -43,7 +43,8 @@ pub enum StoreError {
     },
     /// The store is of a version that this program does not know.
     #[error(
-        "{file} is of version {version} of the format, and this program knows version {known}: use a newer mqtt-broker",
+        "{file} is of version {version} of the format, and this program knows version {known}: use {}",
+        knower(*version),
         known = super::header::VERSION
     )]
     Version {
@@ -86,6 +87,15 @@ pub enum StoreError {
     /// Whoever asked for what is stored did not want to hear more.
     #[error("what is stored cannot be told")]
     Listener(#[source] io::Error),
+}
+
+/// Which program opens a store of this version.
+const fn knower(version: u8) -> &'static str {
+    if version > super::header::VERSION {
+        "a newer mqtt-broker"
+    } else {
+        "the mqtt-broker that wrote it"
+    }
 }
 
 impl StoreError {

@@ -1,7 +1,7 @@
 //! The durable store: what was acknowledged is on disk, and comes back.
 //!
-//! Nothing outside this module knows how it stores: the core sees [`core::Store`](crate::core::Store) and
-//! [`core::Restore`](crate::core::Restore) only.
+//! Nothing outside this module knows how it stores: the core records through [`core::Store`](crate::core::Store), and a restart gives it what
+//! is left as a [`core::Image`](crate::core::Image), with messages by [`core::Bodies`](crate::core::Bodies).
 
 mod apply;
 mod body;
