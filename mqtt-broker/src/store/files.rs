@@ -183,6 +183,7 @@ pub(super) fn write_all(file: &dyn File, mut bytes: &[u8], mut offset: u64) -> i
     while !bytes.is_empty() {
         match file.write_at(bytes, offset) {
             Ok(0) => return Err(io::ErrorKind::WriteZero.into()),
+            Ok(_) if cfg!(mutation = "short-write-taken-for-whole") => break,
             Ok(n) => {
                 offset += n as u64;
                 bytes = bytes.get(n..).unwrap_or_default();

@@ -25,6 +25,11 @@ impl Log {
             }
             Trouble::Io(error) if is_full(&error) => {
                 self.tried = Some(self.clocks.store);
+                if cfg!(mutation = "full-forgets") {
+                    for (first, end) in self.held.drain(..).flat_map(|batch| batch.numbers) {
+                        self.front.take(first, end);
+                    }
+                }
                 self.set_full("the disk is full");
             }
             Trouble::Io(error) => self.fail("a write failed", &error),
@@ -57,6 +62,9 @@ impl Log {
 
     pub(super) fn set_enough(&mut self) {
         if self.failed.is_some() {
+            return;
+        }
+        if cfg!(mutation = "full-for-good") && self.full {
             return;
         }
         if core::mem::take(&mut self.full) {
