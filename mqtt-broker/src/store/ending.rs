@@ -110,7 +110,8 @@ impl Replay<'_> {
                 return End::Damaged { at: self.at, what };
             }
         }
-        self.stale |= behind.last.is_some();
+        // Torn bytes too: they may be whole again in what a later power cut leaves, when nothing here was synced meanwhile.
+        self.stale |= behind.last.is_some() || something;
         self.lax |= behind.lax;
         End::Last(match behind.last {
             Some(last) => Cut::Unsynced(self.seq, last.max(self.seq)),

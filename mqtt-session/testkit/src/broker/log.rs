@@ -245,6 +245,30 @@ mod tests {
         }
     }
 
+    /// What a start has left out because it was torn stays out: the disk may still have an older version of its sectors, in which it is
+    /// whole, and the power may go before anything else is written there.
+    #[test]
+    fn what_was_torn_does_not_become_whole_again() {
+        let now = Instant::from_millis(1_000);
+        let how = small(Durability::Os);
+        let disk = SimDisk::new(1);
+        let mut engine = open(&disk, &how, now).unwrap();
+        let mut store = engine.store(0);
+        begin(&mut *store);
+        engine.turn(now);
+        assert_eq!(open(&disk.kill(), &how, now).unwrap().latest(), 1);
+        let left = disk.kill();
+        // In the middle of the group.
+        let file = left.files().open("0000000001.log").unwrap();
+        file.write_at(&[0xaa; 4], 96).unwrap();
+        assert_eq!(open(&left, &how, now).unwrap().latest(), 0);
+        let mut rng = Rng::new(1);
+        for _ in 0..100 {
+            let again = open(&left.crash(&mut rng), &how, now).unwrap();
+            assert_eq!(again.latest(), 0);
+        }
+    }
+
     /// All file descriptors may be in use for a while: that costs nobody an acknowledgement in the end.
     #[test]
     fn a_segment_that_cannot_be_made_is_tried_again() {
