@@ -497,14 +497,22 @@ impl Core {
             };
             self.tally.unqueue(&taken);
             let copy = taken.copy();
-            if taken.expired(now) {
-                self.tally.expired += 1;
+            let queued = if taken.expired(now) {
+                None
             } else {
                 let Some(queued) = self.load_taken(taken) else {
                     continue;
                 };
-                let mut incoming = Incoming::of(&queued.message);
-                self.deliver_to_group(id, &mut incoming, Origin::Moved, now);
+                Some(queued)
+            };
+            // As long as it was put away its end was known to the second only.
+            let ended = |queued: &Queued| queued.message.expires.is_some_and(|end| end <= now);
+            match queued.filter(|queued| !ended(queued)) {
+                Some(queued) => {
+                    let mut incoming = Incoming::of(&queued.message);
+                    self.deliver_to_group(id, &mut incoming, Origin::Moved, now);
+                }
+                None => self.tally.expired += 1,
             }
             self.store.record(&Record::Done {
                 receiver: Subscriber::group(id),

@@ -253,6 +253,27 @@ fn what_waits_for_a_group_is_not_in_memory() {
     assert_eq!(kept[0].payload, b"7");
 }
 
+/// What has waited for a group and ended in this very second is given to nobody: it would cost whoever was to get it his turn.
+#[test]
+fn what_ended_within_the_second_takes_nobodys_turn() {
+    let mut net = Net::new(1);
+    let publisher = net.connect("pub");
+    let members = ["a", "b"].map(|name| net.persistent(name));
+    for member in members {
+        net.subscribe(member, "$share/g/t", QoS::AtLeastOnce);
+        net.cut(member);
+    }
+    net.advance(1_300 - net.now.as_millis() % 1_000);
+    let expiry = [Property::MessageExpiryInterval(1)];
+    net.publish_with(publisher, "t", "late", QoS::AtLeastOnce, false, &expiry);
+    assert_eq!(net.gauges()[3], 1);
+    net.advance(1_000);
+    let [a, b] = [(0, "a"), (1, "b")].map(|(at, name)| net.reconnect(members[at], &resume(name)));
+    assert_eq!(net.shared.counters().expired.get(), 1);
+    net.publish(publisher, "t", "next", QoS::AtLeastOnce);
+    assert_eq!((net.texts(a), net.texts(b)), (vec!["next".into()], vec![]));
+}
+
 /// What a group gave to a member that goes is read back for another one; what cannot be read is counted, and the group chooses as before.
 #[test]
 fn what_a_member_gives_back_comes_from_the_store() {
