@@ -269,7 +269,7 @@ impl Log {
             let seconds = (ahead - self.ahead) / 1000;
             tracing::info!(
                 seconds = seconds as i64,
-                "the clock of this machine was set: nothing expires earlier or later because of that"
+                "the clock of this machine was set, or the machine slept: nothing expires earlier or later because of that"
             );
             self.is_set = true;
         }

@@ -38,6 +38,8 @@ impl Log {
         thread::Builder::new()
             .name("mqtt-store".into())
             .spawn(move || {
+                // The broker's clock stood while the store was read: that is no jump.
+                self.ahead = i128::from(wall()) - i128::from(now().as_millis());
                 loop {
                     let wait = self.turn(now(), wall());
                     while let Some(job) = self.job() {
