@@ -1,7 +1,7 @@
 //! What can have happened to the files of a store while nobody looked: bits that flip, blocks that are gone, files that are missing,
 //! cut, swapped, or older than the others.
 
-use super::Contents;
+use super::{Contents, SECTOR};
 
 /// Bytes of a block that a disk loses as a whole.
 const BLOCK: usize = 4_096;
@@ -85,11 +85,14 @@ fn of_one<'a>(
         changed(Some(bytes[..bytes.len() / 2].to_vec()), "is half as long"),
         changed(Some([bytes, &[0; BLOCK]].concat()), "has zeroes behind it"),
     ];
-    let zeroed = (0..bytes.len()).step_by(BLOCK).map(move |start| {
-        let mut zeroed = bytes.to_vec();
-        let end = bytes.len().min(start + BLOCK);
-        zeroed[start..end].fill(0);
-        changed(Some(zeroed), &format!("has zeroes at {start}"))
+    // Whole files of a small store are no longer than a block: sectors in their middle as well.
+    let zeroed = [BLOCK, SECTOR].into_iter().flat_map(move |len| {
+        (0..bytes.len()).step_by(len).map(move |start| {
+            let mut zeroed = bytes.to_vec();
+            let end = bytes.len().min(start + len);
+            zeroed[start..end].fill(0);
+            changed(Some(zeroed), &format!("has {len} zeroes at {start}"))
+        })
     });
     // In the middle of a sector, and where its last bytes are.
     let cuts = (0..bytes.len())
