@@ -1,5 +1,5 @@
 //! The broker's store on a simulated disk, under the simulation of the whole broker: whatever the power, the process and the disk do, the
-//! store opens, and everything that was acknowledged is there.
+//! store opens, and everything that was acknowledged is there. The power is cut at every sync, and in some turns at every call.
 //!
 //! `MQTT_SEED=n` repeats one seed, `MQTT_SEEDS=n` runs so many in each half, `MQTT_TRACE=1` tells every packet.
 
@@ -8,7 +8,7 @@ use mqtt_testkit::rng::{asked_seeds, one_seed, these_seeds};
 use mqtt_testkit::sim::Counters;
 
 /// Traces of an ordinary run, and of a long one, in each half.
-const SEEDS: u64 = 300;
+const SEEDS: u64 = 500;
 const MANY_SEEDS: u64 = 5_000;
 const STEPS: u32 = 150;
 

@@ -328,11 +328,14 @@ impl Durable {
     pub(super) fn check_cuts(&mut self, ledger: &Ledger, now: Instant) -> usize {
         let moments = core::mem::take(&mut self.moments);
         let cuts = moments.len();
+        // The trace is the same however often it is looked at.
+        let trace = self.rng.clone();
         for moment in moments {
             let end = [End::Power, End::Power, End::Process][self.rng.below(3)];
             let left = self.cut(Some(moment), end, ledger);
             self.check(&left, ledger, now);
         }
+        self.rng = trace;
         cuts
     }
 

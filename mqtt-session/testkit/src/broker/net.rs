@@ -179,9 +179,9 @@ impl Net {
             return self.ledgers.lock().release(batches);
         };
         let watch = match rng.below(if self.calm { 1 } else { 12 }) {
-            1..3 => Watch::Syncs,
             3 => Watch::Everything,
-            _ => Watch::Nothing,
+            _ if self.calm => Watch::Nothing,
+            _ => Watch::Syncs,
         };
         let was_set = durable.turn(self.now, watch);
         let settles = durable.is_full() && rng.one_in(4);
