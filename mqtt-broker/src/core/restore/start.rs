@@ -262,7 +262,8 @@ impl Core {
         session.queue_start = seq;
         session.user_name.clone_from(&kept.user_name);
         session.bridge = kept.bridge;
-        session.lasted = true;
+        // One that ended with its connection ends at every start.
+        session.lasted = kept.expiry != 0 || matches!(kept.presence, Presence::Gone { .. });
         let mut push = |number: u64, copy: Copy, begun: bool| {
             let group = copy.group;
             let seq = source.push(session.queue(), number, copy)?;
