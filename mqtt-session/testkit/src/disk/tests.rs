@@ -347,15 +347,16 @@ fn damages_are_all_there() {
         "a is empty",
         "a is half as long",
         "a has zeroes behind it",
-        "a has zeroes at 0",
-        "a has zeroes at 4096",
+        "a has 4096 zeroes at 0",
+        "a has 4096 zeroes at 4096",
+        "a has 512 zeroes at 1024",
         "a is cut at 100",
         "a is cut at 4999",
         "a is an older copy",
         "c has come back",
         "a and b are swapped",
         "b is missing",
-        "b has zeroes at 0",
+        "b has 512 zeroes at 0",
     ] {
         assert!(seen.contains(what), "{what}: {seen:?}");
     }
