@@ -62,6 +62,7 @@ pub use output::Output;
 pub use owned::OwnedRecord;
 pub use policy::{AllowAll, ConnectRequest, Decision, Identity, Peer, Policy};
 pub use restore::{Image, Malformed, Restore};
+#[cfg(feature = "cli")]
 pub(crate) use routing::is_reserved;
 pub use settings::{QueuePolicy, Settings};
 pub use shared::Shared;
