@@ -5,8 +5,9 @@ use std::sync::Arc;
 use mqtt_codec::{QoS, SubscriptionOptions};
 use mqtt_session::{Commit, Instant};
 
+use super::job::Done;
 use super::{Durability, Handle, Log, Options, Report};
-use crate::core::{GroupId, Message, Record, SessionKey, Store, Subscriber};
+use crate::core::{GroupId, Message, Record, Room, SessionKey, Store, Subscriber};
 
 const WALL: u64 = 1_700_000_000_000;
 
@@ -359,4 +360,29 @@ fn a_queue_to_a_slow_disk_says_when_it_is_long() {
         rig.turn(&mut log);
     }
     assert!(!handle.is_behind());
+}
+
+/// A segment that was being made when a sync failed, and is ready now, is no reason to trust the disk again.
+#[test]
+fn what_goes_well_after_a_failure_does_not_end_it() {
+    for durability in [Durability::Fsync, Durability::Os, Durability::None] {
+        let mut rig = Rig::new();
+        let options = Options {
+            durability,
+            ..options()
+        };
+        let (mut log, mut handle, _) = rig.open(&options);
+        let job = log.job().expect("the next segment is not there yet");
+        let done = job.run(&*log.files);
+        assert!(matches!(done, Done::Prepared(Ok(_))));
+        log.fail("a sync failed", &std::io::Error::other("in a test"));
+        log.queue.finish(done);
+        rig.turn(&mut log);
+        assert_eq!(handle.room(), Room::Failed);
+        let before = handle.committed();
+        session(&mut handle, 1, "a");
+        handle.commit();
+        rig.turn(&mut log);
+        assert_eq!((handle.room(), handle.committed()), (Room::Failed, before));
+    }
 }
