@@ -28,6 +28,13 @@ fn options() -> Options {
     }
 }
 
+fn options_with(durability: Durability) -> Options {
+    Options {
+        durability,
+        ..options()
+    }
+}
+
 fn message(number: u64, len: usize) -> Arc<Message> {
     let mut payload = number.to_le_bytes().to_vec();
     payload.resize(len.max(8), number as u8);
@@ -109,10 +116,7 @@ fn waiting(log: &Log, handle: &mut Handle, client_id: &str) -> Vec<u64> {
 fn what_was_committed_is_there_again() {
     for durability in [Durability::Fsync, Durability::Os, Durability::None] {
         let mut rig = Rig::new();
-        let options = Options {
-            durability,
-            ..options()
-        };
+        let options = options_with(durability);
         let (mut log, mut handle, _) = rig.open(&options);
         session(&mut handle, 1, "a");
         session(&mut handle, 2, "b");
@@ -367,10 +371,7 @@ fn a_queue_to_a_slow_disk_says_when_it_is_long() {
 fn what_goes_well_after_a_failure_does_not_end_it() {
     for durability in [Durability::Fsync, Durability::Os, Durability::None] {
         let mut rig = Rig::new();
-        let options = Options {
-            durability,
-            ..options()
-        };
+        let options = options_with(durability);
         let (mut log, mut handle, _) = rig.open(&options);
         let job = log.job().expect("the next segment is not there yet");
         let done = job.run(&*log.files);

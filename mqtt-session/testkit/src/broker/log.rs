@@ -127,23 +127,12 @@ mod tests {
         seeds("full disk", 20, |seed| {
             let mut rng = Rng::new(seed);
             let disk = SimDisk::new(seed);
-            let how = How {
-                durability: Durability::Fsync,
-                segment: 4 * 1024,
-                repair: false,
-                ahead: DAY_ZERO,
-            };
+            let how = small(Durability::Fsync);
             let clock = Cell::new(Instant::from_millis(1_000));
             let now = clock.get();
             let mut engine = open(&disk, &how, now).unwrap();
             let mut store = engine.store(0);
-            store.record(&Record::Session {
-                session: WHO,
-                client_id: "c0",
-                user_name: None,
-                expiry: u32::MAX,
-                bridge: false,
-            });
+            begin(&mut *store);
             let work = |engine: &mut dyn Engine| {
                 for _ in 0..8 {
                     let now = clock.get().plus_millis(200);
@@ -156,18 +145,7 @@ mod tests {
             };
             let mut recorded = vec![];
             let mut queue = |store: &mut dyn Store, len: usize| {
-                let payload = vec![7; len];
-                let message = Message::new("t", &[], &payload, QoS::AtLeastOnce, false);
-                let number = store.record(&Record::Queued {
-                    receiver: WHO,
-                    message: &Arc::new(message),
-                    qos: QoS::AtLeastOnce,
-                    retain: false,
-                    ids: &[],
-                    group: None,
-                });
-                store.commit();
-                recorded.push(number.0);
+                recorded.push(queue(store, len));
                 recorded.clone()
             };
             work(&mut *engine);
@@ -230,18 +208,25 @@ mod tests {
         store.commit();
     }
 
+    /// A message that waits; gives back the number of its record.
+    fn queue(store: &mut dyn Store, len: usize) -> u64 {
+        let payload = vec![7; len];
+        let message = Message::new("t", &[], &payload, QoS::AtLeastOnce, false);
+        let number = store.record(&Record::Queued {
+            receiver: WHO,
+            message: &Arc::new(message),
+            qos: QoS::AtLeastOnce,
+            retain: false,
+            ids: &[],
+            group: None,
+        });
+        store.commit();
+        number.0
+    }
+
     fn fill(store: &mut dyn Store, messages: usize) {
         for _ in 0..messages {
-            let message = Message::new("t", &[], &[7; 300], QoS::AtLeastOnce, false);
-            store.record(&Record::Queued {
-                receiver: WHO,
-                message: &Arc::new(message),
-                qos: QoS::AtLeastOnce,
-                retain: false,
-                ids: &[],
-                group: None,
-            });
-            store.commit();
+            queue(store, 300);
         }
     }
 
